@@ -1,0 +1,51 @@
+# The same commands that CI runs. `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ARGS   ?=
+# A memory fault of the compiled rule matcher must crash a test, not pass unseen.
+export MALLOC_PERTURB_ := 165
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fast lint format types bench soak chaos docs clean
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] < (3, 13)))' \
+	  || { echo "Python 3.11 or 3.12 is needed; try: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+demo: $(READY) ## start the service, send the story patients' requests and print the cards (ARGS=--once to end there)
+	@$(BIN)/imatinib-tdm demo $(ARGS)
+
+test: $(READY) lint types ## everything CI checks: lint, types, layers, rules and all tests
+	@$(BIN)/imatinib-tdm rules lint
+	@$(BIN)/imatinib-tdm rules test
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+fast: $(READY) ## the tests of the inner loop, stopping at the first failure
+	@$(BIN)/python -m pytest -x -q -n 2 tests/clinical tests/assess tests/cards tests/rulebook $(ARGS)
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+format: $(READY) ## reformat the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+bench: $(READY) ## print speed as ratios to baselines measured in the same run
+	@for b in benchmarks/*.py; do $(BIN)/python $$b || exit 1; done
+
+clean: ## remove what the other commands made
+	@rm -rf $(VENV) build dist test-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,3 @@
+"""Clinical decision support for imatinib therapeutic drug monitoring."""
+
+__version__ = "0.1.0"

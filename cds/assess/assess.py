@@ -1,0 +1,90 @@
+"""The one decision path: every caller assesses a patient here and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cds import __version__
+from cds.assess.assessment import Assessment, Versions
+from cds.assess.body import creatinine_clearance
+from cds.assess.correction import corrected_by_model
+from cds.assess.course import read_therapy
+from cds.assess.exposure import ModelLibrary, Patient, evaluate_exposure
+from cds.assess.facts import Basis, derive_facts
+from cds.assess.gate import gate_levels
+from cds.assess.indication import indication_of
+from cds.assess.policy import policy_for
+from cds.assess.tables import tables_for, usual_doses
+from cds.clinical.record import PatientRecord
+from cds.clinical.setting import Setting
+from cds.rulebook import Rulebook
+
+
+def assess(
+    record: PatientRecord,
+    rulebook: Rulebook,
+    models: ModelLibrary,
+    setting: Setting,
+    *,
+    now: datetime,
+) -> Assessment:
+    """Assess one patient's therapy; pure, and the only way a decision is made.
+
+    The policy is chosen, the course and the levels are read, the model is asked, and only then the
+    rules decide over facts in which all of that is known or honestly missing.
+    """
+    tables = tables_for(rulebook, setting.jurisdiction)
+    indication, disease = indication_of(record)
+    therapy = read_therapy(
+        record,
+        indication=(indication, disease),
+        usual_daily_mg=usual_doses(tables, indication, disease),
+        adult_from_years=float(tables.dosing["child"]["below_years"]),
+        now=now,
+    )
+    policy = policy_for(
+        tables,
+        rulebook.drug,
+        indication=indication,
+        disease=disease,
+        population=therapy.course.population,
+        crcl_ml_min=creatinine_clearance(record, now),
+    )
+    gated = gate_levels(record, therapy, tables)
+    patient = Patient(record, therapy, gated, policy, tables, setting, now)
+    exposure = evaluate_exposure(patient, models)
+    gated = corrected_by_model(gated, exposure, therapy)
+    problems = (*record.problems, *therapy.problems)
+    facts = derive_facts(
+        Basis(
+            record=record,
+            setting=setting,
+            therapy=therapy,
+            policy=policy,
+            tables=tables,
+            drug=rulebook.drug,
+            terminology=rulebook.terminology,
+            levels=gated,
+            exposure=exposure,
+            problems=problems,
+            now=now,
+        )
+    )
+    return Assessment(
+        record=record,
+        setting=setting,
+        now=now,
+        policy=policy,
+        course=therapy.course,
+        levels=gated,
+        exposure=exposure,
+        problems=problems,
+        facts=facts,
+        verdict=rulebook.evaluate(facts, setting),
+        versions=Versions(
+            code=__version__,
+            rulebook=rulebook.revision,
+            rulebook_version=rulebook.version,
+            models={name: models[name].digest for name in policy.model_ids if name in models},
+        ),
+    )

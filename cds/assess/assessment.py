@@ -1,0 +1,202 @@
+"""The outcome of one assessment: everything a card, a report or the ledger needs, and nothing else.
+
+Percentages are 0-100, concentrations ng/mL, doses mg of base, times hours unless the name says
+otherwise. Intervals are 90 % intervals of the trough itself (parameter uncertainty); assay and
+day-to-day scatter are not in them, and the report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import pk
+from cds.assess.policy import Policy
+from cds.clinical.level import Level
+from cds.clinical.problem import Problem
+from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import Regimen
+from cds.clinical.setting import Setting
+from cds.rulebook import Fact, Verdict
+
+
+class Gate(StrEnum):
+    """The first gate that stops a level, or how it passed (`level.gate` of the fact catalogue)."""
+
+    TROUGH = "trough"
+    CORRECTED = "corrected"
+    PRELIMINARY = "preliminary"
+    UNIT_UNREADABLE = "unit-unreadable"
+    IMPLAUSIBLE = "implausible"
+    BELOW_QUANTIFICATION = "below-quantification"
+    REGIMEN_UNKNOWN = "regimen-unknown"
+    NOT_STEADY_STATE = "not-steady-state"
+    INTERRUPTED = "interrupted"
+    TIME_UNKNOWN = "time-unknown"
+    TIMING_CONFLICT = "timing-conflict"
+    TOO_EARLY = "too-early"
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the level may be compared with a trough target."""
+        return self in (Gate.TROUGH, Gate.CORRECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class GatedLevel:
+    """A level after the sampling gate; `reason` says in words why it stopped where it did."""
+
+    level: Level
+    gate: Gate
+    reason: str
+    is_latest: bool
+    hours_post_dose: float | None = None
+    timing_basis: str | None = None
+    trough_ng_ml: float | None = None
+    trough_low_ng_ml: float | None = None
+    trough_high_ng_ml: float | None = None
+    correction: str | None = None
+    days_since_change: float | None = None
+    days_on_drug: float | None = None
+    daily_mg: float | None = None
+    percentile: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The therapy as it stands, read from orders, doses and supplies; None means unknown."""
+
+    indication: str | None
+    disease: str | None
+    population: str | None
+    regimen: Regimen | None
+    active: bool
+    on_hold: bool
+    starting: bool
+    started: datetime | None
+    dose_changed: datetime | None
+    stopped: datetime | None
+    start_daily_mg: float | None
+    current_order: str | None = None
+    """Reference of the order that is being followed."""
+
+
+class ExposureState(StrEnum):
+    """How far the model's numbers can be relied on (`exposure.state` of the fact catalogue)."""
+
+    FITTED = "fitted"
+    POPULATION = "population"
+    UNRELIABLE = "unreliable"
+    OUT_OF_DOMAIN = "out-of-domain"
+    NOT_POSSIBLE = "not-possible"
+    WITHHELD = "withheld"
+
+    @property
+    def quantitative(self) -> bool:
+        """Whether dose numbers may be shown."""
+        return self in (ExposureState.FITTED, ExposureState.POPULATION)
+
+
+@dataclass(frozen=True, slots=True)
+class DoseOption:
+    """One regimen of real tablets and what the model expects of it at steady state."""
+
+    amount_mg: float
+    interval_h: float
+    tablets: tuple[tuple[float, float], ...]
+    """(strength in mg, number) per administration, largest strength first."""
+    trough_ng_ml: float
+    trough_low_ng_ml: float
+    trough_high_ng_ml: float
+    percent_below: float
+    percent_in: float
+    percent_above: float
+    auc24_mg_h_l: float
+    is_current: bool = False
+    is_ordered: bool = False
+    is_best: bool = False
+    why_not: str | None = None
+    """Why it is not offered (over the label's maximum, cannot be made, ...); None if it may be."""
+
+    @property
+    def daily_mg(self) -> float:
+        """Dose per day in mg."""
+        return self.amount_mg * 24.0 / self.interval_h
+
+
+@dataclass(frozen=True, slots=True)
+class AdherenceView:
+    """What the latest level says about recent doses."""
+
+    percent_all_taken: float
+    percent_missed_some: float
+    trough_if_all_taken_ng_ml: float
+    missed_at_least_percent: tuple[tuple[int, float], ...] = ()
+    """(number of the recent doses, probability that at least so many were missed)."""
+    recent_doses: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The pharmacokinetic view of the patient, or the reasons why there is none."""
+
+    state: ExposureState
+    reasons: tuple[str, ...] = ()
+    model_id: str | None = None
+    model_title: str | None = None
+    model_verified: bool = False
+    posterior: pk.Posterior | None = None
+    current: DoseOption | None = None
+    ordered: Mapping[str, DoseOption] = field(default_factory=dict)
+    """Draft order reference -> outlook of that order."""
+    options: tuple[DoseOption, ...] = ()
+    """Ranked; the current and the ordered regimen are always among them."""
+    no_option_reason: str | None = None
+    adherence: AdherenceView | None = None
+    levels_used: tuple[str, ...] = ()
+    imputed: Mapping[str, float | str] = field(default_factory=dict)
+    """Covariates the model needed and the record did not have -> the value used instead."""
+    model_troughs_ng_ml: Mapping[str, float] = field(default_factory=dict)
+    """Model id -> steady-state trough under the current regimen; their spread is shown."""
+    model_weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> DoseOption | None:
+        """The highest-ranked option that may be offered."""
+        return next((option for option in self.options if option.is_best), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What exactly produced the assessment, so that it can be repeated."""
+
+    code: str
+    rulebook: str
+    rulebook_version: str
+    models: Mapping[str, str]
+    """Model id -> digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One patient, one moment, one decision path."""
+
+    record: PatientRecord
+    setting: Setting
+    now: datetime
+    policy: Policy
+    course: Course
+    levels: tuple[GatedLevel, ...]
+    exposure: Exposure
+    problems: tuple[Problem, ...]
+    """The record's problems and those found while assessing."""
+    facts: tuple[Fact, ...]
+    verdict: Verdict
+    versions: Versions
+
+    @property
+    def latest_level(self) -> GatedLevel | None:
+        """The most recent level, whatever its gate."""
+        return next((g for g in self.levels if g.is_latest), None)

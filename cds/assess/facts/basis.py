@@ -1,0 +1,51 @@
+"""What facts are derived from, and how a fact is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cds.assess.assessment import Exposure, GatedLevel
+from cds.assess.course import Therapy
+from cds.assess.policy import Policy, Tables
+from cds.clinical.moment import Moment
+from cds.clinical.problem import Problem
+from cds.clinical.record import PatientRecord
+from cds.clinical.setting import Setting
+from cds.clinical.terminology import Drug, Terminology
+from cds.rulebook import Fact
+
+Value = bool | int | float | str
+DAYS_PER_MONTH = 365.25 / 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Everything known before the rules run."""
+
+    record: PatientRecord
+    setting: Setting
+    therapy: Therapy
+    policy: Policy
+    tables: Tables
+    drug: Drug
+    terminology: Terminology
+    levels: tuple[GatedLevel, ...]
+    exposure: Exposure
+    problems: tuple[Problem, ...]
+    now: datetime
+
+    def days_ago(self, moment: Moment | datetime | None) -> float | None:
+        """Days from `moment` to now; None if unknown or in the future."""
+        if moment is None:
+            return None
+        at = moment.at if isinstance(moment, Moment) else moment
+        days = (self.now - at).total_seconds() / 86400.0
+        return days if days >= 0 else None
+
+
+def fact(kind: str, **values: Value | None) -> Fact:
+    """A fact without its unknown attributes: what is not known is not there."""
+    known: Mapping[str, Value] = {k: v for k, v in values.items() if v is not None}
+    return Fact(kind, known)

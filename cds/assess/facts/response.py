@@ -1,0 +1,108 @@
+"""Facts about response: BCR::ABL1 on the International Scale against milestones, imaging states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
+from cds.clinical.labs import Lab
+from cds.rulebook import Fact
+
+_DISEASE_STATES = {
+    "disease-progression": "progression",
+    "disease-stable": "stable",
+    "disease-response": "response",
+}
+_DAYS_PER_YEAR = 365.25
+
+
+def response_facts(basis: Basis) -> Iterable[Fact]:
+    """The latest molecular result and where it stands on the milestone table."""
+    table = basis.tables.milestones
+    series = [lab for lab in basis.record.labs_of("bcr_abl_is") if lab.value is not None]
+    latest = series[-1] if series else None
+    started = basis.therapy.course.started
+    month = (
+        started and latest and (latest.at.at - started).total_seconds() / 86400.0 / DAYS_PER_MONTH
+    )
+    window, milestone = (
+        _milestone(table["windows"], month, latest.value or 0.0)
+        if latest and isinstance(month, float) and month >= 0
+        else (None, None)
+    )
+    state = _disease_state(basis)
+    yield fact(
+        "response",
+        bcr_abl_percent=latest.value if latest else None,
+        bcr_abl_age_days=basis.days_ago(latest.at) if latest else None,
+        bcr_abl_month=month if isinstance(month, float) and month >= 0 else None,
+        milestone=milestone,
+        milestone_window=window,
+        on_track=_on_track(milestone, state),
+        rise_fold=_rise(series),
+        mmr_before=any((lab.value or 0.0) <= table["mmr_percent"] for lab in series[:-1]),
+        mmr_lost_twice=_lost_twice(series, float(table["mmr_percent"])),
+        deep_response_years=_deep_years(series, float(table["mr4_percent"])),
+        disease_state=state,
+    )
+
+
+def _milestone(
+    windows: Sequence[dict[str, object]], month: float, percent: float
+) -> tuple[str | None, str | None]:
+    """(window, category) by the table's row for this month; (None, None) between windows."""
+    for row in windows:
+        low, high = float(str(row["from_month"])), float(str(row.get("to_month") or 1e9))
+        if not low <= month < high:
+            continue
+        if percent <= float(str(row["optimal_at_most_percent"])):
+            return str(row["window"]), "optimal"
+        failure = row.get("failure_above_percent")
+        if failure is not None and percent > float(str(failure)):
+            return str(row["window"]), "failure"
+        return str(row["window"]), "warning"
+    return None, None
+
+
+def _on_track(milestone: str | None, state: str | None) -> bool | None:
+    if milestone is not None:
+        return milestone == "optimal"
+    if state is not None:
+        return state != "progression"
+    return None
+
+
+def _disease_state(basis: Basis) -> str | None:
+    """The most recent imaging state among active conditions."""
+    found = [
+        (condition.onset.at if condition.onset else basis.now, _DISEASE_STATES[key])
+        for condition in basis.record.conditions
+        if condition.active
+        for key in condition.keys
+        if key in _DISEASE_STATES
+    ]
+    return max(found, key=lambda f: f[0])[1] if found else None
+
+
+def _rise(series: Sequence[Lab]) -> float | None:
+    if len(series) < 2 or not series[-2].value or series[-1].value is None:
+        return None
+    return series[-1].value / series[-2].value
+
+
+def _lost_twice(series: Sequence[Lab], mmr_percent: float) -> bool:
+    values = [lab.value or 0.0 for lab in series]
+    reached = any(value <= mmr_percent for value in values[:-2])
+    return reached and len(values) > 2 and all(value > mmr_percent for value in values[-2:])
+
+
+def _deep_years(series: Sequence[Lab], mr4_percent: float) -> float | None:
+    """Years from the first to the last of the latest unbroken run of results at or below MR4."""
+    run: list[Lab] = []
+    for lab in reversed(series):
+        if lab.value is None or lab.value > mr4_percent:
+            break
+        run.append(lab)
+    if not run:
+        return 0.0 if series else None
+    return run[-1].at.days_until(run[0].at) / _DAYS_PER_YEAR

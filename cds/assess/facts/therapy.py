@@ -1,0 +1,199 @@
+"""Facts about the person, the course and the orders being written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from cds.assess.body import body_surface
+from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
+from cds.assess.interactions import last_interaction_change
+from cds.assess.tablets import nearest_makeable, rounded_down
+from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen
+from cds.rulebook import Fact
+
+_SAME_DOSE_MG = 0.5
+
+
+def setting_facts(basis: Basis) -> Iterable[Fact]:
+    """The circumstances."""
+    yield fact(
+        "setting",
+        jurisdiction=basis.setting.jurisdiction.value,
+        occasion=basis.setting.occasion.value,
+    )
+
+
+def patient_facts(basis: Basis) -> Iterable[Fact]:
+    """The person."""
+    record = basis.record
+    conditions = {k for c in record.conditions if c.active for k in c.keys}
+    ever = {k for c in record.conditions for k in c.keys}
+    pregnancy = record.latest_lab("pregnancy")
+    state = "pregnant" if "pregnancy" in conditions else None
+    if state is None and pregnancy is not None and pregnancy.coded:
+        state = "pregnant" if pregnancy.coded in ("pregnant", "positive") else "not-pregnant"
+    surface = body_surface(record)
+    weight, height = record.latest_lab("weight"), record.latest_lab("height")
+    yield fact(
+        "patient",
+        age_years=record.person.age_years(basis.now),
+        population=basis.therapy.course.population,
+        sex=record.person.sex.value if record.person.sex else None,
+        weight_kg=weight.value if weight else None,
+        bsa_m2=surface.m2 if surface else None,
+        bsa_age_days=basis.days_ago(surface.measured) if surface else None,
+        height_age_days=basis.days_ago(height.at) if height else None,
+        pregnancy=state,
+        pregnancy_age_days=basis.days_ago(pregnancy.at) if pregnancy else None,
+        lactating="lactation" in conditions,
+        sterile=bool(ever & {"hysterectomy", "menopause"}),
+        contraception="contraception" in ever or pregnancy is not None,
+    )
+
+
+def course_facts(basis: Basis) -> Iterable[Fact]:
+    """The therapy as it stands."""
+    course = basis.therapy.course
+    regimen = course.regimen
+    surface = body_surface(basis.record)
+    interaction = last_interaction_change(basis.record, basis.tables.interactions, basis.now)
+    changes = [c for c in (course.dose_changed, interaction) if c is not None]
+    latest = [g.level.sampled.at for g in basis.levels if g.level.sampled]
+    since = basis.days_ago(course.started)
+    yield fact(
+        "course",
+        disease=course.disease,
+        indication=course.indication,
+        active=course.active,
+        on_hold=course.on_hold,
+        starting=course.starting,
+        in_use=_in_use(basis),
+        started_days_ago=since,
+        months_on_drug=since / DAYS_PER_MONTH if since is not None else None,
+        stopped_days_ago=basis.days_ago(course.stopped),
+        daily_mg=regimen.daily_mg if regimen else None,
+        amount_mg=regimen.amount_mg if regimen else None,
+        interval_h=regimen.interval_h if regimen else None,
+        mg_per_m2=regimen.daily_mg / surface.m2 if regimen and surface else None,
+        start_daily_mg=course.start_daily_mg,
+        dose_changed_days_ago=basis.days_ago(course.dose_changed),
+        interaction_changed_days_ago=basis.days_ago(interaction),
+        level_since_change=bool(latest) and (not changes or max(latest) > max(changes)),
+        reduced_for_interaction=_reduced_for_interaction(basis),
+    )
+
+
+def order_facts(basis: Basis) -> Iterable[Fact]:
+    """The orders of the drug that are being written now."""
+    for order in basis.record.orders:
+        if order.is_draft:
+            yield _order(basis, order)
+
+
+def overlap_facts(basis: Basis) -> Iterable[Fact]:
+    """Pairs of orders that ask for the drug at the same time."""
+    for overlap in basis.therapy.overlaps:
+        yield fact(
+            "overlap",
+            first_mg=overlap.first_mg,
+            second_mg=overlap.second_mg,
+            total_mg=overlap.total_mg,
+            make_up=overlap.make_up,
+        )
+
+
+def _order(basis: Basis, order: DrugOrder) -> Fact:
+    limits = basis.policy.limits
+    regimen = order.regimens[0] if order.regimens else None
+    amount = regimen.amount_mg if regimen else None
+    surface = body_surface(basis.record)
+    per_m2 = regimen.daily_mg / surface.m2 if regimen and surface else None
+    usual_per_m2 = float(basis.tables.dosing["child"]["usual_mg_per_m2"])
+    outlook = basis.exposure.ordered.get(order.reference)
+    nearest = nearest_makeable(amount, limits.strengths_mg) if amount else None
+    child = basis.therapy.course.population == "child"
+    suggested = (
+        rounded_down(usual_per_m2 * surface.m2, limits.strengths_mg, limits.max_daily_mg)
+        if child and surface
+        else None
+    )
+    return fact(
+        "order",
+        reference=order.reference,
+        readable=regimen is not None,
+        daily_mg=regimen.daily_mg if regimen else None,
+        amount_mg=amount,
+        interval_h=regimen.interval_h if regimen else None,
+        change=_change(basis, order, regimen),
+        steps=_steps(basis, regimen),
+        makeable=None if amount is None else abs((nearest or 0.0) - amount) < _SAME_DOSE_MG,
+        nearest_mg=nearest,
+        mg_per_m2=per_m2,
+        percent_of_usual_per_m2=100.0 * per_m2 / usual_per_m2 if per_m2 else None,
+        suggested_mg=suggested,
+        is_suggested=(
+            abs(regimen.daily_mg - suggested) < _SAME_DOSE_MG if regimen and suggested else None
+        ),
+        food_instruction=regimen.with_food if regimen else None,
+        trough_ng_ml=outlook.trough_ng_ml if outlook else None,
+        trough_low_ng_ml=outlook.trough_low_ng_ml if outlook else None,
+        trough_high_ng_ml=outlook.trough_high_ng_ml if outlook else None,
+        percent_below=outlook.percent_below if outlook else None,
+        percent_in=outlook.percent_in if outlook else None,
+        percent_above=outlook.percent_above if outlook else None,
+    )
+
+
+def _in_use(basis: Basis) -> bool:
+    """Whether the drug is taken now, or an order to take it is being written."""
+    drafts = [o for o in basis.record.orders if o.is_draft]
+    stops = [o for o in drafts if o.status in (OrderStatus.STOPPED, OrderStatus.CANCELLED)]
+    course = basis.therapy.course
+    return len(drafts) > len(stops) or (course.active and not course.on_hold and not stops)
+
+
+def _change(basis: Basis, order: DrugOrder, regimen: Regimen | None) -> str | None:
+    course = basis.therapy.course
+    if order.status in (OrderStatus.STOPPED, OrderStatus.CANCELLED):
+        return "stop"
+    if course.started is None:
+        return "start"
+    if not course.active:
+        return "restart"
+    if course.regimen is None or regimen is None:
+        return None
+    difference = regimen.daily_mg - course.regimen.daily_mg
+    if abs(difference) <= _SAME_DOSE_MG:
+        return "same"
+    return "increase" if difference > 0 else "decrease"
+
+
+def _steps(basis: Basis, regimen: Regimen | None) -> int | None:
+    """Usual dose steps crossed between the current and the ordered daily dose."""
+    current = basis.therapy.course.regimen
+    if current is None or regimen is None:
+        return None
+    low, high = sorted((current.daily_mg, regimen.daily_mg))
+    crossed = [s for s in basis.policy.limits.steps_mg if low + _SAME_DOSE_MG < s]
+    return sum(1 for s in crossed if s <= high + _SAME_DOSE_MG)
+
+
+def _reduced_for_interaction(basis: Basis) -> bool:
+    """Whether the daily dose fell while an inhibitor was being taken."""
+    inhibitors = {
+        ingredient
+        for row in basis.tables.interactions["rows"]
+        if row["effect"] == "inhibitor"
+        for ingredient in row["ingredients"]
+    }
+    for before, after in pairwise(basis.therapy.segments):
+        if after.regimen.daily_mg >= before.regimen.daily_mg - _SAME_DOSE_MG:
+            continue
+        for medicine in basis.record.medicines:
+            if not inhibitors.intersection(medicine.ingredients) or medicine.started is None:
+                continue
+            stopped = medicine.stopped.at if medicine.stopped else None
+            if medicine.started.at <= after.starts and (stopped is None or after.starts <= stopped):
+                return True
+    return False

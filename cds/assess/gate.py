@@ -1,0 +1,162 @@
+"""The sampling gate: may this level be compared with a trough target?
+
+The gates stand in one order - status, unit, plausibility, regimen, steady state, interruption,
+time since dose, window - and the first that stops the level names the reason. Only a level that
+passes all of them is compared, and a corrected one only with its whole interval [wang-2009].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from cds.assess.assessment import Gate, GatedLevel
+from cds.assess.course import Therapy, changed_before, regimen_at
+from cds.assess.interactions import last_interaction_change
+from cds.assess.policy import Table, Tables
+from cds.clinical.level import Comparator, Level, ResultStatus, TimingClaim
+from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import Regimen
+
+_HOURS_PER_DAY = 24.0
+
+
+def gate_levels(record: PatientRecord, therapy: Therapy, tables: Tables) -> tuple[GatedLevel, ...]:
+    """Pass every level through the gate, oldest first; the last sampled one is the latest."""
+    levels = sorted(
+        record.levels, key=lambda lv: (lv.sampled is not None, lv.sampled.at if lv.sampled else 0)
+    )
+    return tuple(
+        _gate(level, record, therapy, tables, is_latest=i == len(levels) - 1)
+        for i, level in enumerate(levels)
+    )
+
+
+def _gate(
+    level: Level, record: PatientRecord, therapy: Therapy, tables: Tables, *, is_latest: bool
+) -> GatedLevel:
+    sampling = tables.sampling
+    sampled = level.sampled.at if level.sampled else None
+    regimen = regimen_at(therapy.segments, sampled) if sampled else None
+    changed = _last_change(record, therapy, tables, sampled) if sampled else None
+    claim, conflict = _timing(level, sampling)
+    hours = claim.hours if claim and not conflict else None
+    started = therapy.course.started
+
+    def result(gate: Gate, reason: str, **more: Any) -> GatedLevel:
+        return GatedLevel(
+            level=level,
+            gate=gate,
+            reason=reason,
+            is_latest=is_latest,
+            hours_post_dose=hours,
+            timing_basis=claim.basis if claim else None,
+            days_since_change=_days(changed, sampled),
+            days_on_drug=_days(started, sampled),
+            daily_mg=regimen.daily_mg if regimen else None,
+            **more,
+        )
+
+    if level.status is ResultStatus.PRELIMINARY:
+        return result(Gate.PRELIMINARY, "the result is preliminary")
+    if level.ng_ml is None:
+        return result(Gate.UNIT_UNREADABLE, "the unit of the result could not be read")
+    if level.comparator in (Comparator.LESS, Comparator.LESS_OR_EQUAL):
+        return result(Gate.BELOW_QUANTIFICATION, "the level is below the limit of quantification")
+    if level.ng_ml > sampling["plausible_max_ng_ml"] or level.comparator is not None:
+        return result(Gate.IMPLAUSIBLE, "the value is implausible or only a bound")
+    if regimen is None:
+        return result(Gate.REGIMEN_UNKNOWN, _why_no_regimen(therapy, sampled))
+    if changed and sampled and sampled - changed < timedelta(days=sampling["steady_state_days"]):
+        days = int((sampled - changed).days)
+        return result(
+            Gate.NOT_STEADY_STATE,
+            f"sampled {days} days after the dose or an interacting medicine was changed",
+        )
+    if sampled and _interrupted(record, sampled, sampling):
+        return result(Gate.INTERRUPTED, "a dose shortly before the sample was not taken")
+    if conflict:
+        return result(Gate.TIMING_CONFLICT, conflict)
+    if hours is None:
+        return result(Gate.TIME_UNKNOWN, "the time between the last dose and the sample is unknown")
+    return _window(level.ng_ml, hours, regimen, sampling, result)
+
+
+def _window(
+    ng_ml: float,
+    hours: float,
+    regimen: Regimen,
+    sampling: Table,
+    result: Callable[..., GatedLevel],
+) -> GatedLevel:
+    """Compare the time since the dose with the accepted and the correctable window."""
+    interval = regimen.interval_h or _HOURS_PER_DAY
+    window = sampling["windows"]["q12" if interval <= sampling["q12_up_to_h"] else "q24"]
+    if window["accept_from_h"] <= hours <= window["accept_to_h"]:
+        return result(
+            Gate.TROUGH,
+            "sampled in the trough window",
+            trough_ng_ml=ng_ml,
+            trough_low_ng_ml=ng_ml,
+            trough_high_ng_ml=ng_ml,
+            correction="none",
+        )
+    if hours < window["correct_from_h"]:
+        return result(Gate.TOO_EARLY, f"sampled {hours:.1f} h after the dose, which is no trough")
+    if hours > window["correct_to_h"]:
+        return result(Gate.INTERRUPTED, f"no dose is known in the {hours:.0f} h before the sample")
+    late_h = hours - interval
+    rates = sampling["elimination"]
+    shifted = [ng_ml * math.exp(rates[k] * late_h) for k in ("low_per_h", "high_per_h")]
+    return result(
+        Gate.CORRECTED,
+        f"sampled {hours:.1f} h after the dose and corrected to {interval:.0f} h",
+        trough_ng_ml=ng_ml * math.exp(rates["typical_per_h"] * late_h),
+        trough_low_ng_ml=min(shifted),
+        trough_high_ng_ml=max(shifted),
+        correction="exponential",
+    )
+
+
+def _timing(level: Level, sampling: Table) -> tuple[TimingClaim | None, str | None]:
+    """The most trusted claim, and a sentence when claims disagree by more than the tolerance."""
+    documented = [c for c in level.timing if c.basis != "schedule"]
+    claims = documented or list(level.timing)
+    if not claims:
+        return None, None
+    spread = max(c.hours for c in claims) - min(c.hours for c in claims)
+    if spread > sampling["timing_agreement_h"]:
+        said = ", ".join(f"{c.hours:.1f} h ({c.basis})" for c in claims)
+        return claims[0], f"the record disagrees on the time since the last dose: {said}"
+    return claims[0], None
+
+
+def _interrupted(record: PatientRecord, sampled: datetime, sampling: Table) -> bool:
+    """Whether a dose is documented as not taken within the steady-state time before the sample."""
+    since = sampled - timedelta(days=sampling["steady_state_days"])
+    return any(not d.taken and since <= d.at.at < sampled for d in record.taken)
+
+
+def _last_change(
+    record: PatientRecord, therapy: Therapy, tables: Tables, sampled: datetime
+) -> datetime | None:
+    """The last change of dose or of an interacting medicine before the sample."""
+    dose = changed_before(therapy.segments, sampled)
+    partner = last_interaction_change(record, tables.interactions, sampled)
+    return max((c for c in (dose, partner) if c is not None), default=None)
+
+
+def _why_no_regimen(therapy: Therapy, sampled: datetime | None) -> str:
+    if sampled is None:
+        return "the time of sampling is unknown"
+    return (
+        "two orders overlapped when the sample was taken"
+        if therapy.overlaps
+        else "the dose being taken at the time of the sample is unknown"
+    )
+
+
+def _days(since: datetime | None, until: datetime | None) -> float | None:
+    return (until - since).total_seconds() / 86400.0 if since and until else None

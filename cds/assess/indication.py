@@ -1,0 +1,46 @@
+"""What the drug is given for, as finely as the conditions on record allow."""
+
+from __future__ import annotations
+
+from cds.clinical.record import PatientRecord
+
+# From fine to coarse: the first key on record decides. A fine key implies its disease.
+_INDICATIONS: tuple[tuple[str, str], ...] = (
+    ("cml-bc", "cml"),
+    ("cml-ap", "cml"),
+    ("cml-cp", "cml"),
+    ("cml", "cml"),
+    ("ph-all", "all"),
+    ("gist-advanced", "gist"),
+    ("gist-adjuvant", "gist"),
+    ("gist", "gist"),
+    ("asm-eosinophilia", "mastocytosis"),
+    ("asm", "mastocytosis"),
+    ("hes-fip1l1", "hes"),
+    ("hes", "hes"),
+    ("dfsp", "dfsp"),
+    ("mds-mpd", "mds-mpd"),
+)
+_ALL = "all"
+_BCR_ABL = "bcr_abl_is"
+
+
+def indication_of(record: PatientRecord) -> tuple[str | None, str | None]:
+    """(indication key, disease key) of the fact catalogue; (None, None) when none is recorded.
+
+    Acute lymphoblastic leukaemia counts as Ph-positive when a BCR::ABL1 result is on record:
+    the diagnosis codes do not tell, and the drug has no other use there.
+    """
+    keys = {
+        key
+        for condition in record.conditions
+        if condition.active and condition.confirmed
+        for key in condition.keys
+    }
+    for indication, disease in _INDICATIONS:
+        if indication in keys:
+            return indication, disease
+    if _ALL in keys:
+        has_transcript = bool(record.labs_of(_BCR_ABL))
+        return ("ph-all" if has_transcript else None), "all"
+    return None, None

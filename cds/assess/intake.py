@@ -1,0 +1,143 @@
+"""When doses were swallowed, as far as the record knows: the dose history a model is given.
+
+Orders say how often; administrations, statements and the stated time before each level say when.
+Nominal times fill the rest: they follow the clock of the nearest known intake, and every known
+intake replaces the nominal dose nearest to it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cds.assess.course import Segment
+from cds.clinical.regimen import Regimen, TakenDose
+
+_DEFAULT_CLOCK_H = 8.0
+"""Nominal hour of the first dose of the day where nothing is recorded; shown as an assumption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One dose with its time; `known` says that the time was recorded rather than assumed."""
+
+    at: datetime
+    amount_mg: float
+    known: bool
+
+
+def dose_history(
+    segments: Sequence[Segment],
+    taken: Iterable[TakenDose],
+    stated: Iterable[datetime],
+    *,
+    zone: ZoneInfo,
+    until: datetime,
+) -> tuple[Intake, ...]:
+    """All doses up to `until`, oldest first.
+
+    `stated` are intake times implied by a level's stated time since the last dose.
+    """
+    taken = [d for d in taken if d.at.has_clock_time and d.at.at <= until]
+    known = sorted({d.at.at for d in taken if d.taken} | {s for s in stated if s <= until})
+    amounts = {d.at.at: d.amount_mg for d in taken if d.taken and d.amount_mg is not None}
+    doses: list[Intake] = []
+    for segment in segments:
+        if segment.on_hold or segment.starts > until:
+            continue
+        end = min(segment.ends or until, until)
+        doses.extend(_nominal(segment, end, known, zone))
+    doses = _with_known(doses, known, amounts, segments)
+    for missed in (d.at.at for d in taken if not d.taken):
+        doses = _without(doses, missed, segments)
+    return tuple(sorted(doses, key=lambda d: d.at))
+
+
+def hours_since_last_dose(history: Sequence[Intake], sampled: datetime) -> float | None:
+    """Hours between the last dose in the history and the sample."""
+    before = [d.at for d in history if d.at < sampled]
+    return (sampled - before[-1]).total_seconds() / 3600.0 if before else None
+
+
+def _nominal(
+    segment: Segment, end: datetime, known: Sequence[datetime], zone: ZoneInfo
+) -> Iterable[Intake]:
+    """Doses of one segment at nominal times."""
+    regimen = segment.regimen
+    start = _first_time(segment, known, zone)
+    cycle = timedelta(hours=regimen.cycle_h)
+    first = regimen.doses[0].offset_h
+    taken = 0
+    while True:
+        for dose in regimen.doses:
+            at = start + timedelta(hours=dose.offset_h - first)
+            if at > end or (regimen.count is not None and taken >= regimen.count):
+                return
+            taken += 1
+            yield Intake(at, dose.amount_mg, known=False)
+        start += cycle
+
+
+def _first_time(segment: Segment, known: Sequence[datetime], zone: ZoneInfo) -> datetime:
+    """First nominal dose: the start day at the clock of the order, a known intake or by default."""
+    local = segment.starts.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if segment.regimen.clock_known:
+        return midnight + timedelta(hours=segment.regimen.doses[0].offset_h)
+    later = [k for k in known if segment.covers(k)]
+    if later:
+        clock = later[-1].astimezone(zone)
+        hours = clock.hour + clock.minute / 60.0
+        # The known intake may be any dose of the cycle; step back to the first one of its day.
+        step = segment.regimen.interval_h or segment.regimen.cycle_h
+        return midnight + timedelta(hours=hours % min(step, 24.0))
+    return midnight + timedelta(hours=_DEFAULT_CLOCK_H)
+
+
+def _with_known(
+    doses: list[Intake],
+    known: Sequence[datetime],
+    amounts: dict[datetime, float],
+    segments: Sequence[Segment],
+) -> list[Intake]:
+    """Move the nominal dose nearest to each known intake onto it, or add the intake if none is."""
+    result = sorted(doses, key=lambda d: d.at)
+    for at in known:
+        regimen = _regimen_near(segments, at)
+        reach = timedelta(hours=(regimen.interval_h or 24.0) / 2.0) if regimen else timedelta()
+        nearest = _nearest(result, at, reach)
+        if nearest is None:
+            amount = amounts.get(at) or (regimen.doses[0].amount_mg if regimen else None)
+            if amount is not None:
+                result.append(Intake(at, amount, known=True))
+        else:
+            result[nearest] = Intake(at, amounts.get(at) or result[nearest].amount_mg, known=True)
+        result.sort(key=lambda d: d.at)
+    return result
+
+
+def _without(doses: list[Intake], missed: datetime, segments: Sequence[Segment]) -> list[Intake]:
+    regimen = _regimen_near(segments, missed)
+    if regimen is None:
+        return doses
+    nearest = _nearest(doses, missed, timedelta(hours=(regimen.interval_h or 24.0) / 2.0))
+    return doses if nearest is None else [d for i, d in enumerate(doses) if i != nearest]
+
+
+def _nearest(doses: Sequence[Intake], at: datetime, reach: timedelta) -> int | None:
+    """Index of the assumed dose nearest to `at` within `reach`; recorded doses stay."""
+    i = bisect_left([d.at for d in doses], at)
+    candidates = [
+        (abs(doses[j].at - at), j)
+        for j in (i - 1, i)
+        if 0 <= j < len(doses) and not doses[j].known and abs(doses[j].at - at) <= reach
+    ]
+    return min(candidates)[1] if candidates else None
+
+
+def _regimen_near(segments: Sequence[Segment], at: datetime) -> Regimen | None:
+    found = [s for s in segments if s.covers(at) and not s.on_hold]
+    return found[0].regimen if len(found) == 1 else None

@@ -1,0 +1,104 @@
+"""Interacting medicines as effects on clearance over time.
+
+Only rows with a measured ratio of clearance become an effect; a strong or moderate inducer without
+one makes the model blind until a level has been measured under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pk
+from cds.assess.assessment import GatedLevel
+from cds.assess.policy import Table
+from cds.clinical.medication import Medicine, UseState
+from cds.clinical.record import PatientRecord
+
+_HOURS_PER_DAY = 24.0
+# Half-lives until an exponential approach counts as complete (97 %).
+_HALF_LIVES_TO_FULL = 5.0
+
+
+def clearance_effects(
+    record: PatientRecord, interactions: Table, now: datetime
+) -> tuple[pk.ClearanceEffect, ...]:
+    """Effects of medicines taken (not of those being ordered), on a clock of hours after `now`."""
+    effects = []
+    for medicine, row in _rows(record, interactions):
+        ratio = row.get("clearance_ratio")
+        if ratio is None or medicine.is_draft or medicine.systemic is False:
+            continue
+        began = _hours(medicine.started.at, now) if medicine.started else float("-inf")
+        ended = _hours(medicine.stopped.at, now) if medicine.stopped else None
+        if medicine.state not in (UseState.ACTIVE, UseState.STOPPED) or began > 0:
+            continue
+        if medicine.state is UseState.STOPPED and ended is None:
+            continue
+        if ended is not None and ended <= began:
+            continue
+        effects.append(
+            pk.ClearanceEffect(
+                factor=float(ratio),
+                start_h=began,
+                stop_h=ended,
+                onset_half_life_h=_half_life(row.get("onset_days")),
+                offset_half_life_h=_half_life(row.get("offset_days")),
+                name=medicine.display,
+            )
+        )
+    return tuple(effects)
+
+
+def unquantified_inducers(
+    record: PatientRecord, interactions: Table, used: Sequence[GatedLevel], now: datetime
+) -> tuple[str, ...]:
+    """Inducers taken now of unknown strength, with no usable level once their effect was there."""
+    blind = []
+    for medicine, row in _rows(record, interactions):
+        if row["effect"] != "inducer" or row["strength"] not in ("strong", "moderate"):
+            continue
+        if row.get("clearance_ratio") is not None or medicine.state is not UseState.ACTIVE:
+            continue
+        if medicine.is_draft or medicine.systemic is False:
+            continue
+        full = timedelta(days=float(row.get("onset_days") or 0.0))
+        effective = medicine.started.at + full if medicine.started else None
+        seen = effective is not None and any(
+            g.level.sampled is not None and g.level.sampled.at >= effective for g in used
+        )
+        if not seen and (medicine.started is None or medicine.started.at <= now):
+            blind.append(medicine.display)
+    return tuple(dict.fromkeys(blind))
+
+
+def last_interaction_change(
+    record: PatientRecord, interactions: Table, until: datetime
+) -> datetime | None:
+    """When an inducer or inhibitor of note was last started or stopped at or before `until`."""
+    moments = [
+        moment.at
+        for medicine, row in _rows(record, interactions)
+        if row["effect"] in ("inducer", "inhibitor") and row["strength"] in ("strong", "moderate")
+        if not medicine.is_draft and medicine.systemic is not False
+        for moment in (medicine.started, medicine.stopped)
+        if moment is not None and moment.at <= until
+    ]
+    return max(moments, default=None)
+
+
+def _rows(record: PatientRecord, interactions: Table) -> Iterable[tuple[Medicine, dict[str, Any]]]:
+    """Each medicine with each table row for one of its ingredients, once."""
+    for medicine in record.medicines:
+        for row in interactions["rows"]:
+            if set(row["ingredients"]) & set(medicine.ingredients):
+                yield medicine, row
+
+
+def _half_life(days_to_full: float | None) -> float:
+    return float(days_to_full or 0.0) * _HOURS_PER_DAY / _HALF_LIVES_TO_FULL
+
+
+def _hours(at: datetime, now: datetime) -> float:
+    return (at - now).total_seconds() / 3600.0

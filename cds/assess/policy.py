@@ -1,0 +1,150 @@
+"""The numbers that hold for one patient: target, limits and tablets, each with its source.
+
+The rules, the dose search and the card all read the same policy, so they cannot quote different
+targets. Every number comes from `rules/tables`; this file only chooses rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cds.clinical.terminology import Drug
+
+Table = Mapping[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Trough target in ng/mL; `high` is a soft upper limit; `validated` for this indication."""
+
+    low_ng_ml: float
+    high_ng_ml: float
+    best_ng_ml: float | None
+    accepted_low_ng_ml: float | None
+    validated: bool
+    note: str | None
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DoseLimits:
+    """Daily limits and makeable doses in mg for the indication and jurisdiction."""
+
+    max_daily_mg: float
+    min_daily_mg: float
+    usual_start_mg: float | None
+    once_daily_max_mg: float
+    intervals_h: tuple[float, ...]
+    strengths_mg: tuple[float, ...]
+    steps_mg: tuple[float, ...]
+    why: tuple[str, ...]
+    """What set each limit, in words (label, renal function, child's cap)."""
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything the card, the rules and the dose search must agree on."""
+
+    target: Target
+    limits: DoseLimits
+    model_ids: tuple[str, ...]
+    """Population models in order of preference for this patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables an assessment reads, resolved for one jurisdiction."""
+
+    targets: Table
+    dosing: Table
+    organ_function: Table
+    interactions: Table
+    toxicity: Table
+    hepatotoxicity: Table
+    adherence: Table
+    milestones: Table
+    monitoring: Table
+    sampling: Table
+    models: Table
+
+
+def policy_for(
+    tables: Tables,
+    drug: Drug,
+    *,
+    indication: str | None,
+    disease: str | None,
+    population: str | None,
+    crcl_ml_min: float | None,
+) -> Policy:
+    """Choose the rows for a patient; an unknown indication gets the table's `default` row."""
+    return Policy(
+        target=_target(tables.targets, disease),
+        limits=_limits(tables, drug, indication, disease, population, crcl_ml_min),
+        model_ids=_models(tables.models, disease, population),
+    )
+
+
+def _target(targets: Table, disease: str | None) -> Target:
+    row = targets.get(disease or "default") or targets["default"]
+    return Target(
+        low_ng_ml=float(row["low_ng_ml"]),
+        high_ng_ml=float(row["high_ng_ml"]),
+        best_ng_ml=_optional(row.get("best_ng_ml")),
+        accepted_low_ng_ml=_optional(row.get("accepted_low_ng_ml")),
+        validated=bool(row["validated"]),
+        note=row.get("note"),
+        sources=tuple(row["sources"]),
+    )
+
+
+def _limits(
+    tables: Tables,
+    drug: Drug,
+    indication: str | None,
+    disease: str | None,
+    population: str | None,
+    crcl_ml_min: float | None,
+) -> DoseLimits:
+    dosing = tables.dosing
+    row = dosing.get(indication or "default") or dosing.get(disease or "") or dosing["default"]
+    maximum, why = float(row["max_daily_mg"]), ["label maximum for the indication"]
+    if population == "child":
+        cap = dosing["child"].get("cap_all_mg" if disease == "all" else "cap_cml_mg")
+        if cap is not None and cap <= maximum:
+            maximum, why = float(cap), ["label maximum for children"]
+    for name, renal in tables.organ_function["renal"].items():
+        if crcl_ml_min is None or renal.get("max_mg") is None or not _within(renal, crcl_ml_min):
+            continue
+        if renal["max_mg"] < maximum:
+            maximum = float(renal["max_mg"])
+            why = [f"{name} renal impairment (creatinine clearance {crcl_ml_min:.0f} mL/min)"]
+    return DoseLimits(
+        max_daily_mg=maximum,
+        # A cap by organ function may lie below the usual minimum; then it is the only limit.
+        min_daily_mg=min(float(row["min_daily_mg"]), maximum),
+        usual_start_mg=_optional(row.get("usual_start_mg")),
+        once_daily_max_mg=float(row.get("once_daily_max_mg", dosing["once_daily_max_mg"])),
+        intervals_h=tuple(float(h) for h in dosing["intervals_h"]),
+        strengths_mg=drug.strengths_mg,
+        steps_mg=tuple(float(step) for step in row["steps_mg"]),
+        why=tuple(why),
+        sources=tuple(row["sources"]),
+    )
+
+
+def _within(row: Table, crcl_ml_min: float) -> bool:
+    low, high = row.get("crcl_from"), row.get("crcl_below")
+    return (low is None or crcl_ml_min >= low) and (high is None or crcl_ml_min < high)
+
+
+def _models(models: Table, disease: str | None, population: str | None) -> tuple[str, ...]:
+    rows = models[population or "adult"]
+    return tuple(rows.get(disease or "default") or rows["default"])
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,24 @@
+"""Assessment -> CDS Hooks cards: merged, capped, quiet where answered, and whole."""
+
+from __future__ import annotations
+
+from cds.cards.build import CardSet, FindingState, cards_for
+from cds.cards.content import CardContent
+from cds.cards.quiet import Answer, Outcome, QuietPolicy, Suppressed
+from cds.cards.terminal import Screen, render_response
+from cds.cards.wire import Card, without_empties
+
+__all__ = [
+    "Answer",
+    "Card",
+    "CardContent",
+    "CardSet",
+    "FindingState",
+    "Outcome",
+    "QuietPolicy",
+    "Screen",
+    "Suppressed",
+    "cards_for",
+    "render_response",
+    "without_empties",
+]

@@ -1,0 +1,247 @@
+"""From an assessment to the cards of one response: what is said, in which order, what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cds.assess.assessment import Assessment
+from cds.cards import words
+from cds.cards.content import CardContent
+from cds.cards.limits import bearing_on, data_finding, limiting, problem_lines, withheld_finding
+from cds.cards.parts import shown_parts
+from cds.cards.quiet import (
+    Answer,
+    QuietPolicy,
+    Spoken,
+    Suppressed,
+    capped,
+    merged,
+    without_answered,
+)
+from cds.cards.references import implicated
+from cds.cards.state import card_uuid, state_digest
+from cds.cards.suggest import suggestions_for
+from cds.cards.trace import matched_facts
+from cds.cards.why import source_lines, why_lines
+from cds.cards.wire import Card, Coding, Link, OverrideReason, Source
+from cds.clinical.finding import Finding, Matter, Severity
+from cds.clinical.setting import Occasion
+
+PRODUCT = "imatinib-tdm"
+MATTER_SYSTEM = "urn:imatinib-tdm:matter"
+EXTENSION_KEY = "org.imatinib-tdm.evaluation"
+
+_ORDERING = {Occasion.ORDER_SELECT, Occasion.ORDER_SIGN, Occasion.MEDICATION_REFILL}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingState:
+    """A finding as it was put on a card: what feedback on the card will be an answer to."""
+
+    card_uuid: str
+    rule_id: str
+    revision: int
+    severity: Severity
+    state_digest: str
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardSet:
+    """The cards of one response, what was kept back and why, and the states that were shown."""
+
+    cards: tuple[Card, ...]
+    suppressed: tuple[Suppressed, ...] = ()
+    state_digests: tuple[FindingState, ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the CDS Hooks response; `cards` is there even when there is nothing to say."""
+        return {"cards": [card.to_wire() for card in self.cards]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Everything one card is written from."""
+
+    assessment: Assessment
+    resources: Mapping[str, dict[str, Any]]
+    content: CardContent
+    base_url: str | None
+    evaluation_id: str
+    client: str
+
+
+def cards_for(
+    assessment: Assessment,
+    resources: Mapping[str, dict[str, Any]],
+    *,
+    content: CardContent,
+    evaluation_id: str,
+    base_url: str | None = None,
+    client: str = "",
+    answered: Sequence[Answer] = (),
+    policy: QuietPolicy | None = None,
+) -> CardSet:
+    """Write the cards for one assessment; pure, so the same evaluation gives the same cards.
+
+    `resources` are the FHIR resources of the request by reference (`MedicationRequest/draft-1`):
+    the drafts, which suggestions change as a whole, and any other order that may be put on hold.
+    `answered` is what clinicians have answered for this patient. Without a `base_url` (command
+    line) cards carry no links. `client` keeps the card ids of two hospitals apart.
+    """
+    policy = policy or QuietPolicy()
+    desk = _Desk(assessment, resources, content, base_url, evaluation_id, client)
+    if not assessment.verdict.agreed:
+        return _withheld(desk)
+
+    spoken = [_spoken(f, desk) for f in assessment.verdict.findings if not f.silent]
+    said, quiet = without_answered(spoken, answered, policy, assessment.now)
+    groups, dropped = capped(merged(said), policy)
+    groups, answered_data = _with_data_card(groups, assessment, answered, policy)
+
+    cards = tuple(_card(group, desk) for group in groups)
+    suppressed = (*quiet, *dropped, *answered_data)
+    return CardSet(cards, suppressed, _states(cards, groups))
+
+
+def _spoken(finding: Finding, desk: _Desk) -> Spoken:
+    rule = desk.content.rules.get(finding.rule_id)
+    facts = matched_facts(finding, desk.assessment.verdict, rule)
+    return Spoken(finding, state_digest(finding, facts))
+
+
+def _with_data_card(
+    groups: list[list[Spoken]],
+    assessment: Assessment,
+    answered: Sequence[Answer],
+    policy: QuietPolicy,
+) -> tuple[list[list[Spoken]], list[Suppressed]]:
+    """Add a card for the problems that no other card shows.
+
+    It does not count against the cap: a limit of the advice is not one more piece of advice.
+    """
+    shown = bearing_on((group[0].finding.matter for group in groups), assessment)
+    unseen = [problem for problem in limiting(assessment) if problem not in shown]
+    finding = data_finding(unseen)
+    if finding is None or not assessment.record.mentions_drug:
+        return groups, []
+    codes = ",".join(sorted(f"{p.code}@{p.reference}" for p in unseen))
+    spoken = Spoken(finding, state_digest(replace(finding, subject=codes), ()))
+    said, quiet = without_answered([spoken], answered, policy, assessment.now)
+    return merged(item for group in [*groups, said] for item in group), quiet
+
+
+def _withheld(desk: _Desk) -> CardSet:
+    """Fail closed: one card says that advice was withheld, and nothing else is said."""
+    assessment = desk.assessment
+    ordering = assessment.setting.occasion in _ORDERING
+    finding = withheld_finding(assessment.verdict.disagreement, ordering=ordering)
+    groups = [[Spoken(finding, state_digest(finding, ()))]]
+    cards = (_card(groups[0], desk),)
+    return CardSet(cards, (), _states(cards, groups))
+
+
+def _card(group: Sequence[Spoken], desk: _Desk) -> Card:
+    """Write one card from the findings on one matter, the most urgent first."""
+    findings = [item.finding for item in group]
+    lead = findings[0]
+    assessment = desk.assessment
+    uuid = card_uuid(desk.client, assessment.record.person.id, [item.digest for item in group])
+    suggestions = suggestions_for(findings, assessment, desk.resources, desk.content.drug, uuid)
+    return Card(
+        uuid=uuid,
+        summary=words.summary(lead.summary),
+        indicator=lead.severity.indicator,
+        detail=_detail(findings, desk),
+        source=_source(lead.matter, desk),
+        suggestions=suggestions,
+        selection_behavior="at-most-one" if suggestions else None,
+        override_reasons=_override_reasons(findings, desk.content),
+        links=_links(desk),
+        extension=_extension(findings, desk),
+    )
+
+
+def _detail(findings: Sequence[Finding], desk: _Desk) -> str:
+    """Write the Markdown: what it means and what to do, the numbers, their limits, and why."""
+    assessment = desk.assessment
+    lead, *others = findings
+    blocks = [words.authored(lead.detail)]
+    blocks += [block for other in others for block in _also(other)]
+    blocks += shown_parts(assessment, [part for f in findings for part in f.show])
+    blocks += problem_lines(_problems_on(findings, assessment))
+    blocks += why_lines(findings, assessment.verdict, desk.content)
+    blocks += source_lines(findings)
+    versions = assessment.versions
+    blocks.append(
+        f"{words.plain(desk.content.name)} {words.plain(versions.rulebook_version)}, "
+        f"revision {versions.rulebook[:12]}."
+    )
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _also(finding: Finding) -> list[str]:
+    """A further finding on the same matter: its summary as a heading, then its words."""
+    heading = f"**Also:** {words.plain(words.sentence(finding.summary))}"
+    return [heading, words.authored(finding.detail)]
+
+
+def _problems_on(findings: Sequence[Finding], assessment: Assessment) -> Sequence[Any]:
+    """The problems this card shows; the data card shows those that no other card does."""
+    return bearing_on({finding.matter for finding in findings}, assessment)
+
+
+def _source(matter: Matter, desk: _Desk) -> Source:
+    topic = Coding(code=matter.value, system=MATTER_SYSTEM, display=matter.value.capitalize())
+    url = f"{desk.base_url}/rules" if desk.base_url else None
+    return Source(label=desk.content.name, url=url, topic=topic)
+
+
+def _override_reasons(
+    findings: Sequence[Finding], content: CardContent
+) -> tuple[OverrideReason, ...]:
+    keys = dict.fromkeys(key for finding in findings for key in finding.override_reasons)
+    return tuple(content.override_reasons[k] for k in keys if k in content.override_reasons)
+
+
+def _links(desk: _Desk) -> tuple[Link, ...]:
+    """Links for reading further; the evaluation's id says nothing about the patient."""
+    if desk.base_url is None:
+        return ()
+    url = f"{desk.base_url}/evaluations/{desk.evaluation_id}"
+    return (Link(label="All inputs and the basis of this advice", url=url),)
+
+
+def _extension(findings: Sequence[Finding], desk: _Desk) -> dict[str, Any]:
+    """What ties the card to its evaluation, so that it can be repeated and audited."""
+    assessment = desk.assessment
+    versions, exposure = assessment.versions, assessment.exposure
+    model = exposure.model_id
+    return {
+        EXTENSION_KEY: {
+            "evaluationId": desk.evaluation_id,
+            "rules": [{"id": f.rule_id, "revision": f.revision} for f in findings],
+            "rulebookRevision": versions.rulebook,
+            "rulebookVersion": versions.rulebook_version,
+            "codeVersion": versions.code,
+            "model": {"id": model, "digest": versions.models.get(model)} if model else None,
+            **implicated(findings, assessment),
+        }
+    }
+
+
+def _states(cards: Sequence[Card], groups: Sequence[Sequence[Spoken]]) -> tuple[FindingState, ...]:
+    return tuple(
+        FindingState(
+            card.uuid,
+            item.finding.rule_id,
+            item.finding.revision,
+            item.finding.severity,
+            item.digest,
+            item.finding.subject,
+        )
+        for card, group in zip(cards, groups, strict=True)
+        for item in group
+    )

@@ -1,0 +1,69 @@
+"""The clinical state a finding speaks about, as a digest.
+
+Feedback on a card answers a finding *in a clinical state*: another level, another dose, a worse
+count is another state and speaks again. What merely moves with the calendar (days since, age) or
+with the screen (the hook, the draft's id) is not a state, or every answer would be forgotten by the
+next morning or between selecting and signing the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+
+from cds.cards.trace import Matched
+from cds.clinical.finding import Finding
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cds-hooks.hl7.org/card")
+
+_CALENDAR = ("_days", "_days_ago", "_years", "months_on_drug", "week", "pdc_percent")
+"""Endings of attributes that change with time alone; so does coverage, as its window moves."""
+_SCREEN = {"setting"}
+_PASSING = {
+    "order": {"reference"},
+    "gene_order": {"reference"},
+    "medicine": {"reference", "new"},
+    "lab": {"recent"},
+}
+"""Attributes that a draft loses when it is signed, or that change as days pass."""
+_MODELLED = {"exposure", "order", "proposal", "adherence"}
+_MODEL_DIGITS = 2
+"""Significant digits of modelled numbers: a refit that moves the trough by 3 ng/mL is no news."""
+
+
+def state_digest(finding: Finding, matched: Iterable[Matched]) -> str:
+    """Return a short digest of what the finding rests on; equal means nothing relevant changed."""
+    facts = sorted(_essence(item) for item in matched if item.fact.kind not in _SCREEN)
+    content = [finding.rule_id, finding.revision, finding.subject, int(finding.severity), facts]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def card_uuid(client: str, patient_id: str, digests: Sequence[str]) -> str:
+    """Return the card's uuid: the same patient in the same state keeps the same card.
+
+    A one-way digest, so that the uuid does not carry the patient's id to wherever it is logged.
+    """
+    content = json.dumps([client, patient_id, sorted(digests)])
+    return str(uuid.uuid5(_NAMESPACE, hashlib.sha256(content.encode()).hexdigest()))
+
+
+def suggestion_uuid(card: str, label: str) -> str:
+    """Return the suggestion's uuid: the same offer on the same card keeps it."""
+    return str(uuid.uuid5(uuid.UUID(card), label))
+
+
+def _essence(item: Matched) -> str:
+    """The part of a matched fact that is clinical state, as text that can be compared."""
+    kind = item.fact.kind
+    kept = []
+    for name, value in sorted(item.values.items()):
+        if name.endswith(_CALENDAR) or name in _PASSING.get(kind, ()):
+            continue
+        if name == "state" and value == "draft":
+            value = "active"  # signing an order that was answered as a draft is no news
+        if kind in _MODELLED and isinstance(value, float) and not name.endswith("_mg"):
+            value = float(f"{value:.{_MODEL_DIGITS}g}")
+        kept.append((name, value))
+    return json.dumps([kind, kept])

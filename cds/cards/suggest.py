@@ -1,0 +1,220 @@
+"""What can be done with one click: whole resources, the conservative way always among them.
+
+A suggestion is marked as recommended only when the dose comes from a reliable fit to this
+patient's own levels and nothing speaks against the doses having been taken: otherwise a person
+chooses among equals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cds.assess.assessment import Assessment, DoseOption, ExposureState
+from cds.cards import words
+from cds.cards.dose_table import regimen_words, tablet_words
+from cds.cards.references import draft_medicines, drafts_of_drug
+from cds.cards.state import suggestion_uuid
+from cds.cards.wire import Action, Suggestion
+from cds.clinical.finding import Finding, Matter, Severity
+from cds.clinical.problem import Impact
+from cds.clinical.regimen import DrugOrder
+from cds.clinical.terminology import Drug
+from cds.fhir import write
+
+Resources = Mapping[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What suggestions are made from."""
+
+    findings: Sequence[Finding]
+    assessment: Assessment
+    resources: Resources
+    drug: Drug
+    card: str
+
+    def suggestion(
+        self, label: str, *actions: Action | None, recommended: bool = False
+    ) -> Suggestion:
+        """Return a suggestion with a uuid that stays the same while the offer does."""
+        return Suggestion(
+            label=label,
+            uuid=suggestion_uuid(self.card, label),
+            is_recommended=True if recommended else None,
+            actions=tuple(action for action in actions if action is not None),
+        )
+
+
+def suggestions_for(
+    findings: Sequence[Finding], assessment: Assessment, resources: Resources, drug: Drug, card: str
+) -> tuple[Suggestion, ...]:
+    """Return the suggestions that the findings of one card ask for, without repetition."""
+    case = _Case(findings, assessment, resources, drug, card)
+    asked = {name for finding in findings for name in finding.suggest}
+    lead = findings[0]
+    if lead.matter is Matter.INTERACTION and lead.severity is Severity.CRITICAL:
+        asked.add("cancel-order")  # not starting is always a way out of a critical combination
+    made = [made for name, build in _BUILDERS.items() if name in asked for made in build(case)]
+    by_label: dict[str, Suggestion] = {}
+    for suggestion in made:
+        by_label.setdefault(suggestion.label, suggestion)
+    return tuple(by_label.values())
+
+
+def _order_dose(case: _Case) -> list[Suggestion]:
+    """The best dose as an order, and keeping the dose with another level."""
+    best = case.assessment.exposure.best
+    if best is None or best.is_current or not _may_offer(best, case.assessment):
+        return _order_level(case)
+    label = f"Order {regimen_words(best)} ({tablet_words(best)} each time)"
+    offer = case.suggestion(label, *_dose_actions(case, best), recommended=_is_recommended(case))
+    return [offer, *_keep_and_measure(case)]
+
+
+def _replace_dose(case: _Case) -> list[Suggestion]:
+    """The label's usual dose in place of the ordered one: arithmetic, not a model's advice."""
+    made = []
+    for order in drafts_of_drug(case.assessment):
+        facts = [
+            f
+            for f in case.assessment.facts
+            if f.kind == "order" and f.values.get("reference") == order.reference
+        ]
+        usual = facts[0].values.get("suggested_mg") if facts else None
+        interval = facts[0].values.get("interval_h") if facts else None
+        draft = case.resources.get(order.reference)
+        if not isinstance(usual, float) or not isinstance(interval, float) or draft is None:
+            continue
+        amount = usual * interval / 24.0
+        label = f"Change the order to {words.dose(amount)} mg {words.interval(interval)}"
+        resource = write.with_dose(draft, amount_mg=amount, interval_h=interval, drug=case.drug)
+        made.append(case.suggestion(label, _update(resource, label)))
+    return made
+
+
+def _hold_drug(case: _Case) -> list[Suggestion]:
+    """Withdraw the orders being written, and put the current order on hold."""
+    name = case.drug.name.capitalize()
+    actions = [_delete(o.reference, f"Do not order {name} now") for o in _our_drafts(case)]
+    current = case.assessment.course.current_order
+    resource = case.resources.get(current or "")
+    if resource is not None and not case.assessment.course.on_hold:
+        held = write.on_hold(resource, reason=case.findings[0].summary)
+        actions.append(_update(held, f"Put the current {name} order on hold"))
+    return [case.suggestion(f"Hold {name}", *actions)]
+
+
+def _cancel_order(case: _Case) -> list[Suggestion]:
+    """Withdraw what is being ordered: the other medicine on its card, else the drug's own order."""
+    medicines = draft_medicines(case.findings, case.assessment)
+    about_another = any(finding.subject for finding in case.findings)
+    if medicines or about_another:
+        return [
+            case.suggestion(
+                f"Cancel the order of {words.summary(medicine.display)[:80]}",
+                _delete(medicine.reference, "Cancel the order"),
+            )
+            for medicine in medicines
+            if medicine.reference in case.resources
+        ]
+    return [
+        case.suggestion("Cancel this order", _delete(order.reference, "Cancel the order"))
+        for order in _our_drafts(case)
+    ]
+
+
+def _order_level(case: _Case) -> list[Suggestion]:
+    label = f"Order {_article(case.drug.name)} {case.drug.name} trough level"
+    return [case.suggestion(label, _level_action(case, label))]
+
+
+def _keep_and_measure(case: _Case) -> list[Suggestion]:
+    """The conservative way; it is not offered where the card is critical."""
+    if case.findings[0].severity is Severity.CRITICAL:
+        return []
+    label = "Keep the present dose and repeat the trough level"
+    return [case.suggestion(label, _level_action(case, label))]
+
+
+_BUILDERS: Mapping[str, Callable[[_Case], list[Suggestion]]] = {
+    "hold-drug": _hold_drug,
+    "cancel-order": _cancel_order,
+    "replace-dose": _replace_dose,
+    "order-dose": _order_dose,
+    "order-level": _order_level,
+}
+
+
+def _may_offer(option: DoseOption, assessment: Assessment) -> bool:
+    """Whether a model's dose may become an order for this patient."""
+    child = assessment.course.population == "child"
+    return (
+        assessment.exposure.state.quantitative
+        and option.why_not is None
+        and bool(option.tablets)
+        and (assessment.setting.paediatric_doses or not child)
+    )
+
+
+def _is_recommended(case: _Case) -> bool:
+    """Whether one dose may stand out: a reliable fit, doses taken, and nothing that prevents."""
+    assessment = case.assessment
+    view = assessment.exposure.adherence
+    doubted = any(
+        finding.matter is Matter.ADHERENCE and finding.severity > Severity.INFO
+        for finding in assessment.verdict.findings
+    ) or (view is not None and view.percent_missed_some > view.percent_all_taken)
+    prevented = any(problem.impact is Impact.PREVENTS for problem in assessment.problems)
+    return assessment.exposure.state is ExposureState.FITTED and not doubted and not prevented
+
+
+def _dose_actions(case: _Case, best: DoseOption) -> list[Action]:
+    """One order of the best dose in place of whatever is being ordered now.
+
+    With several drafts the first carries the whole dose and the others go, in one suggestion, so
+    that accepting it never leaves two orders that add up.
+    """
+    drafts = _our_drafts(case)
+    description = f"Order {regimen_words(best)}"
+    dose = {"amount_mg": best.amount_mg, "interval_h": best.interval_h, "tablets": best.tablets}
+    if not drafts:
+        assessment = case.assessment
+        resource = write.new_order(
+            patient_id=assessment.record.person.id,
+            drug=case.drug,
+            replaces=assessment.course.current_order,
+            authored=assessment.now,
+            **dose,
+        )
+        return [Action(type="create", description=description, resource=resource)]
+    first, *others = drafts
+    draft = case.resources[first.reference]
+    changed = write.with_dose(draft, drug=case.drug, **dose)
+    return [_update(changed, description), *(_delete(o.reference, "Part of it") for o in others)]
+
+
+def _our_drafts(case: _Case) -> list[DrugOrder]:
+    return [o for o in drafts_of_drug(case.assessment) if o.reference in case.resources]
+
+
+def _level_action(case: _Case, description: str) -> Action:
+    assessment = case.assessment
+    resource = write.level_order(
+        patient_id=assessment.record.person.id, drug=case.drug, authored=assessment.now
+    )
+    return Action(type="create", description=description, resource=resource)
+
+
+def _update(resource: dict[str, Any], description: str) -> Action:
+    return Action(type="update", description=description, resource=resource)
+
+
+def _delete(reference: str, description: str) -> Action:
+    return Action(type="delete", description=description, resource_id=reference)
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[:1].lower() in "aeiou" else "a"

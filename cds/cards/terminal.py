@@ -1,0 +1,124 @@
+"""Cards as a person reads them in a terminal: indicator, summary, tables, offers, and why."""
+
+from __future__ import annotations
+
+import html
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+_ANSI = {"critical": "1;97;41", "warning": "1;30;43", "info": "1;97;44", "bold": "1", "dim": "2"}
+_LINK = re.compile(r"(?<!\\)\[((?:\\.|[^\]\\])+)\]\((\S+?)\)")
+_EMPHASIS = re.compile(r"(?<!\\)(\*\*|`)")
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_TABLE_RULE = re.compile(r"\|[\s:|-]+\|")
+_NO_COLOUR_CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LIST_ITEM = re.compile(r"(\s*(?:[-*]|\d+\.)\s+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Where the cards are shown: how wide, and whether it can show colour."""
+
+    width: int = 100
+    colour: bool = False
+
+    def paint(self, text: str, style: str) -> str:
+        """Return the text in a colour, where there is any."""
+        return f"\x1b[{_ANSI[style]}m{text}\x1b[0m" if self.colour else text
+
+
+def render_response(response: Mapping[str, Any], screen: Screen) -> str:
+    """Return the cards of one CDS Hooks response, or the statement that there are none."""
+    cards = response.get("cards", [])
+    if not cards:
+        return screen.paint("no cards: nothing to say", "dim")
+    return "\n\n".join(render_card(card, screen) for card in cards)
+
+
+def render_card(card: Mapping[str, Any], screen: Screen) -> str:
+    """Return one card, from its JSON as it went over the wire."""
+    indicator = str(card["indicator"])
+    badge = screen.paint(f" {indicator.upper()} ", indicator)
+    lines = [f"{badge} {screen.paint(_safe(str(card['summary'])), 'bold')}"]
+    lines += _indented(render_markdown(str(card.get("detail", "")), screen))
+    lines += _offers(card, screen)
+    reasons = [_safe(str(reason["display"])) for reason in card.get("overrideReasons", [])]
+    if reasons:
+        lines += _indented(_wrapped(f"Reasons not to: {'; '.join(reasons)}", screen))
+    lines += [f"  {_safe(link['label'])}: {_safe(link['url'])}" for link in card.get("links", [])]
+    return "\n".join(lines)
+
+
+def render_markdown(markdown: str, screen: Screen) -> list[str]:
+    """Return the Markdown that cards use as lines of text; tables are set in columns."""
+    lines: list[str] = []
+    for is_table, group in groupby(markdown.splitlines(), key=lambda line: line.startswith("|")):
+        if is_table:
+            lines += _table(list(group))
+        else:
+            for line in group:
+                lines += _wrapped(_inline(line), screen) if line.strip() else [""]
+    return lines
+
+
+def _offers(card: Mapping[str, Any], screen: Screen) -> Iterator[str]:
+    for suggestion in card.get("suggestions", []):
+        mark = " (recommended)" if suggestion.get("isRecommended") else ""
+        yield screen.paint(f"  -> {_safe(str(suggestion['label']))}{mark}", "bold")
+        for action in suggestion.get("actions", []):
+            resource = action.get("resource", {})
+            what = action.get("resourceId") or "/".join(
+                str(part) for part in (resource.get("resourceType"), resource.get("id")) if part
+            )
+            yield f"       {_safe(str(action['type']))} {_safe(what)}"
+
+
+def _table(rows: Sequence[str]) -> list[str]:
+    """Set the rows of a Markdown table in columns, numbers to the right."""
+    cells = [
+        [_inline(cell.strip()) for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]]
+        for row in rows
+        if not _TABLE_RULE.fullmatch(row.strip())
+    ]
+    rule = next((row for row in rows if _TABLE_RULE.fullmatch(row.strip())), "")
+    right = [part.strip().endswith(":") for part in rule.strip().strip("|").split("|")]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    set_rows = [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return [*set_rows[:1], "  ".join("-" * width for width in widths), *set_rows[1:]]
+
+
+def _inline(text: str) -> str:
+    """Take the Markdown out of one line."""
+    text = _EMPHASIS.sub("", _LINK.sub(r"\1 <\2>", text))
+    return _safe(html.unescape(_ESCAPED.sub(r"\1", text)))
+
+
+def _safe(text: str) -> str:
+    """Return text without control characters: a name must not drive the terminal."""
+    return _NO_COLOUR_CODES.sub("", text)
+
+
+def _wrapped(text: str, screen: Screen) -> list[str]:
+    item = _LIST_ITEM.match(text)
+    hang = " " * len(item.group(1)) if item else ""
+    return textwrap.wrap(
+        text,
+        max(screen.width - 2, 40),
+        subsequent_indent=hang,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}".rstrip() for line in lines]

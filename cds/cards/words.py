@@ -1,0 +1,102 @@
+"""Putting values into words that are safe in every client.
+
+A card's detail is Markdown, and clients exist that render raw HTML inside it. Text that came from
+the patient's record must therefore never act as markup: not as HTML, not as a Markdown link or
+image, and not as an address that a client turns into a link by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from cds.cards.wire import SUMMARY_LIMIT
+
+_SPACES = re.compile(r"\s+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~!])")
+_TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
+_ELLIPSIS = "…"
+
+
+def plain(text: str) -> str:
+    """Return text from the record so that Markdown and HTML show it exactly, on one line."""
+    line = _SPACES.sub(" ", _CONTROL.sub("", text)).strip()
+    return _no_autolink(_no_html(_MARKDOWN.sub(r"\\\1", line)))
+
+
+def authored(text: str) -> str:
+    """Return a rule's Markdown, into which values were filled, without HTML, links or images.
+
+    A rule needs none of them (its sources carry the links), while a name from the record that was
+    filled in may try to bring them along. Emphasis, lists and paragraphs stay.
+    """
+    unescaped = re.sub(r"\\([<>])", r"\1", _CONTROL.sub("", text))  # an entity takes no backslash
+    bracketed = re.sub(r"(?<!\\)([\[\]])", r"\\\1", unescaped)
+    return _no_autolink(_no_html(bracketed)).strip()
+
+
+def summary(text: str) -> str:
+    """Return one line of plain text that fits a card's summary."""
+    line = _SPACES.sub(" ", _CONTROL.sub("", text)).strip()
+    line = _TAG_START.sub("‹", line)
+    if len(line) <= SUMMARY_LIMIT:
+        return line
+    cut = line[: SUMMARY_LIMIT - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space else cut).rstrip(" ,;:") + _ELLIPSIS
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """Return a number as a clinician writes it; never an exponent, never minus zero."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if not text.strip("-0.") else text
+
+
+def dose(value: float) -> str:
+    """Return a dose without needless decimals: 400, 127.5."""
+    return number(value, 0) if value == round(value) else number(value, 1)
+
+
+def percent(value: float) -> str:
+    """Return a percentage for Markdown; it never claims the certainty no model has."""
+    if value < 1:
+        return "&lt;1"
+    if value > 99:
+        return "&gt;99"
+    return number(value)
+
+
+def interval(hours: float) -> str:
+    """Return a dosing interval in words."""
+    names = {24.0: "once daily", 12.0: "twice daily", 8.0: "three times daily"}
+    return names.get(round(hours, 2), f"every {dose(hours)} h")
+
+
+def listing(items: Iterable[str]) -> str:
+    """Join words as a sentence does: a, b and c."""
+    words = list(items)
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital at its head and a full stop at its end."""
+    text = text.strip()
+    if not text:
+        return text
+    text = text[0].upper() + text[1:]
+    return text if text[-1] in ".!?:" else f"{text}."
+
+
+def _no_html(text: str) -> str:
+    """Escape what opens a tag or an entity; entities written by the author stay readable."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _no_autolink(text: str) -> str:
+    """Break addresses that GitHub-flavoured Markdown would turn into links by itself."""
+    text = text.replace("://", "&#58;//")
+    text = re.sub(r"(?i)\bwww\.", "www&#46;", text).replace("@", "&#64;")
+    return re.sub(r"(?i)\b(mailto|xmpp|javascript|data):", r"\1&#58;", text)

@@ -1,0 +1,79 @@
+"""Prepare, inspect and clean the database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from cds.cli._common import SetupError, read_settings, settings_option
+from cds.settings import Settings
+from cds.store import Database, DatabaseError
+
+
+@click.group()
+def command() -> None:
+    """Prepare, inspect and clean the database.
+
+    \b
+    Examples:
+      imatinib-tdm db upgrade
+      imatinib-tdm db check
+      imatinib-tdm db purge --settings site.yaml
+
+    Exit codes: 0 success, 1 the database needs attention, 2 wrong settings.
+    """
+
+
+@command.command()
+@settings_option
+def upgrade(settings_file: Path | None) -> None:
+    """Create the tables or bring them to this version."""
+    from cds.store.migrate import upgrade as apply
+
+    database = _database(read_settings(settings_file))
+    try:
+        before = database.revision()
+        apply(database)
+        after = database.revision()
+    except DatabaseError as error:
+        raise click.ClickException(f"{database.shown}: {error}") from None
+    click.echo(f"{database.shown} is at schema {after}" + (" already" if before == after else ""))
+
+
+@command.command()
+@settings_option
+def check(settings_file: Path | None) -> None:
+    """Say whether the database can be used."""
+    database = _database(read_settings(settings_file))
+    problem = database.check()
+    if problem:
+        raise click.ClickException(problem)
+    click.echo(f"{database.shown} is ready")
+
+
+@command.command()
+@settings_option
+def purge(settings_file: Path | None) -> None:
+    """Remove expired tokens, and clinical content past the retention time.
+
+    That a decision was made, with its versions and digests, stays recorded for ever.
+    """
+    from cds.services.clock import Clock
+    from cds.services.wiring import open_store
+
+    settings = read_settings(settings_file)
+    store = open_store(settings)
+    try:
+        removed = store.purge(Clock().now(), timedelta(days=settings.ledger.retention_days))
+    except DatabaseError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"removed {removed['tokens']} expired tokens and {removed['bodies']} bodies")
+
+
+def _database(settings: Settings) -> Database:
+    try:
+        return Database(settings.database)
+    except DatabaseError as error:
+        raise SetupError(str(error)) from None

@@ -1,0 +1,58 @@
+"""Make a recorded decision again and compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cds.cli._common import SetupError, read_settings, settings_option
+from cds.store import CipherError, DatabaseError
+
+
+@click.command()
+@click.argument("evaluation")
+@click.option(
+    "--rules",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Another rulebook, for a decision that was made with an earlier revision.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the replayed response as JSON.")
+@settings_option
+def command(evaluation: str, rules: Path | None, as_json: bool, settings_file: Path | None) -> None:
+    """Make a recorded decision again, with the same input and the same time, and compare.
+
+    EVALUATION is the evaluation id that stands on the card and in the log.
+
+    \b
+    Examples:
+      imatinib-tdm replay 0b0f7c5e-8a1f-4f5b-9d58-6c1f5b5f2a11
+      imatinib-tdm replay 0b0f7c5e-8a1f-4f5b-9d58-6c1f5b5f2a11 --rules old-rules/
+
+    Exit codes: 0 the same answer, 1 another answer or not replayable, 2 wrong settings.
+    """
+    from cds.services import SetupFailed, build_services
+    from cds.services.replay import CannotReplay, replay
+
+    settings = read_settings(settings_file)
+    if rules:
+        settings = settings.model_copy(update={"rules": rules})
+    try:
+        services = build_services(settings)
+    except SetupFailed as error:
+        raise SetupError(str(error)) from None
+    try:
+        replayed = replay(services.store, services.knowledge, evaluation)
+    except (CannotReplay, DatabaseError, CipherError) as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        services.close()
+    if as_json:
+        click.echo(json.dumps(replayed.response, ensure_ascii=False, indent=2, default=float))
+    for difference in replayed.differences:
+        click.echo(difference, err=True)
+    if not replayed.same:
+        raise click.ClickException("the replayed answer differs from the recorded one")
+    if not as_json:
+        click.echo(f"the same answer: {replayed.cards} card(s), rulebook {replayed.rulebook[:12]}")

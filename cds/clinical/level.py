@@ -1,0 +1,60 @@
+"""A measured drug concentration and what is known about its timing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cds.clinical.moment import Moment
+
+
+class ResultStatus(StrEnum):
+    """FHIR R4 Observation status of a result that counts; others never become a result."""
+
+    PRELIMINARY = "preliminary"
+    FINAL = "final"
+    AMENDED = "amended"
+    CORRECTED = "corrected"
+
+
+class Comparator(StrEnum):
+    """FHIR quantity comparator: the true value lies on this side of the reported one."""
+
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    GREATER_OR_EQUAL = ">="
+    GREATER = ">"
+
+
+@dataclass(frozen=True, slots=True)
+class TimingClaim:
+    """One source's statement of the time between the last dose and the sample."""
+
+    hours: float
+    basis: str
+    """`administration`, `statement`, `comment`, `lab-form`, `code` or `schedule`."""
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One concentration of the monitored drug.
+
+    `ng_ml` is None when the unit could not be read (a Problem says so); the value and unit as
+    reported are kept for the card. `timing` holds every claim about the time since the last dose,
+    most trusted first; claims may disagree, and none means unknown. A claim with basis `schedule`
+    is an assumption from the order's clock times.
+    """
+
+    reference: str
+    status: ResultStatus
+    reported_value: str
+    reported_unit: str | None
+    ng_ml: float | None
+    sampled: Moment | None
+    comparator: Comparator | None = None
+    timing: tuple[TimingClaim, ...] = ()
+    specimen: str | None = None
+    """`plasma`, `serum`, `blood`, `dried-blood` or None if not stated."""
+    issued: Moment | None = None
+    version: str | None = None

@@ -1,0 +1,116 @@
+"""The meaning of codes: which drug is monitored and what a coded medicine, result or condition is.
+
+The content stands in `rules/drug.yaml` and `rules/terminology/`; these types carry it to the
+readers, so that no reader holds a code of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cds.clinical.codes import Code, Concept
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A coded product of the monitored drug: strength in mg of base per unit (tablet, capsule)."""
+
+    code: Code
+    strength_mg: float
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCode:
+    """A coded concentration test; `hours_post_dose` when the code itself says when to sample."""
+
+    code: Code
+    hours_post_dose: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """The monitored drug as `rules/drug.yaml` defines it. Masses in g/mol, strengths in mg base."""
+
+    name: str
+    names: frozenset[str]
+    """Lower-case generic and brand names under which free text may mention it."""
+    molar_mass: float
+    salt_molar_mass: float
+    salt_names: frozenset[str]
+    ingredient_codes: frozenset[Code]
+    products: Mapping[Code, Product]
+    strengths_mg: tuple[float, ...]
+    solution_mg_ml: float | None
+    level_codes: Mapping[Code, LevelCode]
+
+    @property
+    def base_per_salt(self) -> float:
+        """mg of base in 1 mg of salt."""
+        return self.molar_mass / self.salt_molar_mass
+
+
+@dataclass(frozen=True, slots=True)
+class LabDefinition:
+    """A result the rulebook understands: canonical UCUM unit, and molar mass where mol converts."""
+
+    key: str
+    unit: str
+    molar_mass: float | None = None
+    coded_values: Mapping[Code, str] = field(default_factory=dict)
+    """For coded results: code -> key (`positive`, `negative`, `pregnant`, ...)."""
+    name: str = ""
+    """How a card calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminology:
+    """Look-ups from codes and names to the keys that rules use."""
+
+    medicines: Mapping[Code, tuple[str, ...]]
+    """Code -> ingredient keys (a combination product has several)."""
+    medicine_names: Mapping[str, str]
+    """Lower-case ingredient or brand name -> ingredient key, for uncoded medicines."""
+    labs: Mapping[Code, LabDefinition]
+    conditions: Mapping[Code, tuple[str, ...]]
+    """Code -> condition keys; a code may mean several (`cml-cp` is also `cml`)."""
+    condition_prefixes: Mapping[Code, tuple[str, ...]]
+    """Code whose children share its meaning (ICD-10 categories) -> condition keys."""
+    genes: Mapping[str, str]
+    """Lower-case result text -> gene key (`cyp2c8*4`, `t315i`, ...)."""
+
+    def ingredients_of(self, concept: Concept) -> tuple[str, ...]:
+        """Ingredient keys by code first, otherwise by the words of the text."""
+        found = [key for code in concept.codes for key in self.medicines.get(code, ())]
+        if not found and concept.text:
+            words = concept.text.lower()
+            found = [key for name, key in self.medicine_names.items() if _mentions(words, name)]
+        return tuple(dict.fromkeys(found))
+
+    def conditions_of(self, concept: Concept) -> tuple[str, ...]:
+        """Condition keys by exact code or by the code of an enclosing category."""
+        found: list[str] = []
+        for code in concept.codes:
+            found.extend(self.conditions.get(code, ()))
+            for prefix, keys in self.condition_prefixes.items():
+                if code.system == prefix.system and code.code.startswith(prefix.code):
+                    found.extend(keys)
+        return tuple(dict.fromkeys(found))
+
+    def lab_of(self, concept: Concept) -> LabDefinition | None:
+        """The definition of the first code that the rulebook knows."""
+        return next((self.labs[code] for code in concept.codes if code in self.labs), None)
+
+
+def _mentions(words: str, name: str) -> bool:
+    """Whether `name` stands in `words` as a whole word."""
+    start = words.find(name)
+    while start >= 0:
+        end = start + len(name)
+        before = words[start - 1] if start else " "
+        after = words[end] if end < len(words) else " "
+        if not before.isalnum() and not after.isalnum():
+            return True
+        start = words.find(name, start + 1)
+    return False

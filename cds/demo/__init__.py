@@ -1,0 +1,1 @@
+"""The embedded demo: story patients played against a running service."""

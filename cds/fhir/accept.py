@@ -1,0 +1,145 @@
+"""Which resources are read: the patient's own, in their newest version, and valid one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from cds.clinical.problem import Impact, Problem
+from cds.clinical.terminology import Drug
+from cds.fhir.bundle import Entry, Index
+from cds.fhir.elements import Element, reference_of
+from cds.fhir.identity import check_subject
+from cds.fhir.medications import MedicationFindings, unread_order
+from cds.fhir.mentions import mentions
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.times import read_moment
+from cds.fhir.validate import read_resource
+from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, words
+
+_LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
+_UTC_ZONE: Final = ZoneInfo("UTC")
+_ORDERS: Final = frozenset({"MedicationRequest", "MedicationOrder", "MedicationPrescription"})
+_OVER: Final = words("completed stopped cancelled entered-in-error on-hold")
+
+
+@dataclass(slots=True)
+class Accepted:
+    """Accepted resources by what they are read for."""
+
+    medications: list[tuple[Element, bool]] = field(default_factory=list)
+    observations: list[Element] = field(default_factory=list)
+    others: list[Element] = field(default_factory=list)
+    patient: Element | None = None
+    findings: MedicationFindings = field(default_factory=MedicationFindings)
+
+
+def accept(
+    entries: Sequence[Entry],
+    drafts: Sequence[Entry],
+    aliases: frozenset[str],
+    index: Index,
+    drug: Drug,
+    problems: list[Problem],
+    selections: Collection[str],
+    identity: str | None,
+) -> Accepted:
+    """Validate each resource alone, refuse other patients', and sort what is left."""
+    kept = Accepted()
+    unread_types: set[str] = set()
+    for entry, is_draft in _newest(entries, drafts):
+        raw = entry.resource
+        kind = raw.get("resourceType")
+        if kind == "Patient":
+            _accept_patient(raw, identity, aliases, kept, problems)
+            continue
+        if kind not in READ_TYPES and kind not in OLD_MEDICATION_TYPES:
+            unread_types.add(str(kind)[:40])
+            continue
+        refused = check_subject(raw, aliases, is_draft=is_draft)
+        if refused is not None:
+            problems.append(refused)
+            continue
+        reading = read_resource(raw)
+        about_drug = kind in MEDICATION_TYPES | OLD_MEDICATION_TYPES and entry.matches
+        if reading.resource is None and about_drug and mentions([raw], drug):
+            selected = reference_of(raw) in selections
+            kept.findings.orders.append(unread_order(raw, is_draft=is_draft, selected=selected))
+            impact = _impact(raw, is_draft)
+            problems += (replace(found, impact=impact) for found in reading.problems)
+            continue
+        problems += reading.problems
+        if reading.resource is None:
+            continue
+        index.add(reading.resource, entry.url)
+        if not entry.matches:
+            continue
+        if kind in MEDICATION_TYPES:
+            kept.medications.append((reading.resource, is_draft))
+        elif kind == "Observation":
+            kept.observations.append(reading.resource)
+        else:
+            kept.others.append(reading.resource)
+    for name in sorted(unread_types):
+        message = f"Resources of type {name} are not read by this service."
+        problems.append(problem("resource-type-unknown", message))
+    return kept
+
+
+def _newest(entries: Sequence[Entry], drafts: Sequence[Entry]) -> list[tuple[Entry, bool]]:
+    """Each resource once: the newest version of an id, and the draft rather than what is stored."""
+    chosen: dict[tuple[str, str], tuple[Entry, bool]] = {}
+    unnamed: list[tuple[Entry, bool]] = []
+    for entry, is_draft in [*((e, False) for e in entries), *((d, True) for d in drafts)]:
+        kind, identity = entry.resource.get("resourceType"), entry.resource.get("id")
+        if not isinstance(kind, str) or not isinstance(identity, str):
+            unnamed.append((entry, is_draft))
+            continue
+        other = chosen.get((kind, identity))
+        if other is None or _version(entry, is_draft) > _version(*other):
+            chosen[kind, identity] = (entry, is_draft)
+    return [*chosen.values(), *unnamed]
+
+
+def _version(entry: Entry, is_draft: bool) -> tuple[bool, datetime, int, bool, str]:
+    meta = entry.resource.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    updated, number = str(meta.get("lastUpdated") or ""), str(meta.get("versionId") or "")
+    try:
+        at = read_moment(updated, _UTC_ZONE).at
+    except ReadError:
+        at = _LONG_AGO
+    status = str(entry.resource.get("status") or "")
+    version = int(number) if number.isdecimal() and len(number) < 10 else 0
+    return is_draft, at, version, entry.matches, status
+
+
+def _accept_patient(
+    raw: Mapping[str, Any],
+    identity: str | None,
+    aliases: frozenset[str],
+    kept: Accepted,
+    problems: list[Problem],
+) -> None:
+    found = raw.get("id")
+    if found not in aliases and not (found is None and identity is None):
+        message = "The Patient resource is not the patient asked about; it was not used."
+        problems.append(problem("patient-mismatch", message, reference_of(raw), field="id"))
+        return
+    reading = read_resource(raw)
+    if reading.resource is None:
+        message = "The Patient resource could not be read; age and sex are unknown."
+        problems.append(problem("patient-unreadable", message, reference_of(raw)))
+    problems += reading.problems
+    kept.patient = reading.resource
+
+
+def _impact(raw: Element, is_draft: bool) -> Impact:
+    """An unread order of the drug prevents advice unless it is certainly not followed now."""
+    if is_draft:
+        return Impact.PREVENTS
+    over = raw.get("resourceType") not in _ORDERS or raw.get("status") in _OVER
+    return Impact.LIMITS if over else Impact.PREVENTS

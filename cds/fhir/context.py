@@ -1,0 +1,26 @@
+"""What every reader of one patient's resources needs, in one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cds.clinical.terminology import Drug, Terminology
+from cds.fhir.products import Resolve
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """The drug, the meaning of codes, the site's zone, the time, and how references resolve.
+
+    Body surface (m2) and weight (kg) are recent measurements, for doses per m2 and per kg.
+    """
+
+    drug: Drug
+    terminology: Terminology
+    zone: ZoneInfo
+    now: datetime
+    resolve: Resolve
+    body_surface_m2: float | None = None
+    weight_kg: float | None = None

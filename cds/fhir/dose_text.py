@@ -1,0 +1,104 @@
+"""Free-text dosages: a small grammar that reads the plain ones and refuses the rest.
+
+Used in two ways. A dosage that is only text is read if every word of it is understood. A dosage
+that is structured is compared with its text, because the person who dispenses reads the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from cds.fhir.frequency import MEALS, Rate, find_rates
+from cds.fhir.vocabulary import words
+
+_COUNT_WORDS: Final = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "half": 0.5, "½": 0.5}
+_CEILING: Final = re.compile(
+    r"(?:max(?:imum|\.)?|not (?:to )?exceed(?: more than)?|do not exceed)[^.;]*"
+)
+_PRODUCT_MG: Final = re.compile(r"(\d+)\s*(?:x|×|\*)\s*(\d+(?:\.\d+)?)\s*mg\b")
+_MG: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*(mg|milligrams?|g|grams?)\b(?!\s*/\s*\w)")
+_MG_PER: Final = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?\s*mg\s*/\s*(?:m2|m²|kg|ml)")
+_ML: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*ml\b")
+_COUNT: Final = re.compile(
+    r"(?<![\w.,])(\d+(?:\.\d+)?|½|one|two|three|four|half)\s*(?:x\s*)?(?:of\s+)?(?:oral\s+|a\s+)?"
+    r"(?:film-coated\s+)?(?:tab(?:let)?s?|cap(?:sule)?s?)(?:\(s\))?(?!\w)"
+)
+# Words by which a text adds to or changes a plain repeating dose.
+_CHANGES: Final = re.compile(
+    r"\b(?:prn|as needed|when (?:needed|required)|if needed|cycles?"
+    r"|days? \d+ ?(?:-|–|to|through) ?\d+"
+    r"|taper\w*|titrat\w*|increas\w*|decreas\w*|reduc\w*|escalat\w*|except|skip\w*|then"
+    r"|weeks? (?:on|off)|days? (?:on|off)|weekends?|weekdays?|loading"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b"
+)
+_COMMA_NUMBER: Final = re.compile(r"\d,\d")
+_HARMLESS: Final = words(
+    "take takes give swallow by mouth oral orally po p.o the a an with of and each large full "
+    "glass water food meal meals tablet tablets tab tabs cap caps capsule capsules dose total "
+    "whole at to be taken per in for refills 0 same time"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDosage:
+    """What a dosage text states."""
+
+    amounts_mg: tuple[float, ...]
+    counts: tuple[float, ...]
+    volumes_ml: tuple[float, ...]
+    rates: tuple[Rate, ...]
+    with_food: bool | None
+    changes: str | None
+    """The words that say the dose is not simply repeated, if any."""
+    understood: bool
+    """Whether every word was understood; only then may the text stand alone."""
+
+    @property
+    def rate(self) -> Rate | None:
+        """The one frequency the text states."""
+        if not self.rates or not all(self.rates[0].agrees_with(rate) for rate in self.rates):
+            return None
+        return self.rates[0]
+
+
+def read_text(written: str) -> TextDosage:
+    """Read a dosage text; never raises, whatever is not understood is said by `understood`."""
+    said = " ".join(written.lower().split())
+    changed = _CHANGES.search(said)
+    comma = _COMMA_NUMBER.search(said) is not None  # 1,250 is a thousand here and one there
+    rest = _CEILING.sub(" ", said)
+    relative = _MG_PER.search(rest) is not None
+    products = tuple(float(n) * float(mg) for n, mg in _PRODUCT_MG.findall(rest))
+    rest = _PRODUCT_MG.sub(" ", rest)
+    amounts = products + tuple(
+        float(value) * (1000.0 if unit.startswith("g") else 1.0)
+        for value, unit in _MG.findall(rest)
+    )
+    rest = _MG.sub(" ", rest)
+    counts = tuple(_COUNT_WORDS.get(found) or float(found) for found in _COUNT.findall(rest))
+    rest = _COUNT.sub(" ", rest)
+    volumes = tuple(float(value) for value in _ML.findall(rest))
+    rest = _ML.sub(" ", rest)
+    food = _food(rest)
+    rates, rest = find_rates(MEALS.sub(" ", rest))
+    leftover = [word for word in re.split(r"[^\w.&-]+", rest) if word.strip(".-&")]
+    known = all(word.strip(".-") in _HARMLESS for word in leftover)
+    return TextDosage(
+        tuple(dict.fromkeys(amounts)),
+        tuple(dict.fromkeys(counts)),
+        tuple(dict.fromkeys(volumes)),
+        tuple(rates),
+        food,
+        changed.group(0) if changed else None,
+        understood=known and not changed and not comma and not relative,
+    )
+
+
+def _food(said: str) -> bool | None:
+    if re.search(r"(?:with|after) (?:a |the )?(?:meals?|food|breakfast|dinner|lunch|supper)", said):
+        return True
+    if re.search(r"empty stomach|before (?:meals?|food|breakfast)", said):
+        return False
+    return None

@@ -1,0 +1,136 @@
+"""Typed access to the elements of a FHIR resource held as JSON.
+
+The R4B models are the gate (see `validate`), but the readers read the JSON behind it: a clinical
+time without a zone, which the models refuse, must stay as written, and a decimal keeps its digits.
+The models also let pass what is not FHIR JSON (a JSON string for an element, a number written as
+text); these getters do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from cds.clinical.codes import Code, Concept
+from cds.fhir.problems import ReadError
+
+Element = Mapping[str, Any]
+
+UCUM = "http://unitsofmeasure.org"
+
+
+def element(parent: Element, name: str) -> Element | None:
+    """The complex element `name`, or None if absent. Raises ReadError if it is something else."""
+    found = parent.get(name)
+    if found is None or isinstance(found, dict):
+        return found
+    raise _malformed(name)
+
+
+def elements(parent: Element, name: str) -> list[Element]:
+    """The repeating complex element `name`. Raises ReadError if it is something else."""
+    found = parent.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise _malformed(name)
+    return found
+
+
+def text(parent: Element, name: str) -> str | None:
+    """The string or code `name`, or None if absent. Raises ReadError if it is something else."""
+    found = parent.get(name)
+    if found is None or isinstance(found, str):
+        return found
+    raise _malformed(name)
+
+
+def texts(parent: Element, name: str) -> list[str]:
+    """The repeating string or code `name`. Raises ReadError if it is something else."""
+    found = parent.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise _malformed(name)
+    return found
+
+
+def number(parent: Element, name: str) -> Decimal | None:
+    """The number `name`, or None if absent. Raises ReadError for anything but a finite number."""
+    found = parent.get(name)
+    if found is None:
+        return None
+    if isinstance(found, Decimal) and found.is_finite():
+        return found
+    if isinstance(found, int) and not isinstance(found, bool):
+        return Decimal(found)
+    if isinstance(found, float) and isfinite(found):
+        return Decimal(repr(found))
+    raise _malformed(name)
+
+
+def flag(parent: Element, name: str) -> bool | None:
+    """The boolean `name`, or None if absent. Raises ReadError if it is something else."""
+    found = parent.get(name)
+    if found is None or isinstance(found, bool):
+        return found
+    raise _malformed(name)
+
+
+def concept(found: Element | None) -> Concept:
+    """A CodeableConcept as codes and all the words that came with it."""
+    if found is None:
+        return Concept()
+    codings = elements(found, "coding")
+    codes = tuple(
+        Code(system, code)
+        for coding in codings
+        if (code := text(coding, "code")) and (system := text(coding, "system") or "") is not None
+    )
+    words = [text(found, "text"), *(text(coding, "display") for coding in codings)]
+    kept = dict.fromkeys(word for word in words if word)
+    return Concept(codes, " | ".join(kept) or None)
+
+
+def display(found: Element | None) -> str | None:
+    """The words by which a person would call a CodeableConcept."""
+    if found is None:
+        return None
+    named = [text(found, "text"), *(text(c, "display") for c in elements(found, "coding"))]
+    coded = (text(coding, "code") for coding in elements(found, "coding"))
+    return next((name for name in named if name), None) or next((c for c in coded if c), None)
+
+
+def reference_of(resource: Element) -> str:
+    """How problems and findings refer to a resource: `Type/id`, or the type alone without an id."""
+    kind = resource.get("resourceType")
+    name = kind if isinstance(kind, str) and kind else "Resource"
+    identity = resource.get("id")
+    return f"{name}/{identity}" if isinstance(identity, str) and identity else name
+
+
+def referred(found: Element | None) -> str | None:
+    """The target of a Reference, if it is a literal one."""
+    return text(found, "reference") if found is not None else None
+
+
+def local_reference(target: str) -> str:
+    """`Type/id` from a relative, absolute or versioned literal reference; others unchanged."""
+    parts = target.split("/_history/")[0].rstrip("/").split("/")
+    return "/".join(parts[-2:]) if len(parts) >= 2 else target
+
+
+def notes(resource: Element) -> Iterator[str]:
+    """The texts of all annotations."""
+    for note in elements(resource, "note"):
+        written = text(note, "text")
+        if written:
+            yield written
+
+
+def _malformed(name: str) -> ReadError:
+    return ReadError(
+        "resource-unreadable", f"Element {name} does not have the type FHIR gives it.", name
+    )

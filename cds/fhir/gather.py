@@ -1,0 +1,259 @@
+"""FHIR resources of one patient -> PatientRecord: the one way in for every caller.
+
+The order of work is the order of need: measurements first (a dose per m2 needs one), then
+medicines, then levels (their timing needs doses), then the rest. The record does not depend on the
+order in which resources arrive, and nothing in the input makes it raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from cds.clinical.labs import Lab
+from cds.clinical.level import Level
+from cds.clinical.medication import Allergy, Condition
+from cds.clinical.moment import Moment
+from cds.clinical.person import Person
+from cds.clinical.problem import Impact, Problem
+from cds.clinical.record import PatientRecord
+from cds.clinical.terminology import Drug, Terminology
+from cds.fhir.accept import Accepted, accept
+from cds.fhir.bundle import Index, flatten
+from cds.fhir.conditions import (
+    read_adverse_event,
+    read_allergy,
+    read_condition,
+    read_genes,
+    read_procedure,
+)
+from cds.fhir.context import ReadContext
+from cds.fhir.elements import Element, reference_of
+from cds.fhir.identity import patient_aliases, read_person
+from cds.fhir.labs import is_known, read_labs
+from cds.fhir.levels import level_code, looks_like_level, read_level, unknown_level
+from cds.fhir.medications import MedicationFindings, read_medication, unread_order
+from cds.fhir.mentions import mentions
+from cds.fhir.panels import Panels, with_level_components
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.results import latest_reports
+
+_RECENT: Final = timedelta(days=90)
+"""How long a weight or body surface serves to read a dose per kg or m2; children grow."""
+_LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
+
+
+def gather(
+    patient: Mapping[str, Any] | None,
+    resources: Iterable[Mapping[str, Any]],
+    drafts: Iterable[Mapping[str, Any]] = (),
+    *,
+    selections: Collection[str] = (),
+    drug: Drug,
+    terminology: Terminology,
+    zone: ZoneInfo,
+    now: datetime,
+    patient_id: str | None = None,
+    asked_for: frozenset[str] = frozenset(),
+) -> PatientRecord:
+    """Read everything about one patient; what cannot be read is in the record's problems.
+
+    `resources` and `drafts` may be resources or Bundles. `drafts` are orders being written now
+    (they replace stored versions of themselves), `selections` the references the prescriber is
+    looking at. Resources of another patient are refused. Never raises for any JSON input.
+    """
+    problems: list[Problem] = []
+    entries = list(flatten([*([patient] if patient else []), *resources], problems))
+    written = list(flatten(drafts, problems))
+    identity, aliases = patient_aliases(patient_id, patient, [*entries, *written])
+    index = Index()
+    kept = accept(entries, written, aliases, index, drug, problems, selections, identity)
+    context = ReadContext(drug, terminology, zone, now, index.resolve)
+    person = _person(kept.patient, identity, zone, problems)
+    labs = _labs(kept.observations, context, problems)
+    context = replace(
+        context,
+        body_surface_m2=_recent(labs, "m2", now),
+        weight_kg=_recent(labs, "kg", now),
+    )
+    _medications(kept, context, selections)
+    found = kept.findings
+    problems += found.problems
+    levels = _levels(kept.observations, context, found, problems)
+    conditions, allergies = _histories(kept.others, context, problems)
+    genes = [
+        gene
+        for observation in kept.observations
+        for gene in _reading(read_genes, observation, context, problems) or ()
+    ]
+    return PatientRecord(
+        person,
+        orders=tuple(sorted(found.orders, key=lambda o: (_time(o.authored), o.reference))),
+        taken=_unique(found.taken, key=lambda t: (_time(t.at), t.reference)),
+        supplies=_unique(found.supplies, key=lambda s: (_time(s.handed_over), s.reference)),
+        levels=_unique(levels, key=lambda v: (_time(v.sampled), v.reference)),
+        labs=_unique(labs, key=lambda v: (_time(v.at), v.key, v.reference)),
+        medicines=_unique(found.medicines, key=lambda m: (_time(m.started), m.reference)),
+        conditions=_unique(conditions, key=lambda c: (_time(c.onset), c.reference)),
+        allergies=_unique(allergies, key=lambda a: (a.ingredient, a.reference)),
+        genes=_unique(genes, key=lambda g: (_time(g.at), g.reference, g.key)),
+        problems=_unique(
+            problems, key=lambda p: (p.reference or "", p.code, p.field or "", p.message)
+        ),
+        asked_for=asked_for,
+    )
+
+
+def _person(
+    patient: Element | None, identity: str | None, zone: ZoneInfo, problems: list[Problem]
+) -> Person:
+    try:
+        return read_person(patient, identity, zone)
+    except ReadError as error:
+        message = "The Patient resource could not be read; age and sex are unknown."
+        problems.append(problem("patient-unreadable", message, field=error.field))
+        return Person(identity or "unknown")
+
+
+def _labs(
+    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
+) -> list[Lab]:
+    labs: list[Lab] = []
+    known = [found for found in observations if _reading(is_known, found, context, problems)]
+    for observation, is_latest in _latest(known, context, problems):
+        result = _reading(read_labs, observation, context, problems) if is_latest else None
+        if result is not None:
+            labs += result[0]
+            problems += result[1]
+    return labs
+
+
+def _latest(
+    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
+) -> list[tuple[Element, bool]]:
+    """Latest reports; an Observation whose identity is malformed becomes a Problem."""
+    sound: list[Element] = []
+    for observation in observations:
+        try:
+            latest_reports([observation, observation], context.zone)
+        except ReadError as error:
+            problems.append(error.as_problem(reference_of(observation)))
+        else:
+            sound.append(observation)
+    return latest_reports(sound, context.zone)
+
+
+def _recent(labs: Sequence[Lab], unit: str, now: datetime) -> float | None:
+    """The latest measurement in a unit that only one kind of measurement has (kg, m2)."""
+    found = [
+        lab for lab in labs if lab.unit == unit and lab.value and now - _RECENT <= lab.at.at <= now
+    ]
+    return max(found, key=lambda lab: (lab.at.at, lab.reference)).value if found else None
+
+
+def _medications(kept: Accepted, context: ReadContext, selections: Collection[str]) -> None:
+    for resource, is_draft in kept.medications:
+        reference = reference_of(resource)
+        try:
+            read_medication(
+                resource,
+                context,
+                kept.findings,
+                is_draft=is_draft,
+                selected=reference in selections,
+            )
+        except ReadError as error:
+            ours = mentions([resource], context.drug)
+            impact = Impact.PREVENTS if ours else None
+            kept.findings.problems.append(error.as_problem(reference, impact))
+            if ours:
+                selected = reference in selections
+                order = unread_order(resource, is_draft=is_draft, selected=selected)
+                kept.findings.orders.append(order)
+
+
+def _levels(
+    observations: Sequence[Element],
+    context: ReadContext,
+    found: MedicationFindings,
+    problems: list[Problem],
+) -> list[Level]:
+    coded: list[Element] = []
+    for observation in (
+        part for whole in observations for part in with_level_components(whole, context)
+    ):
+        try:
+            if level_code(observation, context) is not None:
+                coded.append(observation)
+            elif not is_known(observation, context) and looks_like_level(observation, context):
+                problems.append(unknown_level(observation))
+        except ReadError:
+            continue  # already a problem of this Observation from reading it as a result
+    levels: list[Level] = []
+    panels = Panels(observations)
+    for observation, is_latest in _latest(coded, context, problems):
+        code = level_code(observation, context)
+        if code is None:
+            continue
+        try:
+            level, said = read_level(
+                observation,
+                code,
+                context,
+                is_latest=is_latest,
+                taken=found.taken,
+                orders=found.orders,
+                members=panels.related,
+            )
+        except ReadError as error:
+            problems.append(error.as_problem(reference_of(observation), Impact.PREVENTS))
+            continue
+        problems += said
+        if level is not None:
+            levels.append(level)
+    return levels
+
+
+def _histories(
+    resources: Sequence[Element], context: ReadContext, problems: list[Problem]
+) -> tuple[list[Condition], list[Allergy]]:
+    conditions: list[Condition] = []
+    allergies: list[Allergy] = []
+    readers = {
+        "Condition": read_condition,
+        "Procedure": read_procedure,
+        "AdverseEvent": read_adverse_event,
+    }
+    for resource in resources:
+        kind = str(resource.get("resourceType"))
+        if kind == "AllergyIntolerance":
+            result = _reading(read_allergy, resource, context, problems)
+            if result is not None:
+                allergies += result[0]
+                problems += result[1]
+        elif kind in readers:
+            condition = _reading(readers[kind], resource, context, problems)
+            if condition is not None:
+                conditions.append(condition)
+    return conditions, allergies
+
+
+def _reading(reader: Any, resource: Element, context: ReadContext, problems: list[Problem]) -> Any:
+    """What a reader makes of a resource, or None and a Problem if it is malformed."""
+    try:
+        return reader(resource, context)
+    except ReadError as error:
+        problems.append(error.as_problem(reference_of(resource)))
+        return None
+
+
+def _unique(values: Iterable[Any], key: Any) -> tuple[Any, ...]:
+    """Sorted, identical ones once: the same resource often arrives under two prefetch keys."""
+    return tuple(sorted(dict.fromkeys(values), key=key))
+
+
+def _time(at: Moment | None) -> datetime:
+    return at.at if at is not None else _LONG_AGO

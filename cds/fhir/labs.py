@@ -1,0 +1,145 @@
+"""Observation -> Lab: results and body measurements in the canonical unit of their key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cds.clinical.labs import Lab
+from cds.clinical.level import ResultStatus
+from cds.clinical.moment import Moment
+from cds.clinical.problem import Problem
+from cds.clinical.terminology import LabDefinition
+from cds.clinical.units import UnitError, convert
+from cds.fhir.context import ReadContext
+from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.results import counting_status, measured, sampled_at, upper_limit
+
+_UNUSED: Final = frozenset({"cancelled", "entered-in-error", "registered"})
+
+
+def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], list[Problem]]:
+    """All results of one Observation, itself and its components, that the rulebook knows.
+
+    Raises ReadError only for malformed elements.
+    """
+    known = [
+        (part, definition)
+        for part in (observation, *elements(observation, "component"))
+        if (definition := _definition(part, context)) is not None
+    ]
+    if not known:
+        return [], []
+    reference = reference_of(observation)
+    status = counting_status(observation)
+    if status is None:
+        stated = text(observation, "status")
+        message = f"A result ({known[0][1].key}) with status {stated} does not count."
+        return [], [problem("lab-status-unusable", message, reference, field="status")]
+    labs: list[Lab] = []
+    problems: list[Problem] = []
+    at = sampled_at(observation, context.zone)
+    for part, definition in known:
+        if not _has_value(part):
+            continue  # a panel or a result with a reason for its absence: nothing was measured
+        if at is None:
+            message = f"A result ({definition.key}) does not say when it was taken."
+            problems.append(problem("lab-time-unknown", message, reference))
+            continue
+        try:
+            labs.append(_lab(part, definition, at, status, reference))
+        except ReadError as error:
+            message = f"{definition.key}: {error.message}"
+            code = "lab-unit-unreadable" if "unit" in error.code else "lab-value-unreadable"
+            problems.append(problem(code, message, reference, field=error.field))
+    return labs, problems
+
+
+def _definition(part: Element, context: ReadContext) -> LabDefinition | None:
+    return context.terminology.lab_of(concept(element(part, "code")))
+
+
+def _has_value(part: Element) -> bool:
+    return any(name.startswith("value") for name in part)
+
+
+def _lab(
+    part: Element, definition: LabDefinition, at: Moment, status: ResultStatus, reference: str
+) -> Lab:
+    quantity = element(part, "valueQuantity")
+    if quantity is not None:
+        return _measured_lab(part, quantity, definition, at, status, reference)
+    coded = _coded_value(part, definition)
+    if coded is not None:
+        return Lab(definition.key, definition.unit, None, at, reference, status, coded=coded)
+    whole = number(part, "valueInteger")
+    if whole is not None and definition.unit == "1":
+        return Lab(definition.key, definition.unit, float(whole), at, reference, status)
+    message = "the value is not a number with a unit nor a known code."
+    raise ReadError("lab-value-unreadable", message, "value")
+
+
+def _measured_lab(
+    part: Element,
+    quantity: Element,
+    definition: LabDefinition,
+    at: Moment,
+    status: ResultStatus,
+    reference: str,
+) -> Lab:
+    stated = measured(quantity)
+    unit = stated.unit
+    if unit is None and not stated.shown_unit and definition.unit == "1":
+        unit = "1"  # a score or ratio has no unit to state
+    if unit is None:
+        message = f"{stated.value} {stated.shown_unit or ''} has no unit this service reads."
+        raise ReadError("lab-unit-unreadable", message, "valueQuantity")
+    try:
+        value = convert(stated.value, unit, definition.unit, definition.molar_mass)
+    except UnitError as error:
+        raise ReadError("lab-unit-unreadable", f"{error}.", "valueQuantity") from error
+    try:
+        limit = upper_limit(part, definition.unit, definition.molar_mass)
+    except ReadError:
+        limit = None  # an unreadable range leaves the result; multiples of normal stay unknown
+    return Lab(
+        definition.key,
+        definition.unit,
+        value,
+        at,
+        reference,
+        status,
+        stated.comparator,
+        None,
+        limit,
+    )
+
+
+def _coded_value(part: Element, definition: LabDefinition) -> str | None:
+    """The key of a coded result: by code, else by exact words of the coded keys."""
+    found = element(part, "valueCodeableConcept")
+    for code in concept(found).codes:
+        if code in definition.coded_values:
+            return definition.coded_values[code]
+    answer = flag(part, "valueBoolean")
+    words = {word.strip().lower() for word in _words(part, found)}
+    if answer is not None:
+        words.add("true" if answer else "false")
+        words.add("positive" if answer else "negative")
+    keys = dict.fromkeys(definition.coded_values.values())
+    return next((key for key in keys if key in words), None)
+
+
+def _words(part: Element, found: Element | None) -> Iterator[str]:
+    written = text(part, "valueString")
+    if written:
+        yield written
+    if found is not None:
+        yield from (concept(found).text or "").split(" | ")
+
+
+def is_known(observation: Element, context: ReadContext) -> bool:
+    """Whether the Observation or a component is a result the rulebook knows."""
+    parts = (observation, *elements(observation, "component"))
+    return any(_definition(part, context) is not None for part in parts)

@@ -1,0 +1,283 @@
+"""Observation of a drug concentration -> Level, in ng/mL, or the reason why it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from cds.clinical.level import Level, ResultStatus
+from cds.clinical.moment import Moment
+from cds.clinical.problem import Problem
+from cds.clinical.regimen import DrugOrder, TakenDose
+from cds.clinical.terminology import LevelCode
+from cds.clinical.units import convert
+from cds.fhir.context import ReadContext
+from cds.fhir.elements import (
+    Element,
+    concept,
+    element,
+    elements,
+    reference_of,
+    referred,
+    text,
+)
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.products import names_drug
+from cds.fhir.results import Measured, counting_status, measured
+from cds.fhir.sampling import timing_claims
+from cds.fhir.times import moment, span
+
+# The units in which laboratories report; another unit is a question even where it would convert,
+# because nobody reports a level in it and a slip is likelier.
+_LEVEL_UNITS: Final = frozenset({"ng/mL", "ug/L", "mg/L", "umol/L"})
+_LEVEL_WORDS: Final = (
+    "level",
+    "concentration",
+    "plasma",
+    "serum",
+    "blood",
+    "trough",
+    "mass/volume",
+)
+_UNUSED: Final = frozenset({"cancelled", "entered-in-error"})
+_SPECIMENS: Final = MappingProxyType(
+    {
+        "119361006": "plasma",  # SNOMED CT
+        "119364003": "serum",
+        "119297000": "blood",
+        "440500007": "dried-blood",
+        "PLAS": "plasma",  # HL7 v2 table 0487
+        "SER": "serum",
+        "BLD": "blood",
+    }
+)
+_SAME_TIME_H: Final = 1 / 60
+
+
+def level_code(observation: Element, context: ReadContext) -> LevelCode | None:
+    """The level code of an Observation, if it is a level of the monitored drug."""
+    codes = concept(element(observation, "code")).codes
+    known = context.drug.level_codes
+    return next((known[code] for code in codes if code in known), None)
+
+
+def looks_like_level(observation: Element, context: ReadContext) -> bool:
+    """Whether an Observation without a known code is named like a level of the drug."""
+    words = concept(element(observation, "code")).text
+    if not names_drug(words, context.drug) or words is None:
+        return False
+    return any(word in words.lower() for word in _LEVEL_WORDS) or "valueQuantity" in observation
+
+
+def unknown_level(observation: Element) -> Problem:
+    """The problem of a result that looks like a level."""
+    reference = reference_of(observation)
+    shown = concept(element(observation, "code")).text or ""
+    message = f"{shown[:80]!r} looks like a level, but its code is not configured; is it one?"
+    return problem("level-code-unknown", message, reference, field="code")
+
+
+def read_level(
+    observation: Element,
+    code: LevelCode,
+    context: ReadContext,
+    *,
+    is_latest: bool,
+    taken: Sequence[TakenDose],
+    orders: Sequence[DrugOrder],
+    members: Callable[[Element], Sequence[Element]],
+) -> tuple[Level | None, list[Problem]]:
+    """One concentration with everything known about its timing; None if it does not count.
+
+    Raises ReadError only for malformed elements.
+    """
+    reference = reference_of(observation)
+    status = counting_status(observation)
+    if status is None or not is_latest:
+        return None, [_why_not(observation, reference, is_latest)]
+    value = _value(observation)
+    if value is None:
+        message = "The level has no value."
+        absent = concept(element(observation, "dataAbsentReason")).text
+        message += f" Reason given: {absent[:80]}." if absent else ""
+        return None, [problem("level-no-value", message, reference)]
+    shown_value, shown_unit, stated, questions = value
+    problems = [question.as_problem(reference) for question in questions]
+    ng_ml = None
+    if stated is not None:
+        ng_ml, unit_problems = _in_ng_ml(stated, context, reference)
+        problems += unit_problems
+    sampled, time_problems = _sampled(observation, context, reference)
+    claims, claim_problems = timing_claims(
+        observation,
+        sampled,
+        taken,
+        orders,
+        members(observation),
+        code.hours_post_dose,
+        context.zone,
+    )
+    problems += time_problems + claim_problems + _remarks(observation, status, context, reference)
+    return (
+        Level(
+            reference,
+            status,
+            shown_value,
+            shown_unit,
+            ng_ml,
+            sampled,
+            stated.comparator if stated is not None else None,
+            claims,
+            _specimen(observation, context),
+            moment(observation, "issued", context.zone),
+            text(element(observation, "meta") or {}, "versionId"),
+        ),
+        problems,
+    )
+
+
+_Value = tuple[str, str | None, Measured | None, list[ReadError]]
+
+
+def _value(observation: Element) -> _Value | None:
+    quantity = element(observation, "valueQuantity")
+    if quantity is not None:
+        shown = f"{quantity.get('comparator', '')}{quantity.get('value', '')}"
+        unit = text(quantity, "unit") or text(quantity, "code")
+        if quantity.get("value") is None:
+            return None
+        try:
+            return shown, unit, measured(quantity), []
+        except ReadError as error:
+            return shown, unit, None, [error]
+    written = text(observation, "valueString")
+    written = written or concept(element(observation, "valueCodeableConcept")).text
+    if written:
+        message = f"The level is written as text ({written[:40]!r}); please confirm the value."
+        return written[:80], None, None, [ReadError("level-value-text", message, "value")]
+    if any(name.startswith("value") for name in observation):
+        message = "The level is not a number with a unit."
+        return "?", None, None, [ReadError("level-value-text", message, "value")]
+    return None
+
+
+def _in_ng_ml(
+    stated: Measured, context: ReadContext, reference: str
+) -> tuple[float | None, list[Problem]]:
+    shown = f"{stated.value} {stated.shown_unit or ''}".strip()
+    if stated.unit not in _LEVEL_UNITS:
+        accepted = ", ".join(sorted(_LEVEL_UNITS))
+        message = f"The level {shown} has no unit this service reads ({accepted})."
+        return None, [problem("level-unit-unreadable", message, reference, field="valueQuantity")]
+    if stated.value <= Decimal(0):
+        message = f"A level of {shown} cannot be used; what is the limit of quantification?"
+        return None, [problem("level-value-implausible", message, reference)]
+    return convert(stated.value, stated.unit, "ng/mL", context.drug.molar_mass), []
+
+
+def _sampled(
+    observation: Element, context: ReadContext, reference: str
+) -> tuple[Moment | None, list[Problem]]:
+    """When the sample was drawn: the Observation's time, else the specimen's; never `issued`."""
+    zone = context.zone
+    at = moment(observation, "effectiveDateTime", zone)
+    at = at or moment(observation, "effectiveInstant", zone)
+    if at is None:
+        during = span(observation, "effectivePeriod", zone)
+        if during is not None and during.start is not None and during.start == during.end:
+            at = during.start
+        elif during is not None:
+            message = "The level was sampled over a period, not at one time; when was it drawn?"
+            return None, [problem("level-sampling-interval", message, reference)]
+    collected = _collected(observation, context)
+    if at is None:
+        at = collected
+    elif collected is not None and collected.has_clock_time:
+        if not at.has_clock_time:
+            at = collected
+        elif abs(at.hours_until(collected)) > _SAME_TIME_H:
+            message = (
+                f"The sample was drawn {_shown(collected, context)} by the specimen and "
+                f"{_shown(at, context)} by the result; the result's time was used."
+            )
+            return at, [problem("sampling-times-disagree", message, reference)]
+    if at is None:
+        message = "The record does not say when the sample was drawn."
+        return None, [problem("level-time-unknown", message, reference)]
+    if not at.has_clock_time:
+        message = "The level has a date but no clock time, so its time after the dose is unknown."
+        return at, [problem("level-clock-time-unknown", message, reference, field="effective")]
+    return at, []
+
+
+def _collected(observation: Element, context: ReadContext) -> Moment | None:
+    specimen = _resolved_specimen(observation, context)
+    collection = element(specimen, "collection") if specimen is not None else None
+    if collection is None:
+        return None
+    at = moment(collection, "collectedDateTime", context.zone)
+    if at is not None:
+        return at
+    during = span(collection, "collectedPeriod", context.zone)
+    return during.start if during is not None else None
+
+
+def _specimen(observation: Element, context: ReadContext) -> str | None:
+    specimen = _resolved_specimen(observation, context)
+    kind = concept(element(specimen, "type")) if specimen is not None else concept(None)
+    for code in kind.codes:
+        if code.code in _SPECIMENS:
+            return _SPECIMENS[code.code]
+    shown = text(element(observation, "specimen") or {}, "display") or ""
+    words = f"{kind.text or ''} {shown}".lower()
+    if "dried" in words and "blood" in words:
+        return "dried-blood"
+    return next((name for name in ("plasma", "serum", "blood") if name in words), None)
+
+
+def _resolved_specimen(observation: Element, context: ReadContext) -> Element | None:
+    target = referred(element(observation, "specimen"))
+    found = context.resolve(target, observation) if target else None
+    return found if found is not None and found.get("resourceType") == "Specimen" else None
+
+
+def _why_not(observation: Element, reference: str, is_latest: bool) -> Problem:
+    status = text(observation, "status")
+    if status in _UNUSED:
+        message = f"A level with status {status} is ignored."
+        return problem("level-withdrawn", message, reference, field="status")
+    if status == "registered":
+        return problem("level-pending", "A level is registered but has no result yet.", reference)
+    if not is_latest:
+        message = "A later report of the same result replaces this level."
+        return problem("level-superseded", message, reference)
+    message = f"A level with status {status} does not count."
+    return problem("level-status-unusable", message, reference, field="status")
+
+
+def _remarks(
+    observation: Element, status: ResultStatus, context: ReadContext, reference: str
+) -> list[Problem]:
+    found: list[Problem] = []
+    if status is ResultStatus.PRELIMINARY:
+        message = "The level is preliminary and may still change."
+        found.append(problem("level-preliminary", message, reference, field="status"))
+    displays = [text(coding, "display") for coding in _codings(observation)]
+    salts = context.drug.salt_names
+    if any(salt in shown.lower() for shown in displays if shown for salt in salts):
+        message = (
+            f"The test is named after the salt; the value was read as {context.drug.name} base."
+        )
+        found.append(problem("level-salt-named", message, reference, field="code"))
+    return found
+
+
+def _codings(observation: Element) -> list[Element]:
+    code = element(observation, "code")
+    return elements(code, "coding") if code is not None else []
+
+
+def _shown(at: Moment, context: ReadContext) -> str:
+    return at.at.astimezone(context.zone).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,354 @@
+"""Orders, statements, administrations and dispenses -> what is ordered, taken and handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from cds.clinical.medication import Medicine
+from cds.clinical.moment import Moment
+from cds.clinical.problem import Impact, Problem
+from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen, Supply, TakenDose
+from cds.clinical.units import UnitError, convert
+from cds.fhir.context import ReadContext
+from cds.fhir.dosage import read_dosages
+from cds.fhir.dose import DoseContext, quantity_dose
+from cds.fhir.elements import (
+    Element,
+    element,
+    elements,
+    flag,
+    local_reference,
+    number,
+    reference_of,
+    referred,
+    text,
+)
+from cds.fhir.medicines import read_medicine
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.products import Product, is_drug, product_of, strength_of
+from cds.fhir.times import Span, moment, span
+from cds.fhir.vocabulary import AUTHORISED_INTENTS, INTENTS
+
+_STATEMENT_STATUS: Final = {
+    "active": OrderStatus.ACTIVE,
+    "completed": OrderStatus.COMPLETED,
+    "stopped": OrderStatus.STOPPED,
+    "on-hold": OrderStatus.ON_HOLD,
+}
+_CURRENT: Final = frozenset({OrderStatus.ACTIVE, OrderStatus.DRAFT})
+
+
+@dataclass(slots=True)
+class MedicationFindings:
+    """What the medication resources of one patient say; filled resource by resource."""
+
+    orders: list[DrugOrder] = field(default_factory=list)
+    taken: list[TakenDose] = field(default_factory=list)
+    supplies: list[Supply] = field(default_factory=list)
+    medicines: list[Medicine] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_medication(
+    resource: Element,
+    context: ReadContext,
+    found: MedicationFindings,
+    *,
+    is_draft: bool = False,
+    selected: bool = False,
+) -> None:
+    """Add what one medication resource says to `found`.
+
+    Raises ReadError only for malformed elements that were met before the medicine was known.
+    """
+    reference = reference_of(resource)
+    product = product_of(resource, context.resolve)
+    try:
+        ours = is_drug(product, context.drug, context.terminology)
+    except ReadError as error:
+        order = unread_order(
+            resource, is_draft=is_draft, selected=selected, display=product.display
+        )
+        found.orders.append(order)
+        found.problems.append(error.as_problem(reference))
+        return
+    if not ours:
+        medicine, problems = read_medicine(resource, product, context, is_draft, selected)
+        found.problems.extend(problems)
+        if medicine is not None:
+            found.medicines.append(medicine)
+        return
+    if resource.get("status") == "entered-in-error":
+        message = f"{reference} was withdrawn as entered in error and is ignored."
+        found.problems.append(problem("entered-in-error", message, reference))
+    elif resource["resourceType"] == "MedicationRequest":
+        _read_request(resource, product, context, found, is_draft=is_draft, selected=selected)
+    elif resource["resourceType"] == "MedicationStatement":
+        _read_statement(resource, product, context, found)
+    elif resource["resourceType"] == "MedicationAdministration":
+        _read_administration(resource, product, context, found)
+    else:
+        _read_dispense(resource, context, found)
+
+
+def unread_order(
+    resource: Element,
+    *,
+    is_draft: bool = False,
+    selected: bool = False,
+    display: str | None = None,
+) -> DrugOrder:
+    """What is left of a resource that names the drug but could not be read; a Problem says why.
+
+    Without regimens it claims no dose, but the record knows that the drug was mentioned.
+    """
+    is_order = resource.get("resourceType") == "MedicationRequest"
+    followed = is_order and resource.get("status") == "active" and not resource.get("doNotPerform")
+    status = OrderStatus.ACTIVE if followed else OrderStatus.UNKNOWN
+    return DrugOrder(
+        reference_of(resource),
+        OrderStatus.DRAFT if is_draft else status,
+        is_draft=is_draft,
+        selected=selected,
+        display=display,
+        reported=not is_order,
+    )
+
+
+def _read_request(
+    resource: Element,
+    product: Product,
+    context: ReadContext,
+    found: MedicationFindings,
+    *,
+    is_draft: bool,
+    selected: bool,
+) -> None:
+    reference = reference_of(resource)
+    status = OrderStatus.DRAFT if is_draft else OrderStatus(str(text(resource, "status")))
+    order = DrugOrder(
+        reference,
+        status,
+        is_draft=is_draft,
+        selected=selected,
+        strength_mg=_tablet_mg(product, context),
+        display=product.display,
+        replaces=_prior(resource),
+        group=text(element(resource, "groupIdentifier") or {}, "value"),
+    )
+    try:
+        order = replace(order, authored=moment(resource, "authoredOn", context.zone))
+        order = replace(order, reported=_is_reported(resource))
+        _check_authority(resource, context, is_draft=is_draft)
+        regimens = read_dosages(
+            elements(resource, "dosageInstruction"),
+            _dose_context(product, context),
+            context.zone,
+            order.authored,
+        )
+    except ReadError as error:
+        found.problems.append(error.as_problem(reference, _impact(error, status)))
+        if error.code in {"order-not-authorised", "do-not-perform"}:
+            order = replace(order, status=OrderStatus.UNKNOWN)
+        found.orders.append(order)
+        return
+    if order.reported:
+        regimens = _said(regimens, "The order is reported, not prescribed here.")
+    stopped = _stopped(order, regimens, context)
+    found.orders.append(replace(order, regimens=regimens, stopped=stopped))
+    found.problems.extend(_status_notes(order, stopped, context))
+
+
+def _check_authority(resource: Element, context: ReadContext, *, is_draft: bool) -> None:
+    """Refuse what is not an authorised order to take the drug."""
+    name = context.drug.name
+    if flag(resource, "doNotPerform"):
+        raise ReadError(
+            "do-not-perform", f"An order says that {name} must not be given.", "doNotPerform"
+        )
+    intent = text(resource, "intent")
+    if intent not in INTENTS:
+        shown = str(intent)[:30]
+        message = f"The order has the intent {shown!r}, which FHIR R4 does not define."
+        raise ReadError("order-not-authorised", message, "intent")
+    # A draft in the hook is what the prescriber is about to authorise, whatever its intent.
+    if not is_draft and intent not in AUTHORISED_INTENTS:
+        message = f"The {name} entry is a {intent}, not an authorised order; it does not count."
+        raise ReadError("order-not-authorised", message, "intent")
+
+
+def _status_notes(order: DrugOrder, stopped: Moment | None, context: ReadContext) -> list[Problem]:
+    name = context.drug.name
+    if order.status is OrderStatus.ON_HOLD:
+        message = f"The {name} order is on hold; it does not count as current therapy."
+        return [problem("order-on-hold", message, order.reference, field="status")]
+    if order.status is OrderStatus.STOPPED and stopped is None:
+        message = f"The {name} order was stopped, but the record does not say when."
+        return [problem("order-stop-date-unknown", message, order.reference, field="status")]
+    return []
+
+
+def _stopped(
+    order: DrugOrder, regimens: tuple[Regimen, ...], context: ReadContext
+) -> Moment | None:
+    """When an ended order ended, as far as its bounds say."""
+    if order.status not in {OrderStatus.STOPPED, OrderStatus.COMPLETED}:
+        return None
+    end = regimens[-1].ends
+    return end if end is not None and end.at <= context.now else None
+
+
+def _read_statement(
+    resource: Element, product: Product, context: ReadContext, found: MedicationFindings
+) -> None:
+    reference = reference_of(resource)
+    status = text(resource, "status")
+    at = moment(resource, "effectiveDateTime", context.zone)
+    during = span(resource, "effectivePeriod", context.zone) or Span(None, None)
+    if status == "not-taken":
+        _not_taken(reference, at, during, context, found)
+        return
+    order = DrugOrder(
+        reference,
+        _STATEMENT_STATUS.get(status or "", OrderStatus.UNKNOWN),
+        authored=moment(resource, "dateAsserted", context.zone) or at or during.start,
+        strength_mg=_tablet_mg(product, context),
+        display=product.display,
+        reported=True,
+    )
+    dosages = elements(resource, "dosage")
+    try:
+        if at is not None and at.has_clock_time and not any("timing" in d for d in dosages):
+            amount = _statement_amount(dosages, product, context)
+            taken = status in {"active", "completed"}
+            if taken:
+                found.taken.append(TakenDose(at, amount, True, reference, "statement"))
+                return
+        regimens = read_dosages(
+            dosages, _dose_context(product, context), context.zone, at or during.start
+        )
+    except ReadError as error:
+        found.problems.append(error.as_problem(reference, Impact.LIMITS))
+        found.orders.append(order)
+        return
+    last = regimens[-1]
+    if last.ends is None and during.end is not None:
+        regimens = (*regimens[:-1], replace(last, ends=during.end))
+    regimens = _said(regimens, "The regimen is reported by a medication statement.")
+    stopped = _stopped(order, regimens, context)
+    found.orders.append(replace(order, regimens=regimens, stopped=stopped))
+
+
+def _not_taken(
+    reference: str, at: Moment | None, during: Span, context: ReadContext, found: MedicationFindings
+) -> None:
+    if at is not None:
+        found.taken.append(TakenDose(at, None, False, reference, "statement"))
+        return
+    first, last = (
+        end.at.astimezone(context.zone).date().isoformat() if end else "an unknown date"
+        for end in (during.start, during.end)
+    )
+    message = f"{context.drug.name.capitalize()} was not taken from {first} to before {last}."
+    found.problems.append(problem("not-taken-period", message, reference, field="status"))
+
+
+def _statement_amount(
+    dosages: list[Element], product: Product, context: ReadContext
+) -> float | None:
+    entries = [entry for dosage in dosages for entry in elements(dosage, "doseAndRate")]
+    quantity = element(entries[0], "doseQuantity") if len(entries) == 1 else None
+    return quantity_dose(quantity, _dose_context(product, context)).mg if quantity else None
+
+
+def _read_administration(
+    resource: Element, product: Product, context: ReadContext, found: MedicationFindings
+) -> None:
+    reference = reference_of(resource)
+    status = text(resource, "status")
+    if status not in {"completed", "not-done"}:
+        message = f"An administration with status {status} does not count as a dose taken."
+        found.problems.append(problem("administration-not-usable", message, reference))
+        return
+    during = span(resource, "effectivePeriod", context.zone)
+    at = moment(resource, "effectiveDateTime", context.zone) or (during.start if during else None)
+    if at is None:
+        message = "A documented administration has no time."
+        found.problems.append(problem("administration-time-unknown", message, reference))
+        return
+    amount: float | None = None
+    if status == "completed":
+        try:
+            quantity = element(element(resource, "dosage") or {}, "dose")
+            amount = quantity_dose(quantity or {}, _dose_context(product, context)).mg
+        except ReadError as error:
+            found.problems.append(
+                problem(
+                    "administration-dose-unknown", error.message, reference, field="dosage.dose"
+                )
+            )
+    found.taken.append(TakenDose(at, amount, status == "completed", reference, "administration"))
+
+
+def _read_dispense(resource: Element, context: ReadContext, found: MedicationFindings) -> None:
+    reference = reference_of(resource)
+    handed_over = moment(resource, "whenHandedOver", context.zone)
+    status = text(resource, "status")
+    if status != "completed" or handed_over is None:
+        message = f"A dispense with status {status} does not say when it was handed over."
+        if handed_over is not None:
+            message = f"A dispense with status {status} does not count as handed over."
+        found.problems.append(problem("supply-not-handed-over", message, reference))
+        return
+    quantity = element(resource, "quantity") or {}
+    days = _days(element(resource, "daysSupply"))
+    if days is None:
+        message = "A dispense does not say for how many days it suffices."
+        found.problems.append(
+            problem("supply-days-unknown", message, reference, field="daysSupply")
+        )
+    count = number(quantity, "value")
+    found.supplies.append(
+        Supply(handed_over, days, float(count) if count is not None else None, reference)
+    )
+
+
+def _days(supply: Element | None) -> float | None:
+    if supply is None:
+        return None
+    value = number(supply, "value")
+    unit = text(supply, "code") or text(supply, "unit") or "d"
+    try:
+        return convert(value, unit, "d") if value is not None and value > 0 else None
+    except UnitError:
+        return None  # said by the caller: the days are unknown
+
+
+def _tablet_mg(product: Product, context: ReadContext) -> float | None:
+    try:
+        return strength_of(product, context.drug).per_unit_mg
+    except ReadError:
+        return None  # becomes a question only if the dose depends on it
+
+
+def _dose_context(product: Product, context: ReadContext) -> DoseContext:
+    return DoseContext(context.drug, product, context.body_surface_m2, context.weight_kg)
+
+
+def _is_reported(resource: Element) -> bool:
+    return bool(flag(resource, "reportedBoolean")) or "reportedReference" in resource
+
+
+def _prior(resource: Element) -> str | None:
+    target = referred(element(resource, "priorPrescription"))
+    return local_reference(target) if target else None
+
+
+def _said(regimens: tuple[Regimen, ...], assumption: str) -> tuple[Regimen, ...]:
+    return tuple(replace(r, assumptions=(*r.assumptions, assumption)) for r in regimens)
+
+
+def _impact(error: ReadError, status: OrderStatus) -> Impact | None:
+    """An order that is no longer followed does not prevent advice on the one that is."""
+    return None if status in _CURRENT else Impact.LIMITS

@@ -1,0 +1,206 @@
+"""Medicines other than the monitored drug, as far as they can interact with it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
+
+from cds.clinical.codes import Concept
+from cds.clinical.medication import Medicine, UseState
+from cds.clinical.moment import Moment
+from cds.clinical.problem import Problem
+from cds.clinical.units import UnitError, convert
+from cds.fhir.context import ReadContext
+from cds.fhir.dosage import is_as_needed
+from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.products import Product, unit_kind
+from cds.fhir.times import moment, span
+from cds.fhir.timing import Schedule, read_timing
+from cds.fhir.vocabulary import words
+
+_STATES: Final = MappingProxyType(
+    {
+        "active": UseState.ACTIVE,
+        "in-progress": UseState.ACTIVE,
+        "draft": UseState.DRAFT,
+        "on-hold": UseState.ON_HOLD,
+        "completed": UseState.STOPPED,
+        "stopped": UseState.STOPPED,
+    }
+)
+_NEVER_TAKEN: Final = frozenset(
+    {"entered-in-error", "cancelled", "not-taken", "not-done", "declined", "preparation"}
+)
+# Beginnings of the words by which routes are displayed; other words leave the route unknown.
+_LOCAL_ROUTES: Final = tuple(
+    words(
+        "topical cutaneous ophthalmic eye conjunctival otic auricular ear nasal vaginal inhal "
+        "respiratory dental intravitreal intraocular intraarticular skin scalp"
+    )
+)
+_SYSTEMIC_ROUTES: Final = tuple(
+    words(
+        "oral mouth os po intraven iv subcut sc intramusc im sublingual transderm rectal enteral "
+        "gastr nasogastric buccal"
+    )
+)
+
+
+def read_medicine(
+    resource: Element, product: Product, context: ReadContext, is_draft: bool, selected: bool
+) -> tuple[Medicine | None, list[Problem]]:
+    """A medicine other than the monitored drug, or None if it was never taken."""
+    status = str(text(resource, "status"))
+    if status in _NEVER_TAKEN or flag(resource, "doNotPerform"):
+        return None, []
+    reference = reference_of(resource)
+    ingredients = _ingredients(product, context)
+    problems = _naming_problems(product, reference, ingredients)
+    dosages = _dosages(resource)
+    started, stopped = _use(resource, dosages, context)
+    state = UseState.DRAFT if is_draft else _state(resource, status, stopped, context)
+    schedule, daily_mg = _daily(dosages, context)
+    return (
+        Medicine(
+            ingredients,
+            product.display or product.unresolved or "a medicine without a name",
+            state,
+            reference,
+            started,
+            stopped,
+            is_draft,
+            selected,
+            _is_systemic(dosages),
+            daily_mg,
+            schedule is not None and (schedule.single or schedule.count == 1),
+            any(is_as_needed(dosage) for dosage in dosages),
+        ),
+        problems,
+    )
+
+
+def _ingredients(product: Product, context: ReadContext) -> tuple[str, ...]:
+    concepts: tuple[Concept, ...] = (product.concept, *product.ingredients)
+    keys = [key for found in concepts for key in context.terminology.ingredients_of(found)]
+    return tuple(dict.fromkeys(keys))
+
+
+def _naming_problems(
+    product: Product, reference: str, ingredients: tuple[str, ...]
+) -> list[Problem]:
+    if ingredients or product.concept.codes or product.concept.text:
+        return []
+    if product.unresolved is not None:
+        message = f"The medicine of {reference} was not sent; interactions with it are unknown."
+        return [problem("medication-unresolved", message, reference)]
+    message = f"{reference} does not name its medicine; interactions with it are unknown."
+    return [problem("medication-unnamed", message, reference)]
+
+
+def _dosages(resource: Element) -> list[Element]:
+    if resource["resourceType"] in {"MedicationRequest", "MedicationDispense"}:
+        return elements(resource, "dosageInstruction")
+    if resource["resourceType"] == "MedicationStatement":
+        return elements(resource, "dosage")
+    given = element(resource, "dosage")  # an administration has one, of another shape
+    return [given] if given is not None else []
+
+
+def _use(
+    resource: Element, dosages: list[Element], context: ReadContext
+) -> tuple[Moment | None, Moment | None]:
+    """From when until when the medicine is used, as far as the resource says."""
+    zone = context.zone
+    kind = resource["resourceType"]
+    if kind == "MedicationDispense":
+        handed_over = moment(resource, "whenHandedOver", zone)
+        return handed_over, _supply_end(resource, handed_over)
+    if kind == "MedicationRequest":
+        starts, ends = _bounds(dosages, context)
+        return starts or moment(resource, "authoredOn", zone), ends
+    during = span(resource, "effectivePeriod", zone)
+    if during is not None:
+        return during.start, during.end
+    at = moment(resource, "effectiveDateTime", zone)
+    return at, at if kind == "MedicationAdministration" else None
+
+
+def _bounds(dosages: list[Element], context: ReadContext) -> tuple[Moment | None, Moment | None]:
+    starts: list[Moment] = []
+    ends: list[Moment | None] = []
+    for dosage in dosages:
+        repeat = element(element(dosage, "timing") or {}, "repeat") or {}
+        bounds = span(repeat, "boundsPeriod", context.zone)
+        if bounds is not None and bounds.start is not None:
+            starts.append(bounds.start)
+        ends.append(bounds.end if bounds is not None else None)
+    known = [end for end in ends if end is not None]
+    closed = bool(ends) and len(known) == len(ends)  # one open dosage keeps the order open
+    return (
+        min(starts, key=lambda m: m.at, default=None),
+        max(known, key=lambda m: m.at, default=None) if closed else None,
+    )
+
+
+def _supply_end(resource: Element, handed_over: Moment | None) -> Moment | None:
+    supply = element(resource, "daysSupply") or {}
+    days = number(supply, "value")
+    if handed_over is None or days is None or days <= 0 or days > 3660:
+        return None
+    return Moment(
+        handed_over.at + timedelta(days=float(days)),
+        handed_over.precision,
+        handed_over.zone_assumed,
+    )
+
+
+def _state(
+    resource: Element, status: str, stopped: Moment | None, context: ReadContext
+) -> UseState:
+    kind = resource["resourceType"]
+    if kind == "MedicationRequest" and text(resource, "intent") in {"proposal", "option"}:
+        return UseState.UNKNOWN
+    if kind in {"MedicationDispense", "MedicationAdministration"} and status == "completed":
+        # What was handed over or given once tells of use, not of when it ended.
+        if kind == "MedicationDispense" and stopped is not None:
+            return UseState.ACTIVE if stopped.at > context.now else UseState.STOPPED
+        return UseState.UNKNOWN
+    state = _STATES.get(status, UseState.UNKNOWN)
+    if state is UseState.ACTIVE and stopped is not None and stopped.at <= context.now:
+        return UseState.STOPPED
+    return state
+
+
+def _is_systemic(dosages: list[Element]) -> bool | None:
+    """Whether the medicine reaches the circulation, by the words of its route."""
+    found: set[bool] = set()
+    for dosage in dosages:
+        named = re.findall(r"\w+", (concept(element(dosage, "route")).text or "").lower())
+        if any(word.startswith(_SYSTEMIC_ROUTES) for word in named):
+            found.add(True)
+        elif any(word.startswith(_LOCAL_ROUTES) for word in named):
+            found.add(False)
+    return found.pop() if len(found) == 1 else None
+
+
+def _daily(dosages: list[Element], context: ReadContext) -> tuple[Schedule | None, float | None]:
+    """The schedule and mean mg per day of a plain dosage in mass units; None where not plain."""
+    if len(dosages) != 1:
+        return None, None
+    timing = element(dosages[0], "timing")
+    try:
+        schedule = read_timing(timing, context.zone) if timing is not None else None
+        entries = elements(dosages[0], "doseAndRate")
+        quantity = element(entries[0], "doseQuantity") if len(entries) == 1 else None
+        if schedule is None or quantity is None or schedule.single:
+            return schedule, None
+        value, (kind, unit) = number(quantity, "value"), unit_kind(quantity)
+        if kind != "mass" or value is None or value <= 0:
+            return schedule, None
+        mg = convert(value, unit, "mg")
+    except (ReadError, UnitError):
+        return None, None  # the dose of another medicine only refines an interaction
+    return schedule, mg * len(schedule.offsets_h) * 24.0 / schedule.cycle_h

@@ -1,0 +1,110 @@
+"""Bytes from outside -> JSON values, within limits and without surprises."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+
+class JsonError(ValueError):
+    """A body that is not acceptable JSON; `place` says where (line and column, or the key)."""
+
+    def __init__(self, message: str, place: str) -> None:
+        super().__init__(f"{message} ({place})")
+        self.message = message
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a JSON document may be before anything reads it."""
+
+    bytes: int = 2 * 1024 * 1024
+    depth: int = 32
+    nodes: int = 20_000
+
+
+DEFAULT_LIMITS: Final = Limits()
+_NOT_A_BRACKET: Final = re.compile(r"[^][{}]+")
+
+
+def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
+    """Decode a JSON document; numbers with a fraction become Decimal so that digits survive.
+
+    Raises JsonError for malformed JSON, a repeated key, NaN or Infinity, and for a document larger,
+    deeper or with more nodes than `limits` allows.
+    """
+    if len(raw) > limits.bytes:
+        raise JsonError(f"the document is larger than {limits.bytes} bytes", "body")
+    # A byte-order mark is common in exports and harmless.
+    try:
+        document = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JsonError("the document is not UTF-8", f"byte {error.start}") from error
+    _refuse_bombs(document, limits)
+    try:
+        return json.loads(
+            document,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise JsonError(f"not JSON: {error.msg}", place) from error
+
+
+def _refuse_bombs(document: str, limits: Limits) -> None:
+    """Refuse nesting and size before the decoder builds anything.
+
+    Outside strings every value follows one of `[ { , :`, so counting those bounds the nodes.
+    """
+    outside = "".join(_unescaped(document).split('"')[::2])  # every second part is in a string
+    if outside.count(",") + outside.count("[") + outside.count("{") > limits.nodes:
+        raise JsonError(f"more than {limits.nodes} values", "body")
+    depth = 0
+    for bracket in _NOT_A_BRACKET.sub("", outside):
+        depth += 1 if bracket in "[{" else -1
+        if depth > limits.depth:
+            raise JsonError(f"nested deeper than {limits.depth}", "body")
+
+
+def _unescaped(document: str) -> str:
+    """The document without escape pairs, so that each remaining quote opens or closes a string."""
+    if "\\" not in document:
+        return document
+    return document.replace("\\\\", "").replace('\\"', "")
+
+
+def _decimal(literal: str) -> Decimal:
+    value = Decimal(literal)
+    # 1e999999999 is a legal literal whose conversion to an exact number would exhaust memory.
+    exponent = value.adjusted()
+    if len(literal) > 100 or abs(exponent) > 50:
+        raise JsonError("a number has too many digits", literal[:20])
+    return value
+
+
+def _integer(literal: str) -> int:
+    if len(literal) > 20:
+        raise JsonError("a number has too many digits", literal[:20])
+    return int(literal)
+
+
+def _refuse_constant(literal: str) -> NoReturn:
+    raise JsonError("NaN and Infinity are not JSON", literal)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise JsonError("a key stands twice in one object", key[:60])
+            seen.add(key)
+    return found

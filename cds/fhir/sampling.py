@@ -1,0 +1,248 @@
+"""How long after the last dose a level was sampled: every claim, who makes it, and disagreement.
+
+Sources, most trusted first: a documented administration, the laboratory's request form, a
+statement, a comment, the test code itself, and the clock times of the order (an assumption).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cds.clinical.level import TimingClaim
+from cds.clinical.moment import Moment
+from cds.clinical.problem import Problem
+from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen, TakenDose
+from cds.clinical.units import UnitError, convert
+from cds.fhir.elements import (
+    Element,
+    concept,
+    element,
+    elements,
+    local_reference,
+    notes,
+    number,
+    referred,
+    text,
+)
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.times import clock_hours, last_clock_time_before, moment, read_moment
+
+_TRUST: Final = ("administration", "lab-form", "statement", "comment", "code", "schedule")
+_AGREE_H: Final = 1.0
+"""Claims closer than this agree: charts and sampling are rarely timed better."""
+_DOCUMENTED_H: Final = 48.0
+"""A documented dose longer ago says nothing about doses taken since and not documented."""
+_LONGEST_H: Final = 30 * 24.0
+
+_LAST_DOSE: Final = (
+    r"last (?:dose|intake|tablet|administration)(?: (?:was|taken|given|time|at|on))*"
+)
+_HOURS_AFTER: Final = re.compile(
+    r"(?<![\w.,:])(\d{1,3}(?:\.\d+)?)\s*-?\s*(?:h|hrs?|hours?)\s*(?:after|post|since)[\s-]*"
+    r"(?:the )?(?:last |previous )?(?:dose|intake|dosing|ingestion)\b"
+)
+_LAST_AT: Final = re.compile(
+    rf"{_LAST_DOSE}\s*:?\s*(\d{{4}}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?(?:z|[+-]\d\d:\d\d)?)?)"
+)
+_LAST_CLOCK: Final = re.compile(
+    rf"{_LAST_DOSE}\s*:?\s*(yesterday|today)?\s*(?:at )?(\d{{1,2}}:\d\d)\s*(a\.?m\.?|p\.?m\.?)?"
+    r"\s*(yesterday|today|the day before)?(?![\d:-])"
+)
+_FORM_WORDS: Final = re.compile(r"last dose|time of dose|dose time|last intake|time since dose")
+
+
+def timing_claims(
+    observation: Element,
+    sampled: Moment | None,
+    taken: Sequence[TakenDose],
+    orders: Sequence[DrugOrder],
+    members: Iterable[Element],
+    code_hours: float | None,
+    zone: ZoneInfo,
+) -> tuple[tuple[TimingClaim, ...], list[Problem]]:
+    """Every claim about the hours since the last dose, and what is wrong with them.
+
+    `members` are Observations this one refers to (hasMember, derivedFrom, same request).
+    """
+    reference = local_reference(str(observation.get("id", "")))
+    reference = f"Observation/{reference}" if reference else "Observation"
+    claims = list(_comment_claims(observation, sampled, zone, reference))
+    if code_hours is not None:
+        claims.append(TimingClaim(code_hours, "code", reference))
+    if sampled is not None and sampled.has_clock_time:
+        linked = {
+            local_reference(target)
+            for part in elements(observation, "partOf")
+            if (target := referred(part))
+        }
+        claims.extend(_documented_claims(sampled, taken, linked))
+        claims.extend(_form_claims(observation, members, sampled, zone))
+        claims.extend(_schedule_claims(sampled, orders, zone))
+    problems = [_after_sample(claim, reference) for claim in claims if claim.hours < 0]
+    usable = [claim for claim in claims if 0 <= claim.hours <= _LONGEST_H]
+    usable.sort(key=lambda claim: (_TRUST.index(claim.basis), claim.hours, claim.reference or ""))
+    unique = tuple(dict.fromkeys(usable))
+    return unique, problems + _disagreements(unique, reference)
+
+
+def _documented_claims(
+    sampled: Moment, taken: Sequence[TakenDose], linked: set[str]
+) -> Iterable[TimingClaim]:
+    """Claims from doses documented one by one, each source for itself."""
+    for basis in ("administration", "statement"):
+        events = [dose for dose in taken if dose.basis == basis and dose.at.has_clock_time]
+        named = [dose for dose in events if dose.reference in linked and dose.taken]
+        if named:
+            for dose in named:
+                yield TimingClaim(_hours(dose.at, sampled), basis, dose.reference)
+            continue
+        before = [dose for dose in events if dose.at.at <= sampled.at]
+        if not before or _hours(max(before, key=_at).at, sampled) > _DOCUMENTED_H:
+            continue
+        doses = [dose for dose in before if dose.taken]
+        if doses:
+            last = max(doses, key=_at)
+            yield TimingClaim(_hours(last.at, sampled), basis, last.reference)
+
+
+def _form_claims(
+    observation: Element, members: Iterable[Element], sampled: Moment, zone: ZoneInfo
+) -> Iterable[TimingClaim]:
+    """Last dose as asked on the request form: a component or a member Observation."""
+    for part in (*elements(observation, "component"), *members):
+        words = (concept(element(part, "code")).text or "").lower()
+        if not _FORM_WORDS.search(words):
+            continue
+        reference = str(part.get("id") or observation.get("id") or "")
+        reference = f"Observation/{reference}" if reference else "Observation"
+        at = moment(part, "valueDateTime", zone)
+        clock = text(part, "valueTime")
+        quantity = element(part, "valueQuantity")
+        if at is not None and at.has_clock_time:
+            yield TimingClaim(_hours(at, sampled), "lab-form", reference)
+        elif clock is not None:
+            last = last_clock_time_before(clock_hours(clock), sampled.at, zone)
+            yield TimingClaim(_hours(Moment(last), sampled), "lab-form", reference)
+        elif quantity is not None:
+            hours = _quantity_hours(quantity)
+            if hours is not None:
+                yield TimingClaim(hours, "lab-form", reference)
+
+
+def _quantity_hours(quantity: Element) -> float | None:
+    value, unit = number(quantity, "value"), text(quantity, "code") or text(quantity, "unit")
+    if value is None or unit is None:
+        return None
+    try:
+        return round(convert(value, unit, "h"), 4)
+    except UnitError:
+        return None  # a form field in a unit that is no time states no time
+
+
+def _comment_claims(
+    observation: Element, sampled: Moment | None, zone: ZoneInfo, reference: str
+) -> Iterable[TimingClaim]:
+    """What a documented comment says plainly; anything less plain is not read."""
+    for note in notes(observation):
+        words = " ".join(note.lower().split())
+        for hours in _HOURS_AFTER.findall(words):
+            yield TimingClaim(float(hours), "comment", reference)
+        if sampled is None or not sampled.has_clock_time:
+            continue
+        for written in _LAST_AT.findall(words):
+            at = _written_moment(written, zone)
+            if at is not None and at.has_clock_time:
+                yield TimingClaim(_hours(at, sampled), "comment", reference)
+        for before, clock, half, behind in _LAST_CLOCK.findall(words):
+            hours_after_midnight = _clock(clock, half)
+            if hours_after_midnight is not None:
+                last = _clock_moment(hours_after_midnight, before or behind, sampled, zone)
+                yield TimingClaim(_hours(last, sampled), "comment", reference)
+
+
+def _written_moment(written: str, zone: ZoneInfo) -> Moment | None:
+    try:
+        return read_moment(written.upper().replace(" ", "T"), zone)
+    except ReadError:
+        return None  # a comment that is not a date after all is only a comment
+
+
+def _clock(written: str, half: str) -> float | None:
+    hour, minute = (int(part) for part in written.split(":"))
+    if minute > 59 or hour > 23 or (half and not 1 <= hour <= 12):
+        return None
+    if half:
+        hour = hour % 12 + (12 if half.startswith("p") else 0)
+    return hour + minute / 60
+
+
+def _clock_moment(hours: float, day: str, sampled: Moment, zone: ZoneInfo) -> Moment:
+    """A clock time on the day of the sample, the day before, or - unsaid - most recently."""
+    if not day:
+        return Moment(last_clock_time_before(hours, sampled.at, zone))
+    shown = sampled.at.astimezone(zone)
+    if day != "today":
+        shown -= timedelta(days=1)
+    midnight = shown.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Moment((midnight + timedelta(hours=hours)).astimezone(sampled.at.tzinfo))
+
+
+def _schedule_claims(
+    sampled: Moment, orders: Sequence[DrugOrder], zone: ZoneInfo
+) -> Iterable[TimingClaim]:
+    """The last ordered clock time before the sample, for orders in force at that time."""
+    for order in orders:
+        if order.status in {OrderStatus.CANCELLED, OrderStatus.UNKNOWN} or order.is_draft:
+            continue
+        for regimen in order.regimens:
+            if not regimen.clock_known or regimen.cycle_h != 24.0 or not _covers(regimen, sampled):
+                continue
+            last = max(
+                last_clock_time_before(dose.offset_h, sampled.at, zone) for dose in regimen.doses
+            )
+            yield TimingClaim(_hours(Moment(last), sampled), "schedule", order.reference)
+
+
+def _covers(regimen: Regimen, sampled: Moment) -> bool:
+    begun = regimen.starts is None or regimen.starts.at <= sampled.at
+    return begun and (regimen.ends is None or sampled.at < regimen.ends.at)
+
+
+def _disagreements(claims: Sequence[TimingClaim], reference: str) -> list[Problem]:
+    documented = [claim for claim in claims if claim.basis != "schedule"]
+    found: list[Problem] = []
+    if documented and _spread(documented) > _AGREE_H:
+        message = f"Sources disagree on the time since the last dose: {_listed(documented)}."
+        found.append(problem("level-timing-disagrees", message, reference))
+    for claim in claims:
+        apart = [abs(claim.hours - other.hours) for other in documented]
+        if claim.basis == "schedule" and apart and min(apart) > _AGREE_H:
+            message = f"The last dose was not at the ordered time: {_listed([*documented, claim])}."
+            found.append(problem("level-schedule-disagrees", message, reference))
+    return found
+
+
+def _spread(claims: Sequence[TimingClaim]) -> float:
+    hours = [claim.hours for claim in claims]
+    return max(hours) - min(hours)
+
+
+def _listed(claims: Sequence[TimingClaim]) -> str:
+    return ", ".join(f"{claim.hours:.1f} h ({claim.basis})" for claim in claims)
+
+
+def _after_sample(claim: TimingClaim, reference: str) -> Problem:
+    message = f"The last dose stated by {claim.basis} is {-claim.hours:.1f} h after the sample."
+    return problem("last-dose-after-sample", message, reference)
+
+
+def _hours(dose: Moment, sampled: Moment) -> float:
+    return round(dose.hours_until(sampled), 4)
+
+
+def _at(dose: TakenDose) -> datetime:
+    return dose.at.at

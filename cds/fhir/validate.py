@@ -1,0 +1,258 @@
+"""One resource at a time through the FHIR R4B models: repaired where harmless, else refused.
+
+The models (`fhir.resources.R4B`, whose definitions of the types read here equal R4 4.0.1) are the
+gate; the readers then read the JSON (see `elements`). Each entry of a Bundle passes alone, so that
+one bad resource never takes the others with it, and what is refused becomes a Problem: a dropped
+interacting medicine would be a safety failure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from cds.clinical.problem import Impact, Problem
+from cds.fhir.elements import Element, reference_of
+from cds.fhir.problems import problem
+from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, STATUSES
+
+_NAIVE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
+_SHORT_ZONE: Final = re.compile(
+    r"(?P<minute>\d{4}-\d\d-\d\dT\d\d:\d\d)(?P<second>:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)",
+    re.ASCII,
+)
+_SHORT_TIME: Final = re.compile(r"\d\d:\d\d", re.ASCII)
+
+# Elements that exist in DSTU2, STU3 or R5 but not in R4, and change the meaning of a dose or of
+# being taken at all. Dropping one and reading on could invert it (`taken: n`), so we refuse.
+_OTHER_VERSION: Final = frozenset(
+    {
+        "medication",
+        "patient",
+        "taken",
+        "notTaken",
+        "wasNotTaken",
+        "wasNotGiven",
+        "reasonNotTaken",
+        "notGiven",
+        "reasonNotGiven",
+        "prescriber",
+        "dateWritten",
+        "dosageInstruction",
+        "dosage",
+        "adherence",
+        "effectiveTiming",
+        "dateAsserted",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A resource that passed the gate, as JSON with harmless repairs; None if it was refused."""
+
+    resource: Element | None
+    problems: tuple[Problem, ...] = ()
+
+
+def read_resource(data: Mapping[str, Any]) -> Reading:
+    """Validate one resource; never raises for any JSON object.
+
+    Repairs: surrounding spaces of strings, nulls and empty values; elements R4 does not know are
+    left out and said. Never repaired: a missing zone, a status, anything in a dosage.
+    """
+    reference = reference_of(data)
+    kind = data.get("resourceType")
+    if not isinstance(kind, str) or kind not in READ_TYPES:
+        return _refused_type(kind, reference)
+    resource = _tidy(data)
+    unknown = _modifier(resource)
+    if unknown:
+        message = (
+            f"{reference} carries a modifier ({unknown[:80]}) that this service does not know; "
+            "it may change the meaning of the resource, so it was not used."
+        )
+        return Reading(None, (problem("modifier-extension", message, reference),))
+    return _through_models(kind, resource, reference)
+
+
+def warm() -> None:
+    """Import and first-use the models, so that a server can pay for it before it forks."""
+    for kind in READ_TYPES:
+        _model(kind)
+    read_resource({"resourceType": "Patient", "id": "warm", "birthDate": "2000-01-01"})
+
+
+@cache
+def _model(kind: str) -> Any:
+    # Imported on first use: the models cost a quarter of a second, which `rules lint` must not pay.
+    from fhir.resources.R4B import get_fhir_model_class
+
+    return get_fhir_model_class(kind)
+
+
+def _through_models(kind: str, resource: dict[str, Any], reference: str) -> Reading:
+    from pydantic import ValidationError
+
+    shadow = resource
+    dropped: list[str] = []
+    for _ in range(3):  # a repair can uncover a second error, hardly ever a third
+        try:
+            _model(kind).model_validate(shadow)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_context=False)
+        except (KeyError, RecursionError):
+            # An unknown type inside `contained` reaches us as a KeyError of the models.
+            return Reading(None, (_unreadable(reference, "it contains an unknown resource"),))
+        else:
+            return _accepted(resource, reference, dropped)
+        if any(_is_other_version(kind, item) for item in errors):
+            return Reading(None, (_other_version(reference),))
+        shadow = _copy(shadow)
+        resource = _copy(resource)
+        for item in errors:
+            if item["type"] == "extra_forbidden" and _remove(shadow, item["loc"]):
+                _remove(resource, item["loc"])
+                dropped.append(".".join(map(str, item["loc"])))
+            elif not _completed(shadow, item["loc"]):
+                return Reading(None, (_unreadable(reference, _where(item)),))
+    return Reading(None, (_unreadable(reference, "it has too many errors"),))
+
+
+def _accepted(resource: Element, reference: str, dropped: list[str]) -> Reading:
+    status = resource.get("status")
+    known = STATUSES.get(str(resource.get("resourceType")))
+    if known is not None and status not in known:
+        message = f"{reference} has the status {str(status)[:40]!r}, which FHIR R4 does not define."
+        return Reading(None, (problem("status-unknown", message, reference, field="status"),))
+    if not dropped:
+        return Reading(resource)
+    message = f"{reference} was read without elements R4 does not know: {', '.join(dropped)[:200]}."
+    return Reading(resource, (problem("resource-repaired", message, reference, field=dropped[0]),))
+
+
+def _tidy(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without nulls and empty values, strings stripped. Extension content is left alone."""
+    return {key: kept for key, item in value.items() if (kept := _tidied(item)) is not None}
+
+
+def _tidied(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, dict):
+        return _tidy(value) or None
+    if isinstance(value, list):
+        return [kept for item in value if (kept := _tidied(item)) is not None] or None
+    return value
+
+
+def _modifier(value: Any) -> str | None:
+    """The name of the first modifier we cannot understand, anywhere in the resource."""
+    if isinstance(value, dict):
+        if "modifierExtension" in value:
+            found = value["modifierExtension"]
+            first = found[0] if isinstance(found, list) and found else found
+            return str(first.get("url", "?")) if isinstance(first, dict) else "?"
+        if isinstance(value.get("implicitRules"), str):
+            return str(value["implicitRules"])
+        children: Iterator[Any] = iter(value.values())
+    elif isinstance(value, list):
+        children = iter(value)
+    else:
+        return None
+    return next((name for child in children if (name := _modifier(child))), None)
+
+
+def _is_other_version(kind: str, error: Any) -> bool:
+    """Whether an error shows a medicine resource of another FHIR version."""
+    if kind not in MEDICATION_TYPES or error["type"] != "extra_forbidden":
+        return False
+    return any(part in _OTHER_VERSION for part in error["loc"])
+
+
+def _completed(shadow: dict[str, Any], loc: tuple[str | int, ...]) -> bool:
+    """Make an incompletely written time or id acceptable to the models, in the shadow only.
+
+    The readers see the original: nothing is invented, the models are merely asked about the rest.
+    """
+    holder, last = _holder(shadow, loc)
+    if holder is None:
+        return False
+    value = holder[last]
+    if loc == ("id",):
+        holder[last] = "unusual-id"  # underscores and other signs do not make a result unusable
+        return True
+    if not isinstance(value, str):
+        return False
+    short = _SHORT_ZONE.fullmatch(value)
+    if _NAIVE_TIME.fullmatch(value):
+        holder[last] = (value if value.count(":") > 1 else value + ":00") + "Z"
+    elif short:
+        zone = (
+            short["zone"] if short["zone"] == "Z" else f"{short['zone'][:3]}:{short['zone'][-2:]}"
+        )
+        holder[last] = short["minute"] + (short["second"] or ":00") + zone
+    elif _SHORT_TIME.fullmatch(value):
+        holder[last] = value + ":00"
+    return bool(holder[last] != value)
+
+
+def _remove(root: dict[str, Any], loc: tuple[str | int, ...]) -> bool:
+    holder, last = _holder(root, loc)
+    if not isinstance(holder, dict):
+        return False
+    del holder[last]
+    return True
+
+
+def _holder(root: Any, loc: tuple[str | int, ...]) -> tuple[Any, Any]:
+    """The container and key a pydantic location points to, or (None, None)."""
+    if not loc:
+        return None, None
+    for step in loc[:-1]:
+        root = _step(root, step)
+    return (root, loc[-1]) if _step(root, loc[-1]) is not None else (None, None)
+
+
+def _step(node: Any, step: str | int) -> Any:
+    if isinstance(node, dict):
+        return node.get(step)
+    if isinstance(node, list) and isinstance(step, int) and step < len(node):
+        return node[step]
+    return None
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
+
+
+def _where(error: Any) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    return f"element {path} is not valid" if path else "required or exclusive elements are wrong"
+
+
+def _refused_type(kind: Any, reference: str) -> Reading:
+    if kind in OLD_MEDICATION_TYPES:
+        return Reading(None, (_other_version(reference),))
+    message = f"{reference} is of a type this service does not read."
+    return Reading(None, (problem("resource-type-unknown", message, reference),))
+
+
+def _other_version(reference: str) -> Problem:
+    message = (
+        f"{reference} has the shape of another FHIR version than R4; it was not used, "
+        "because its dose could be misread."
+    )
+    return problem("fhir-version-mismatch", message, reference)
+
+
+def _unreadable(reference: str, why: str) -> Problem:
+    message = f"{reference} is not valid FHIR R4 ({why}) and was not used."
+    return problem("resource-unreadable", message, reference, impact=Impact.LIMITS)

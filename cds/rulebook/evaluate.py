@@ -1,0 +1,207 @@
+"""Evaluate rules on facts with both evaluators, and conclude only what they agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cds.clinical.finding import Finding, SourceCitation
+from cds.rulebook.conditions import Conjunction, conjunctions
+from cds.rulebook.facts import Catalogue, Fact, FactError, Value
+from cds.rulebook.program import EngineError, Program
+from cds.rulebook.reference import Indexed, Matcher, index_facts
+from cds.rulebook.render import Renderer
+from cds.rulebook.rule import Outcome, Rule, Status
+from cds.rulebook.verdict import MatchedFacts, RuleTrace, Verdict
+
+Key = tuple[str, tuple[tuple[str, int], ...]]
+"""A rule and the numbers of the facts it matched, by binding: what the evaluators must share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One rule as it stands in one jurisdiction."""
+
+    rule: Rule
+    conjunctions: tuple[Conjunction, ...]
+    matchers: tuple[Matcher, ...]
+    params: Mapping[str, Value]
+    citations: tuple[SourceCitation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The reference evaluator's view of one rule."""
+
+    outcome: Outcome
+    matches: tuple[tuple[tuple[str, int], ...], ...]
+    missing: tuple[str, ...]
+    because: tuple[str, ...]
+
+
+def prepare(
+    rule: Rule,
+    jurisdiction: str,
+    catalogue: Catalogue,
+    citations: Mapping[str, SourceCitation],
+) -> Prepared | None:
+    """The rule with the jurisdiction's numbers, or None if it does not exist there."""
+    found = conjunctions(rule, jurisdiction, catalogue)
+    if found is None:
+        return None
+    params = {name: param.values[jurisdiction] for name, param in rule.params.items()}
+    filled = {name: value for name, value in params.items() if value is not None}
+    cited = tuple(citations[key] for key in rule.sources if key in citations)
+    return Prepared(rule, found, tuple(Matcher(c) for c in found), filled, cited)
+
+
+class Deck:
+    """The rules asked on one occasion in one jurisdiction, with their compiled program."""
+
+    def __init__(
+        self,
+        asked: Sequence[Prepared],
+        passed: Sequence[RuleTrace],
+        renderer: Renderer,
+        revision: str,
+    ) -> None:
+        self._asked, self._passed = tuple(asked), tuple(passed)
+        self._renderer, self._revision = renderer, revision
+        self._by_number = [
+            (prepared, conjunction) for prepared in asked for conjunction in prepared.conjunctions
+        ]
+        self._program = Program([conjunction for _, conjunction in self._by_number])
+
+    def close(self) -> None:
+        """Give back what durable-rules holds."""
+        self._program.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has to be built again."""
+        return self._program.closed
+
+    def evaluate(self, facts: Sequence[Fact]) -> Verdict:
+        """Ask both evaluators; on any difference say so and conclude nothing."""
+        scene = index_facts(facts)
+        judged = [(prepared, judge(prepared, scene)) for prepared in self._asked]
+        expected = {
+            (prepared.rule.id, match) for prepared, result in judged for match in result.matches
+        }
+        try:
+            disagreement = _difference(expected, self._fired(facts))
+        except EngineError as error:
+            disagreement = f"durable-rules failed: {error}"
+        traces = [_trace(prepared, result, facts) for prepared, result in judged]
+        trace = tuple(sorted((*traces, *self._passed), key=lambda t: t.rule_id))
+        if disagreement is not None:
+            return Verdict((), (), trace, False, disagreement, self._revision)
+        spoken: list[Finding] = []
+        shadow: list[Finding] = []
+        for prepared, result in judged:
+            if result.matches and not prepared.rule.then.silent:
+                into = spoken if prepared.rule.status is Status.ACTIVE else shadow
+                into.extend(self._findings(prepared, result, facts))
+        return Verdict(
+            _urgent_first(spoken), _urgent_first(shadow), trace, True, None, self._revision
+        )
+
+    def _fired(self, facts: Sequence[Fact]) -> set[Key]:
+        hits = self._program.hits([(fact.kind, fact.values) for fact in facts])
+        fired = set()
+        for number, matched in hits:
+            prepared, conjunction = self._by_number[number]
+            bound = tuple(sorted(zip(conjunction.bindings, matched, strict=True)))
+            fired.add((prepared.rule.id, bound))
+        return fired
+
+    def _findings(
+        self, prepared: Prepared, result: Judgement, facts: Sequence[Fact]
+    ) -> list[Finding]:
+        """One finding for each match that reads differently."""
+        found: dict[tuple[str | None, str, str], Finding] = {}
+        for match in result.matches:
+            bound = {binding: facts[number] for binding, number in match}
+            finding = conclude(prepared, bound, self._renderer)
+            found.setdefault((finding.subject, finding.summary, finding.detail), finding)
+        return list(found.values())
+
+
+def judge(prepared: Prepared, scene: Indexed) -> Judgement:
+    """The reference evaluator over every alternative of one rule."""
+    matches: dict[tuple[tuple[str, int], ...], None] = {}
+    missing: list[frozenset[str]] = []
+    because: dict[str, None] = {}
+    for matcher, conjunction in zip(prepared.matchers, prepared.conjunctions, strict=True):
+        result = matcher.judge(scene)
+        for match in result.matches:
+            matches[tuple(sorted(zip(conjunction.bindings, match, strict=True)))] = None
+        if result.missing:
+            missing.append(result.missing)
+        if result.blocked is not None:
+            because[result.blocked] = None
+    wanting = min(missing, key=lambda words: (len(words), sorted(words)), default=frozenset())
+    if matches:
+        return Judgement(Outcome.FIRED, tuple(sorted(matches)), tuple(sorted(wanting)), ())
+    if wanting:
+        return Judgement(Outcome.UNDECIDED, (), tuple(sorted(wanting)), ())
+    return Judgement(Outcome.SILENT, (), (), tuple(because))
+
+
+def conclude(prepared: Prepared, bound: Mapping[str, Fact], renderer: Renderer) -> Finding:
+    """The finding of one match, in words."""
+    rule, then = prepared.rule, prepared.rule.then
+    references = dict.fromkeys(fact.reference for fact in bound.values() if fact.reference)
+    subject = then.subject
+    return Finding(
+        rule_id=rule.id,
+        revision=rule.revision,
+        matter=then.matter,
+        severity=then.severity,
+        summary=renderer.fill(then.summary, bound, prepared.params),
+        detail=renderer.fill(then.detail, bound, prepared.params, markdown=True),
+        subject=renderer.fill(subject, bound, prepared.params) if subject else None,
+        show=then.show,
+        suggest=then.suggest,
+        override_reasons=then.override_reasons,
+        citations=prepared.citations,
+        references=tuple(references),
+        silent=then.silent,
+    )
+
+
+def check_scene(facts: Sequence[Fact], catalogue: Catalogue) -> None:
+    """Raise FactError unless every kind of which there is one is there once."""
+    counts: dict[str, int] = {}
+    for fact in facts:
+        counts[fact.kind] = counts.get(fact.kind, 0) + 1
+    for kind in catalogue:
+        if kind.one and counts.get(kind.name, 0) != 1:
+            raise FactError(f"{counts.get(kind.name, 0)} facts of kind {kind.name} instead of one")
+
+
+def _trace(prepared: Prepared, result: Judgement, facts: Sequence[Fact]) -> RuleTrace:
+    rule = prepared.rule
+    matches = tuple(
+        MatchedFacts(tuple((binding, facts[number]) for binding, number in match))
+        for match in result.matches
+    )
+    return RuleTrace(
+        rule.id, rule.revision, rule.status, result.outcome, matches, result.missing,
+        result.because, rule.then.silent,
+    )  # fmt: skip
+
+
+def _difference(reference: set[Key], durable: set[Key]) -> str | None:
+    if reference == durable:
+        return None
+    only_reference = sorted({rule for rule, _ in reference - durable})
+    only_durable = sorted({rule for rule, _ in durable - reference})
+    return (
+        f"reference alone: {', '.join(only_reference) or 'none'}; "
+        f"durable-rules alone: {', '.join(only_durable) or 'none'}"
+    )
+
+
+def _urgent_first(findings: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda f: (-f.severity, f.rule_id, f.subject or "")))

@@ -1,0 +1,212 @@
+"""The closed catalogue of facts, and the facts themselves.
+
+A rule can speak only of what stands in `facts.yaml`. A fact is typed by the catalogue and never
+coerced in silence; numbers are rounded to four decimals on entry, so that both evaluators compare
+the very same number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from cds.rulebook.source import Node, parse
+
+DECIMALS_KEPT = 4
+MAX_TEXT = 512
+_LIMIT = 1e15
+
+Value = bool | int | float | str
+
+
+class FactError(ValueError):
+    """A fact does not follow the catalogue."""
+
+
+class AttributeType(StrEnum):
+    """How an attribute is written and compared."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    CODE = "code"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One word about a kind of fact."""
+
+    name: str
+    type: AttributeType
+    meaning: str
+    unit: str | None = None
+    values: tuple[str, ...] = ()
+    """The closed set of a code; empty when any key of `terms` may stand here."""
+    terms: str | None = None
+    """The file of keys an open code comes from: medicines, labs, conditions, genes."""
+    always: bool = False
+    decimals: int = 0
+    decides: bool = True
+    default: Value | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is compared by size."""
+        return self.type in (AttributeType.NUMBER, AttributeType.INTEGER)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether a rule may compare it; free text is only shown, or asked whether it is known."""
+        return self.decides and self.type is not AttributeType.TEXT
+
+    def accept(self, value: object) -> Value:
+        """Return the value as both evaluators see it, or raise FactError."""
+        if self.type is AttributeType.BOOLEAN:
+            if isinstance(value, bool):
+                return value
+        elif self.type is AttributeType.INTEGER:
+            if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LIMIT:
+                return value
+        elif self.type is AttributeType.NUMBER:
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return quantise(value)
+        elif isinstance(value, str):
+            return self._accept_words(str(value))
+        raise FactError(f"{self.name}: {value!r} is not {_article(self.type)}")
+
+    def _accept_words(self, value: str) -> str:
+        if len(value) > MAX_TEXT or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+            raise FactError(f"{self.name}: text too long or not valid Unicode")
+        if self.values and value not in self.values:
+            raise FactError(f"{self.name}: '{value}' is not one of {', '.join(self.values)}")
+        return value
+
+    def neutral(self) -> Value:
+        """What a test that does not mention this attribute means, if it is always known."""
+        if self.default is not None:
+            return self.default
+        match self.type:
+            case AttributeType.BOOLEAN:
+                return False
+            case AttributeType.INTEGER:
+                return 0
+            case AttributeType.NUMBER:
+                return 0.0
+            case _:
+                return self.values[0] if self.values else "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fact: `one` per evaluation, or any number."""
+
+    name: str
+    meaning: str
+    one: bool
+    attributes: Mapping[str, Attribute]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every kind of fact there is."""
+
+    kinds: Mapping[str, Kind]
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self.kinds.values())
+
+    def attribute(self, kind: str, name: str) -> Attribute:
+        """The definition of an attribute known to exist."""
+        return self.kinds[kind].attributes[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something known about the patient; an attribute that is absent is unknown."""
+
+    kind: str
+    values: Mapping[str, Value]
+
+    def __post_init__(self) -> None:
+        kind = catalogue().kinds.get(self.kind)
+        if kind is None:
+            raise FactError(f"unknown kind of fact '{self.kind}'")
+        accepted: dict[str, Value] = {}
+        for name, value in self.values.items():
+            attribute = kind.attributes.get(name)
+            if attribute is None:
+                raise FactError(f"{self.kind} has no attribute '{name}'")
+            accepted[name] = attribute.accept(value)
+        for name, attribute in kind.attributes.items():
+            if attribute.always and name not in accepted:
+                raise FactError(f"{self.kind}.{name} must always be known")
+        object.__setattr__(self, "values", accepted)
+
+    @property
+    def reference(self) -> str | None:
+        """The resource this fact comes from."""
+        found = self.values.get("reference")
+        return found if isinstance(found, str) else None
+
+
+def quantise(value: float) -> float:
+    """Round to four decimals; refuse what is not finite. (Smaller numbers crash durable-rules.)"""
+    if not math.isfinite(value) or abs(value) >= _LIMIT:
+        raise FactError(f"{value!r} is not a usable number")
+    return round(float(value), DECIMALS_KEPT) + 0.0  # + 0.0: no negative zero
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue shipped with this package."""
+    path = Path(__file__).with_name("facts.yaml")
+    return read_catalogue(parse(path.read_bytes(), path.name))
+
+
+def read_catalogue(root: Node) -> Catalogue:
+    """Build the catalogue from its file; a mistake in it is a programming error and raises."""
+    kinds = {}
+    for name, node in (root.mapping or {}).items():
+        entry = node.mapping or {}
+        attributes = {
+            str(word): _attribute(str(word), definition)
+            for word, definition in (entry["attributes"].mapping or {}).items()
+        }
+        one = "one" in entry and entry["one"].scalar is True
+        kinds[str(name)] = Kind(str(name), str(entry["meaning"].scalar), one, attributes)
+    return Catalogue(kinds)
+
+
+def _attribute(name: str, node: Node) -> Attribute:
+    entry = {key: value.plain() for key, value in (node.mapping or {}).items()}
+    known = {"type", "unit", "values", "terms", "always", "decimals", "decides", "default"}
+    if unknown := set(entry) - known - {"meaning"}:
+        raise FactError(f"{node.place}: unknown keys {unknown}")
+    values = entry.get("values") or []
+    unit, terms, decimals = entry.get("unit"), entry.get("terms"), entry.get("decimals", 0)
+    if not isinstance(values, list) or not isinstance(decimals, int):
+        raise FactError(f"{node.place}: values must be a list and decimals an integer")
+    default = entry.get("default")
+    attribute = Attribute(
+        name=name,
+        type=AttributeType(str(entry["type"])),
+        meaning=str(entry["meaning"]),
+        unit=None if unit is None else str(unit),
+        values=tuple(str(value) for value in values),
+        terms=None if terms is None else str(terms),
+        always=entry.get("always") is True,
+        decimals=decimals,
+        decides=entry.get("decides", True) is True,
+    )
+    if default is None:
+        return attribute
+    return replace(attribute, default=attribute.accept(default))
+
+
+def _article(kind: AttributeType) -> str:
+    return f"an {kind}" if kind is AttributeType.INTEGER else f"a {kind}"

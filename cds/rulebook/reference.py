@@ -1,0 +1,166 @@
+"""The second evaluator: plain Python over the same conjunctions, three-valued, able to say why.
+
+A pattern is true for a fact that satisfies every comparison, false for one that fails any, and
+unknown when it fails only for attributes the fact lacks. A rule fires for every combination of
+different facts that is true; with none, it is undecided if one is unknown, and silent otherwise.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cds.rulebook.conditions import Conjunction, FlatPattern, Join
+from cds.rulebook.facts import Fact, Value
+from cds.rulebook.rule import Word
+
+Indexed = Mapping[str, Sequence[tuple[int, Mapping[str, Value]]]]
+"""Facts by kind, each with its number in the scene."""
+Match = tuple[int, ...]
+"""The facts matched, by number, in the order of the positive patterns."""
+
+_COMPARE: dict[Word, Callable[[Any, Any], bool]] = {
+    Word.IS: operator.eq,
+    Word.NOT: operator.ne,
+    Word.BELOW: operator.lt,
+    Word.AT_MOST: operator.le,
+    Word.ABOVE: operator.gt,
+    Word.AT_LEAST: operator.ge,
+    Word.ONE_OF: lambda value, allowed: value in allowed,
+    Word.NOT_ONE_OF: lambda value, refused: value not in refused,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one conjunction."""
+
+    matches: tuple[Match, ...] = ()
+    missing: frozenset[str] = frozenset()
+    """`binding.attribute` that would have decided."""
+    blocked: str | None = None
+    """The pattern that no fact satisfies, or the fact that must not exist."""
+
+
+class Matcher:
+    """One conjunction prepared for matching."""
+
+    __slots__ = ("_negative", "_positive")
+
+    def __init__(self, conjunction: Conjunction) -> None:
+        self._positive = tuple(_Prepared(pattern) for pattern in conjunction.positive)
+        self._negative = tuple(_Prepared(pattern) for pattern in conjunction.negative)
+
+    def judge(self, scene: Indexed) -> Judged:
+        """Match against facts."""
+        candidates = []
+        for pattern in self._positive:
+            found = pattern.candidates(scene)
+            if not found:
+                return Judged(blocked=pattern.absent)
+            candidates.append(found)
+        for pattern in self._negative:
+            if not pattern.joins and pattern.candidates(scene):
+                return Judged(blocked=pattern.present)
+        matches, unknown = [], []
+        for chosen in self._combinations(candidates, ()):
+            if any(pattern.exists_with(scene, chosen) for pattern in self._negative):
+                continue
+            missing = frozenset(word for _, _, lacks in chosen for word in lacks)
+            if missing:
+                unknown.append(missing)
+            else:
+                matches.append(tuple(number for number, _, _ in chosen))
+        if not matches and not unknown:
+            return Judged(blocked=self._last_join())
+        return Judged(tuple(matches), min(unknown, key=_order, default=frozenset()))
+
+    def _combinations(
+        self, candidates: list[list[_Candidate]], chosen: tuple[_Candidate, ...]
+    ) -> Iterator[tuple[_Candidate, ...]]:
+        position = len(chosen)
+        if position == len(candidates):
+            yield chosen
+            return
+        joins = self._positive[position].joins
+        taken = {number for number, _, _ in chosen}  # two bindings never share one fact
+        for candidate in candidates[position]:
+            if candidate[0] in taken:
+                continue
+            if not joins or _joined(candidate[1], joins, chosen):
+                yield from self._combinations(candidates, (*chosen, candidate))
+
+    def _last_join(self) -> str:
+        joined = [pattern.absent for pattern in self._positive if pattern.joins]
+        present = [pattern.present for pattern in self._negative if pattern.joins]
+        return (joined or present or [self._positive[-1].absent])[-1]
+
+
+_Candidate = tuple[int, Mapping[str, Value], tuple[str, ...]]
+
+
+class _Prepared:
+    """One pattern with its comparisons turned into functions."""
+
+    __slots__ = ("absent", "binding", "joins", "kind", "known", "present", "tests")
+
+    def __init__(self, pattern: FlatPattern) -> None:
+        self.kind, self.binding = pattern.kind, pattern.binding or "none"
+        self.tests = tuple(
+            (atom.attribute, _COMPARE[atom.word], atom.value)
+            for atom in pattern.atoms
+            if atom.word in _COMPARE
+        )
+        self.known = tuple(
+            (atom.attribute, atom.value) for atom in pattern.atoms if atom.word is Word.KNOWN
+        )
+        self.joins = tuple(
+            (atom.attribute, atom.value.position, atom.value.attribute)
+            for atom in pattern.atoms
+            if isinstance(atom.value, Join)
+        )
+        self.absent, self.present = f"no {pattern}", f"there is {pattern}"
+
+    def candidates(self, scene: Indexed) -> list[_Candidate]:
+        """Facts that are not ruled out, each with the attributes it lacks."""
+        found: list[_Candidate] = []
+        for number, values in scene.get(self.kind, ()):
+            lacks: tuple[str, ...] = ()
+            for attribute, compare, wanted in self.tests:
+                value = values.get(attribute)
+                if value is None:
+                    lacks = (*lacks, f"{self.binding}.{attribute}")
+                elif not compare(value, wanted):
+                    break
+            else:
+                if all((name in values) is wanted for name, wanted in self.known):
+                    found.append((number, values, lacks))
+        return found
+
+    def exists_with(self, scene: Indexed, chosen: tuple[_Candidate, ...]) -> bool:
+        """Whether a fact satisfies this pattern together with the chosen ones."""
+        return bool(self.joins) and any(
+            _joined(values, self.joins, chosen) for _, values, _ in self.candidates(scene)
+        )
+
+
+def _joined(
+    values: Mapping[str, Value],
+    joins: tuple[tuple[str, int, str], ...],
+    chosen: tuple[_Candidate, ...],
+) -> bool:
+    return all(values[name] == chosen[position][1][other] for name, position, other in joins)
+
+
+def _order(missing: frozenset[str]) -> tuple[int, list[str]]:
+    return len(missing), sorted(missing)
+
+
+def index_facts(facts: Sequence[Fact]) -> Indexed:
+    """Arrange facts by kind, keeping their numbers."""
+    scene: dict[str, list[tuple[int, Mapping[str, Value]]]] = {}
+    for number, fact in enumerate(facts):
+        scene.setdefault(fact.kind, []).append((number, fact.values))
+    return scene

@@ -1,0 +1,229 @@
+"""Build the drug and the terminology from `drug.yaml` and `terminology/`; a site adds its codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cds.clinical.codes import Code
+from cds.clinical.terminology import Drug, LabDefinition, LevelCode, Product, Terminology
+from cds.rulebook.remarks import Remarks, did_you_mean
+from cds.rulebook.shape import Entries
+from cds.rulebook.source import Key, Node
+
+_NOTES = ("source", "sources", "verified", "note", "display", "row")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The look-ups, and the keys that rules may use with their names and decimals."""
+
+    terminology: Terminology
+    keys: Mapping[str, frozenset[str]]
+    """medicines, labs, conditions, genes -> keys."""
+    names: Mapping[str, str]
+    """`medicines.rifampicin` -> Rifampicin."""
+    lab_units: Mapping[str, str]
+    lab_decimals: Mapping[str, int]
+    coded_values: frozenset[str]
+
+
+def with_site_codes(base: Node, site: Node, remarks: Remarks) -> Node:
+    """Add what a site wrote: lists grow, new keys appear; nothing that stands is changed."""
+    if base.mapping is not None and site.mapping is not None:
+        entries: dict[Key, Node] = dict(base.mapping)
+        places = {**site.key_places, **base.key_places}
+        for key, extra in site.mapping.items():
+            entries[key] = (
+                with_site_codes(entries[key], extra, remarks) if key in entries else extra
+            )
+        return Node(entries, base.place, places)
+    if base.items is not None and site.items is not None:
+        return Node((*base.items, *site.items), base.place)
+    cure = "a site file adds codes and names; change the rulebook itself for the rest"
+    remarks.add("RB104", site.place, "a site file cannot change this value", cure)
+    return base
+
+
+def read_drug(node: Node, remarks: Remarks) -> Drug | None:
+    """The monitored drug."""
+    entries = Entries(node, remarks, "drug")
+    name = entries.text("name")
+    names = entries.words("names")
+    molar_mass = entries.number("molar_mass_g_mol")
+    salt = entries.inner("salt")
+    salt_names: tuple[str, ...] = ()
+    salt_mass: float | None = None
+    if salt is not None:
+        salt_names, salt_mass = salt.words("names"), salt.number("molar_mass_g_mol")
+        _notes(salt)
+        salt.done()
+    ingredient_codes = frozenset(_codes(entries, "ingredient_codes", remarks))
+    products = {}
+    for item in entries.nodes("products"):
+        row = Entries(item, remarks, "a product")
+        code, strength, form = _code(row), row.number("strength_mg"), row.text("form")
+        _notes(row)
+        row.done()
+        if code and strength and form:
+            products[code] = Product(code, strength, form)
+    strengths = _numbers(entries.nodes("strengths_mg"), remarks)
+    solution = entries.number("solution_mg_ml", required=False)
+    level_codes = {}
+    for item in entries.nodes("level_codes"):
+        row = Entries(item, remarks, "a level code")
+        code, hours = _code(row), row.number("hours_post_dose", required=False)
+        _notes(row)
+        row.done()
+        if code:
+            level_codes[code] = LevelCode(code, hours)
+    _notes(entries)
+    entries.done()
+    if not (name and molar_mass and salt_mass):
+        return None
+    return Drug(
+        name=name,
+        names=frozenset(word.lower() for word in (name, *names)),
+        molar_mass=molar_mass,
+        salt_molar_mass=salt_mass,
+        salt_names=frozenset(word.lower() for word in salt_names),
+        ingredient_codes=ingredient_codes,
+        products=products,
+        strengths_mg=strengths,
+        solution_mg_ml=solution,
+        level_codes=level_codes,
+    )
+
+
+def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
+    """The terminology; `files` maps medicines, labs, conditions, genes to their content."""
+    medicines: dict[Code, tuple[str, ...]] = {}
+    medicine_names: dict[str, str] = {}
+    labs: dict[Code, LabDefinition] = {}
+    conditions: dict[Code, tuple[str, ...]] = {}
+    prefixes: dict[Code, tuple[str, ...]] = {}
+    genes: dict[str, str] = {}
+    names: dict[str, str] = {}
+    lab_units: dict[str, str] = {}
+    lab_decimals: dict[str, int] = {}
+    coded_values: set[str] = set()
+
+    for key, row in _rows(files, "medicines", names, remarks):
+        for word in (key, names[f"medicines.{key}"], *row.words("names", required=False)):
+            medicine_names[word.lower()] = key
+        codes = (*_codes(row, "codes", remarks), *_codes(row, "products", remarks))
+        for code in codes:
+            medicines[code] = tuple(dict.fromkeys((*medicines.get(code, ()), key)))
+        row.words("groups", required=False)
+        _finish(row)
+
+    for key, row in _rows(files, "labs", names, remarks):
+        coded = {}
+        inner = row.inner("coded", required=False)
+        if inner is not None:
+            for value in inner.key_places:
+                coded.update(dict.fromkeys(_codes(inner, value, remarks), value))
+                coded_values.add(value)
+        unit = row.text("unit", required=inner is None) or ""
+        lab_decimals[key] = row.integer("decimals", required=False) or 0
+        definition = LabDefinition(
+            key, unit, row.number("molar_mass", required=False), coded, names[f"labs.{key}"]
+        )
+        lab_units[key] = unit
+        labs.update(dict.fromkeys(_codes(row, "codes", remarks), definition))
+        _finish(row)
+
+    implied = {key: _implied(files.get("conditions"), key) for key in _keys(files, "conditions")}
+    for key, row in _rows(files, "conditions", names, remarks):
+        row.words("implies", implied, required=False)
+        for code in _codes(row, "codes", remarks):
+            conditions[code] = tuple(dict.fromkeys((*conditions.get(code, ()), *implied[key])))
+        for code in _codes(row, "prefixes", remarks):
+            prefixes[code] = tuple(dict.fromkeys((*prefixes.get(code, ()), *implied[key])))
+        _finish(row)
+
+    for key, row in _rows(files, "genes", names, remarks):
+        for text in (key, *row.words("texts", required=False)):
+            genes[text.lower()] = key
+        _codes(row, "codes", remarks)
+        _finish(row)
+
+    terminology = Terminology(medicines, medicine_names, labs, conditions, prefixes, genes)
+    keys = {part: _keys(files, part) for part in ("medicines", "labs", "conditions", "genes")}
+    return Vocabulary(terminology, keys, names, lab_units, lab_decimals, frozenset(coded_values))
+
+
+def _rows(
+    files: Mapping[str, Node], part: str, names: dict[str, str], remarks: Remarks
+) -> Iterator[tuple[str, Entries]]:
+    node = files.get(part)
+    if node is None:
+        return
+    if node.mapping is None:
+        remarks.add("RB103", node.place, f"{part} must be a mapping of keys")
+        return
+    for key, value in node.mapping.items():
+        row = Entries(value, remarks, f"{part} {key}")
+        names[f"{part}.{key}"] = row.text("name") or str(key)
+        yield str(key), row
+
+
+def _keys(files: Mapping[str, Node], part: str) -> frozenset[str]:
+    node = files.get(part)
+    return frozenset(str(key) for key in (node.mapping or ())) if node else frozenset()
+
+
+def _implied(node: Node | None, key: str) -> tuple[str, ...]:
+    """A condition's key and all that it implies, transitively."""
+    found, waiting = [], [key]
+    while waiting:
+        current = waiting.pop(0)
+        if current in found:
+            continue
+        found.append(current)
+        entry = ((node.mapping if node else None) or {}).get(current)
+        implies = ((entry.mapping if entry else None) or {}).get("implies")
+        waiting.extend(str(item.scalar) for item in (implies.items if implies else None) or ())
+    return tuple(found)
+
+
+def _codes(row: Entries, key: str, remarks: Remarks) -> tuple[Code, ...]:
+    found = []
+    for item in row.nodes(key, required=False):
+        entry = Entries(item, remarks, "a code")
+        code = _code(entry)
+        _notes(entry)
+        entry.done()
+        if code is not None:
+            found.append(code)
+    return tuple(found)
+
+
+def _code(row: Entries) -> Code | None:
+    system, code = row.text("system"), row.text("code")
+    if system and not system.startswith(("http://", "https://", "urn:")):
+        cure = did_you_mean(system, ["http://loinc.org", "http://snomed.info/sct"])
+        row.remarks.add("RB104", row.place, f"system '{system}' is not a URI", cure)
+    return Code(system, code) if system and code else None
+
+
+def _numbers(nodes: tuple[Node, ...], remarks: Remarks) -> tuple[float, ...]:
+    found = []
+    for node in nodes:
+        value = node.scalar
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found.append(float(value))
+        else:
+            remarks.add("RB103", node.place, "a strength is a number")
+    return tuple(sorted(found))
+
+
+def _finish(row: Entries) -> None:
+    _notes(row)
+    row.done()
+
+
+def _notes(row: Entries) -> None:
+    """Accept what is there for readers of the file only."""
+    for key in _NOTES:
+        row.node(key, required=False)

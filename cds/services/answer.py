@@ -1,0 +1,199 @@
+"""Answer one hook call: obtain the data, decide, record, and only then speak."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cds.cards import Answer, Outcome
+from cds.clinical.finding import Severity
+from cds.clinical.setting import Setting
+from cds.services.call import Caller, HookCall
+from cds.services.clock import Clock
+from cds.services.decide import Decision, EvaluationInput, decide, new_evaluation_id
+from cds.services.knowledge import Knowledge
+from cds.services.obtain import Missing, Obtained, Obtainer
+from cds.services.trace import assessment_json, suppressed_json
+from cds.settings import Settings
+from cds.store import CardRow, DatabaseError, LedgerEntry, Store
+from cds.store.jsontext import canonical
+from cds.telemetry import Metrics, error_fields, log
+
+
+class DataMissing(Exception):  # noqa: N818 - an answer, not a defect
+    """Data that no decision can do without were neither sent nor obtainable."""
+
+    def __init__(self, missing: tuple[Missing, ...]) -> None:
+        super().__init__(", ".join(m.key for m in missing))
+        self.missing = missing
+
+
+class DeadlinePassed(Exception):  # noqa: N818
+    """The time for the answer ran out."""
+
+
+class LedgerUnavailable(Exception):  # noqa: N818
+    """The decision could not be recorded; advice that leaves no trace is not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The response and what it was; `evaluation` is None when nothing was there to decide."""
+
+    response: Mapping[str, Any]
+    outcome: str
+    evaluation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HookDesk:
+    """Answers hook calls."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    store: Store
+    obtainer: Obtainer
+
+    def answer(
+        self, call: HookCall, caller: Caller, knowledge: Knowledge, *, started: float
+    ) -> Answered:
+        """Decide one call within its deadline."""
+        deadline = started + self.settings.deadline_s
+        obtained = self.obtainer.obtain(call, caller, knowledge, deadline)
+        for source, count in obtained.sources.items():
+            self.metrics.prefetch.labels(source).inc(count)
+        if obtained.missing:
+            raise DataMissing(obtained.missing)
+        if self.clock.monotonic() > deadline:
+            raise DeadlinePassed
+        given = self._input(call, caller, obtained)
+        decision = decide(given, knowledge)
+        if decision.assessment is None:
+            # Nobody's data are kept who does not take the drug.
+            return Answered({"cards": []}, "not-concerned", None)
+        response = decision.response
+        self._record(call, given, decision, response)
+        self._count(call, decision)
+        if self.clock.monotonic() > deadline:
+            raise DeadlinePassed
+        outcome = "cards" if response["cards"] else "silent"
+        return Answered(response, outcome, given.evaluation)
+
+    def _input(self, call: HookCall, caller: Caller, obtained: Obtained) -> EvaluationInput:
+        return EvaluationInput(
+            evaluation=new_evaluation_id(),
+            at=self.clock.now(),
+            client=caller.id,
+            base_url=self.settings.public_base_url,
+            setting=Setting(
+                call.hook,
+                caller.jurisdiction,
+                caller.time_zone,
+                self.settings.paediatric_doses,
+            ),
+            patient_id=call.patient_id,
+            context=call.context,
+            resources=obtained.resources,
+            unavailable=obtained.unavailable,
+            answers=self._answers(caller.id, call.patient_id),
+        )
+
+    def _answers(self, client: str, patient: str) -> tuple[Answer, ...]:
+        try:
+            stored = self.store.answers(client, patient)
+        except DatabaseError as error:
+            log().error("answers-not-read", client=client, **error_fields(error))
+            raise LedgerUnavailable from None
+        return tuple(
+            Answer(
+                answer.rule,
+                answer.state,
+                Outcome(answer.outcome),
+                answer.at,
+                Severity[answer.severity.upper()],
+            )
+            for answer in stored
+        )
+
+    def _record(
+        self,
+        call: HookCall,
+        given: EvaluationInput,
+        decision: Decision,
+        response: Mapping[str, Any],
+    ) -> None:
+        assessment = decision.assessment
+        if assessment is None:
+            return
+        versions = assessment.versions
+        given_json = given.to_json()
+        entry = LedgerEntry(
+            evaluation=given.evaluation,
+            at=given.at,
+            client=given.client,
+            hook=call.hook.value,
+            hook_instance=call.hook_instance,
+            patient=call.patient_id,
+            user=call.user_id,
+            input_digest=hashlib.sha256(canonical(given_json)).hexdigest(),
+            rulebook_revision=versions.rulebook,
+            rulebook_version=versions.rulebook_version,
+            models=versions.models,
+            code_version=versions.code,
+            body={
+                "input": given_json,
+                "response": response,
+                "suppressed": suppressed_json(decision.cards.suppressed),
+                "decision": assessment_json(assessment),
+            },
+            cards=_card_rows(decision),
+            suppressed=len(decision.cards.suppressed),
+            deviations=tuple(f"{d.code} {d.field}" for d in call.deviations),
+        )
+        try:
+            self.store.record(entry)
+        except DatabaseError as error:
+            log().error("decision-not-recorded", client=given.client, **error_fields(error))
+            raise LedgerUnavailable from None
+
+    def _count(self, call: HookCall, decision: Decision) -> None:
+        hook = call.hook.value
+        if decision.assessment is None:
+            return
+        verdict = decision.assessment.verdict
+        self.metrics.count_rules(hook, ((t.rule_id, str(t.outcome)) for t in verdict.trace))
+        if not verdict.agreed:
+            self.metrics.disagreements.inc()
+            log().error("engines-disagree", hook=hook)
+        self.metrics.cards.labels(hook, "shown").inc(len(decision.cards.cards))
+        for suppressed in decision.cards.suppressed:
+            self.metrics.cards.labels(hook, "suppressed").inc()
+            self.metrics.rules.labels(hook, suppressed.rule_id, "suppressed").inc()
+
+
+def _card_rows(decision: Decision) -> tuple[CardRow, ...]:
+    rows = []
+    for card in decision.cards.cards:
+        states = [s for s in decision.cards.state_digests if s.card_uuid == card.uuid]
+        rows.append(
+            CardRow(
+                uuid=card.uuid,
+                matter=card.source.topic.code if card.source.topic else "",
+                indicator=card.indicator,
+                findings=tuple(
+                    {
+                        "rule": state.rule_id,
+                        "revision": state.revision,
+                        "subject": state.subject,
+                        "severity": state.severity.indicator,
+                        "state": state.state_digest,
+                    }
+                    for state in states
+                ),
+                suggestions=tuple(s.uuid for s in card.suggestions),
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,116 @@
+"""The composition root: settings in, everything the service needs out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cds.services.answer import Answered, HookDesk
+from cds.services.call import Caller, HookCall
+from cds.services.catalogue import ServiceDescription, catalogue_for
+from cds.services.clock import Clock
+from cds.services.knowledge import Knowledge, KnowledgeError, load_knowledge
+from cds.services.obtain import Obtainer
+from cds.settings import Settings
+from cds.store import Cipher, CipherError, Database, DatabaseError, Store, read_or_create_key
+from cds.store.cipher import parse_key
+from cds.telemetry import Metrics
+
+_KEY_FILE = "ledger.key"
+
+
+class SetupFailed(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """The service cannot start; the message says what to do."""
+
+
+@dataclass
+class Services:
+    """Everything the doors of the product (web, command line, alerts) work with."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    store: Store
+    catalogue: tuple[ServiceDescription, ...]
+    desk: HookDesk
+    knowledge: Knowledge
+    _closed: bool = field(default=False, repr=False)
+
+    def answer(self, call: HookCall, caller: Caller, *, started: float) -> Answered:
+        """Answer a hook call with the knowledge in force."""
+        return self.desk.answer(call, caller, self.knowledge, started=started)
+
+    def problems(self) -> Mapping[str, str]:
+        """What keeps the service from answering now: part -> why."""
+        problem = self.store.database.check()
+        return {"database": problem} if problem else {}
+
+    def close(self) -> None:
+        """Give back what is held."""
+        if not self._closed:
+            self._closed = True
+            self.knowledge.rulebook.close()
+            self.store.database.close()
+
+
+def prepare(settings: Settings) -> None:
+    """Check, before any worker starts, that the service can start; bring SQLite up to date."""
+    try:
+        store = open_store(settings)
+        if settings.uses_sqlite:
+            # A laptop has nobody who would run the migration first.
+            from cds.store.migrate import upgrade
+
+            upgrade(store.database)
+        problem = store.database.check()
+        store.database.close()
+        load_knowledge(settings)
+    except (DatabaseError, CipherError, KnowledgeError) as error:
+        raise SetupFailed(str(error)) from None
+    if problem:
+        raise SetupFailed(problem)
+
+
+def build_services(settings: Settings, **replacements: Any) -> Services:
+    """Build the services of one process; call it after a fork. `replacements` are for tests."""
+    clock = replacements.get("clock") or Clock()
+    metrics = replacements.get("metrics") or Metrics()
+    try:
+        store = replacements.get("store") or open_store(settings)
+        knowledge = replacements.get("knowledge") or load_knowledge(settings)
+    except (DatabaseError, CipherError, KnowledgeError) as error:
+        raise SetupFailed(str(error)) from None
+    obtainer = replacements.get("obtainer") or Obtainer(clock)
+    return Services(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        store=store,
+        catalogue=catalogue_for(knowledge.rulebook),
+        desk=HookDesk(settings, clock, metrics, store, obtainer),
+        knowledge=knowledge,
+    )
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store with the ledger key of the settings."""
+    return Store(Database(settings.database), Cipher(_ledger_key(settings)))
+
+
+def _ledger_key(settings: Settings) -> bytes:
+    ledger = settings.ledger
+    if ledger.key is not None:
+        return parse_key(ledger.key.get_secret_value())
+    if ledger.key_file is not None:
+        try:
+            return parse_key(ledger.key_file.read_text(encoding="ascii"))
+        except (OSError, UnicodeDecodeError):
+            raise CipherError(f"ledger.key_file {ledger.key_file} cannot be read") from None
+    if not settings.uses_sqlite:
+        # Several machines share this database; a key made up here would lock the others out.
+        raise CipherError(
+            "a shared database needs a ledger key: set IMATINIB_TDM_LEDGER_KEY "
+            "or ledger.key_file (64 hexadecimal digits, for instance from `openssl rand -hex 32`)"
+        )
+    return read_or_create_key(settings.data_dir / _KEY_FILE)

@@ -1,0 +1,285 @@
+"""Everything a site can set, read once from one YAML file and the environment.
+
+The file is named by `--settings` or `IMATINIB_TDM_SETTINGS`; without one the service runs with the
+defaults below, which are meant for a laptop: SQLite in the user's data directory, no registered
+client, loopback only. Secrets never need to stand in the file: each may come from a file of its own
+or from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from cds.clinical.setting import Jurisdiction
+
+Reading = Literal["strict", "lenient"]
+
+_SETTINGS_VARIABLE = "IMATINIB_TDM_SETTINGS"
+_MEBIBYTE = 1024 * 1024
+
+# Environment variable -> place in the settings; the environment wins over the file.
+_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "IMATINIB_TDM_DATA_DIR": ("data_dir",),
+    "IMATINIB_TDM_DATABASE_URL": ("database_url",),
+    "IMATINIB_TDM_RULES": ("rules",),
+    "IMATINIB_TDM_PUBLIC_BASE_URL": ("public_base_url",),
+    "IMATINIB_TDM_LEDGER_KEY": ("ledger", "key"),
+    "IMATINIB_TDM_METRICS_TOKEN": ("metrics_token",),
+}
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names the file, the field and the cure."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(_Section):
+    """What one client may send and how often."""
+
+    body_bytes: Annotated[int, Field(gt=0, le=16 * _MEBIBYTE)] = 2 * _MEBIBYTE
+    requests_per_second: Annotated[float, Field(gt=0)] = 50.0
+    burst: Annotated[int, Field(gt=0)] = 100
+
+
+class ClientSettings(_Section):
+    """One registered CDS client (an EHR tenant): who it is, where its data are, how it is read."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    issuer: Annotated[str, Field(min_length=1)]
+    jwks: dict[str, Any] | None = None
+    jwks_file: Path | None = None
+    jwks_url: str | None = None
+    allowed_jku: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    fhir_base: str | None = None
+    audiences: tuple[str, ...] = ()
+    reading: Reading = "strict"
+    jurisdiction: Jurisdiction | None = None
+    time_zone: str | None = None
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _one_source_of_keys(self) -> Self:
+        given = [name for name in ("jwks", "jwks_file", "jwks_url") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError("give exactly one of jwks, jwks_file and jwks_url")
+        return self
+
+    @field_validator("jwks_url", "fhir_base")
+    @classmethod
+    def _https_only(cls, url: str | None) -> str | None:
+        return None if url is None else _https(url)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str | None) -> str | None:
+        return None if zone is None else _zone(zone)
+
+
+class LedgerSettings(_Section):
+    """How decisions are kept."""
+
+    key: SecretStr | None = None
+    key_file: Path | None = None
+    retention_days: Annotated[int, Field(ge=1)] = 3650
+
+
+class ServerSettings(_Section):
+    """How the processes run; `tls_*` or `behind_tls_proxy` is needed off loopback."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    threads: Annotated[int, Field(ge=1, le=32)] = 4
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    behind_tls_proxy: bool = False
+
+
+class Settings(_Section):
+    """The settings of one installation."""
+
+    site: str = "local"
+    time_zone: str = "UTC"
+    jurisdiction: Jurisdiction = Jurisdiction.US
+    paediatric_doses: bool = False
+    public_base_url: str = "http://127.0.0.1:8000"
+    data_dir: Path = Field(default_factory=lambda: _user_data_dir())
+    database_url: str | None = None
+    rules: Path | None = None
+    ledger: LedgerSettings = LedgerSettings()
+    server: ServerSettings = ServerSettings()
+    deadline_s: Annotated[float, Field(gt=0.1, le=10)] = 1.5
+    cors_origins: tuple[str, ...] = ()
+    metrics_token: SecretStr | None = None
+    loopback_reading: Reading = "lenient"
+    loopback_limits: Limits = Limits(requests_per_second=1000.0, burst=2000)
+    clients: tuple[ClientSettings, ...] = ()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        return _zone(zone)
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _absolute_base(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an absolute http(s) URL such as https://tdm.example.org")
+        if parts.query or parts.fragment or parts.username:
+            raise ValueError("must not carry a user, a query or a fragment")
+        return url.rstrip("/")
+
+    @field_validator("clients")
+    @classmethod
+    def _distinct_clients(cls, clients: tuple[ClientSettings, ...]) -> tuple[ClientSettings, ...]:
+        for what in ("id", "issuer"):
+            seen = [getattr(client, what) for client in clients]
+            twice = sorted({value for value in seen if seen.count(value) > 1})
+            if twice:
+                raise ValueError(f"two clients share the {what} {twice[0]!r}")
+        return clients
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'tdm.sqlite3'}"
+
+    @property
+    def uses_sqlite(self) -> bool:
+        """Whether everything is kept in one file on this machine."""
+        return self.database.startswith("sqlite")
+
+
+def load_settings(path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `path` (or the environment's choice) and the environment."""
+    env = os.environ if env is None else env
+    chosen = path or (Path(env[_SETTINGS_VARIABLE]) if env.get(_SETTINGS_VARIABLE) else None)
+    values = _read_yaml(chosen) if chosen else {}
+    for variable, place in _VARIABLES.items():
+        value = _from_environment(variable, env)
+        if value is not None:
+            _put(values, place, value)
+    where = str(chosen) if chosen else "environment"
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(where, error)) from None
+    return _relative_to(settings, chosen)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8 text") from None
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise SettingsError(f"{path}: is not YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: must be a mapping of settings")
+    return values
+
+
+def _from_environment(variable: str, env: Mapping[str, str]) -> str | None:
+    """The value of `VARIABLE`, or the content of the file named by `VARIABLE_FILE`."""
+    file = env.get(f"{variable}_FILE")
+    if file:
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{variable}_FILE={file}: {error.strerror}") from None
+    return env.get(variable) or None
+
+
+def _put(values: dict[str, Any], place: tuple[str, ...], value: str) -> None:
+    for name in place[:-1]:
+        values = values.setdefault(name, {})
+    values[place[-1]] = value
+
+
+def _explain(where: str, error: ValidationError) -> str:
+    """One line per mistake, naming the field; the value is not repeated, it may be a secret."""
+    lines = []
+    for mistake in error.errors(include_input=False, include_url=False):
+        field = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"]
+        ).lstrip(".")
+        message = mistake["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {field or 'settings'}: {message}")
+    return "\n".join(lines)
+
+
+def _relative_to(settings: Settings, path: Path | None) -> Settings:
+    """Resolve relative paths against the directory of the settings file."""
+    if path is None:
+        return settings
+    base = path.resolve().parent
+    clients = tuple(
+        client.model_copy(update={"jwks_file": base / client.jwks_file})
+        if client.jwks_file
+        else client
+        for client in settings.clients
+    )
+    server = settings.server.model_copy(
+        update={
+            name: base / value
+            for name in ("tls_certificate", "tls_key")
+            if (value := getattr(settings.server, name))
+        }
+    )
+    ledger = settings.ledger
+    if ledger.key_file:
+        ledger = ledger.model_copy(update={"key_file": base / ledger.key_file})
+    update: dict[str, Any] = {"clients": clients, "server": server, "ledger": ledger}
+    update["data_dir"] = base / settings.data_dir
+    if settings.rules:
+        update["rules"] = base / settings.rules
+    return settings.model_copy(update=update)
+
+
+def _user_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "imatinib-tdm"
+
+
+def _https(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("must be an https URL")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must not carry a user, a query or a fragment")
+    return url.rstrip("/")
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"unknown time zone {name!r}; use a name such as Europe/Zurich") from None
+    return name

@@ -1,0 +1,49 @@
+"""What users answered: the memory behind snoozing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from cds.store.tables import answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A user answered a card that carried this rule's finding in this clinical state."""
+
+    rule: str
+    subject: str | None
+    state: str
+    severity: str
+    outcome: str
+    at: datetime
+
+
+def of_patient(connection: Connection, client: str, patient_key: str) -> tuple[Answer, ...]:
+    """The latest answer per rule, subject and state, oldest first."""
+    rows = connection.execute(
+        select(
+            answer.c.rule,
+            answer.c.subject,
+            answer.c.state_digest,
+            answer.c.severity,
+            answer.c.outcome,
+            func.max(answer.c.answered_at).label("at"),
+        )
+        .where(answer.c.client == client, answer.c.patient_key == patient_key)
+        .group_by(
+            answer.c.rule,
+            answer.c.subject,
+            answer.c.state_digest,
+            answer.c.severity,
+            answer.c.outcome,
+        )
+        .order_by("at")
+    )
+    return tuple(
+        Answer(row.rule, row.subject or None, row.state_digest, row.severity, row.outcome, row.at)
+        for row in rows
+    )

@@ -1,0 +1,116 @@
+"""One engine per process, and the schema it must find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+SCHEMA_HEAD = "0001"
+"""The newest migration; the service refuses to run on another schema."""
+
+_BUSY_TIMEOUT_MS = 1000
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the message says what to do, without the URL's password."""
+
+
+class ConstraintError(DatabaseError):
+    """A row is there already, or the table is append-only."""
+
+
+class Database:
+    """A lazily connected engine with the pragmas that SQLite needs."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url = make_url(url)
+            if self.url.get_backend_name() == "postgresql" and "+" not in self.url.drivername:
+                self.url = self.url.set(drivername="postgresql+psycopg")
+            self.engine = self._engine()
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise DatabaseError(f"the database URL cannot be used: {error}") from None
+        except ModuleNotFoundError as error:
+            raise DatabaseError(
+                f"the driver {error.name} is not installed; "
+                "for PostgreSQL: pip install 'psycopg[binary]'"
+            ) from None
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that commits at the end; DatabaseError when the database fails."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for reading; DatabaseError when the database fails."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    def revision(self) -> str | None:
+        """The migration the database stands at; None when it was never prepared."""
+        with self.reading() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+    def check(self) -> str | None:
+        """Say why the database cannot be used now, or None."""
+        try:
+            found = self.revision()
+        except DatabaseError as error:
+            return f"{self.shown} cannot be used: {error}"
+        if found == SCHEMA_HEAD:
+            return None
+        stands = "is empty" if found is None else f"stands at schema {found}"
+        cure = "run `imatinib-tdm db upgrade`"
+        return f"{self.shown} {stands}, this version needs {SCHEMA_HEAD}: {cure}"
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def _engine(self) -> Engine:
+        if self.url.get_backend_name() != "sqlite":
+            return create_engine(self.url, pool_pre_ping=True, pool_size=8, pool_timeout=1.0)
+        if self.url.database and self.url.database != ":memory:":
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(self.url)
+        event.listen(engine, "connect", _sqlite_pragmas)
+        return engine
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn failures into DatabaseError: the original's message holds statement and values."""
+    try:
+        yield
+    except IntegrityError:
+        raise ConstraintError("the database refused a row that breaks a constraint") from None
+    except SQLAlchemyError as error:
+        raise DatabaseError(f"the database failed: {type(error).__name__}") from None
+
+
+def _sqlite_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # WAL lets readers and one writer work together; with it, NORMAL survives a killed process.
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,153 @@
+"""The ledger: each decision once, with all that is needed to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from cds.store.cipher import Cipher
+from cds.store.jsontext import decode, encode
+from cds.store.tables import card, ledger, ledger_body
+
+
+@dataclass(frozen=True, slots=True)
+class CardRow:
+    """A card that was shown; each finding has rule, revision, subject, severity and state."""
+
+    uuid: str
+    matter: str
+    indicator: str
+    findings: tuple[Mapping[str, Any], ...]
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One decision; `body` is JSON: request as evaluated, trace, cards, what was suppressed."""
+
+    evaluation: str
+    at: datetime
+    client: str
+    hook: str
+    hook_instance: str
+    patient: str
+    user: str | None
+    input_digest: str
+    rulebook_revision: str
+    rulebook_version: str
+    models: Mapping[str, str]
+    code_version: str
+    body: Mapping[str, Any]
+    cards: tuple[CardRow, ...] = ()
+    suppressed: int = 0
+    deviations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A ledger row as found; `body` is None when its retention time is over."""
+
+    evaluation: str
+    at: datetime
+    client: str
+    hook: str
+    hook_instance: str
+    user: str | None
+    input_digest: str
+    rulebook_revision: str
+    rulebook_version: str
+    code_version: str
+    models: Mapping[str, str] = field(default_factory=dict)
+    deviations: tuple[str, ...] = ()
+    body: Mapping[str, Any] | None = None
+
+
+def record(connection: Connection, cipher: Cipher, entry: LedgerEntry) -> None:
+    """Write one decision and its cards."""
+    patient_key = cipher.patient_key(entry.client, entry.patient)
+    connection.execute(
+        insert(ledger).values(
+            evaluation=entry.evaluation,
+            at=entry.at,
+            client=entry.client,
+            hook=entry.hook,
+            hook_instance=entry.hook_instance[:64],
+            patient_key=patient_key,
+            user_reference=entry.user[:255] if entry.user else None,
+            input_digest=entry.input_digest,
+            rulebook_revision=entry.rulebook_revision,
+            rulebook_version=entry.rulebook_version,
+            models=dict(entry.models),
+            code_version=entry.code_version,
+            deviations=list(entry.deviations),
+            cards=len(entry.cards),
+            suppressed=entry.suppressed,
+        )
+    )
+    sealed = cipher.seal(encode(dict(entry.body)), entry.evaluation)
+    connection.execute(
+        insert(ledger_body).values(evaluation=entry.evaluation, at=entry.at, body=sealed)
+    )
+    if entry.cards:
+        connection.execute(
+            insert(card),
+            [
+                {
+                    "uuid": row.uuid,
+                    "evaluation": entry.evaluation,
+                    "client": entry.client,
+                    "patient_key": patient_key,
+                    "matter": row.matter,
+                    "indicator": row.indicator,
+                    "findings": [dict(finding) for finding in row.findings],
+                    "suggestions": list(row.suggestions),
+                }
+                for row in entry.cards
+            ],
+        )
+
+
+def find(connection: Connection, cipher: Cipher, evaluation: str) -> StoredDecision | None:
+    """Return one decision by its evaluation id."""
+    row = connection.execute(
+        select(ledger, ledger_body.c.body)
+        .outerjoin(ledger_body, ledger.c.evaluation == ledger_body.c.evaluation)
+        .where(ledger.c.evaluation == evaluation)
+    ).first()
+    if row is None:
+        return None
+    body = decode(cipher.open(row.body, evaluation)) if row.body is not None else None
+    return StoredDecision(
+        evaluation=row.evaluation,
+        at=row.at,
+        client=row.client,
+        hook=row.hook,
+        hook_instance=row.hook_instance,
+        user=row.user_reference,
+        input_digest=row.input_digest,
+        rulebook_revision=row.rulebook_revision,
+        rulebook_version=row.rulebook_version,
+        code_version=row.code_version,
+        models=row.models,
+        deviations=tuple(row.deviations),
+        body=body,
+    )
+
+
+def recent(connection: Connection, limit: int) -> list[Mapping[str, Any]]:
+    """The newest decisions without their bodies, newest first."""
+    rows = connection.execute(
+        select(ledger.c.evaluation, ledger.c.at, ledger.c.client, ledger.c.hook, ledger.c.cards)
+        .order_by(ledger.c.at.desc())
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def forget_bodies(connection: Connection, before: datetime) -> int:
+    """Remove the clinical content of decisions older than `before`; the decisions stay recorded."""
+    return connection.execute(delete(ledger_body).where(ledger_body.c.at < before)).rowcount

@@ -1,0 +1,51 @@
+"""Put the application together from the services it is given."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from cds.services import Services
+from cds.settings import Limits
+from cds.web import cors, errors, feedback, headers, hooks, ops
+from cds.web.auth import Gate, KeySource, TokenVerifier, fetch_keys
+from cds.web.auth.gate import LOOPBACK_CLIENT
+from cds.web.auth.keys import Fetch
+from cds.web.auth.ratelimit import RateLimits
+from cds.web.auth.tokens import RegisteredClient
+
+
+def create_app(services: Services, *, fetch: Fetch = fetch_keys) -> Flask:
+    """Build the WSGI application. `fetch` gets a client's key set from its registered address."""
+    app = Flask("cds.web", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    gate = _gate(services, fetch)
+    errors.register(app, services.metrics)
+    cors.register(app, services.settings, open_loopback=gate.open_loopback)
+    headers.register(app, services.settings)
+    app.register_blueprint(hooks.blueprint(services, gate))
+    app.register_blueprint(feedback.blueprint(services, gate))
+    app.register_blueprint(ops.blueprint(services, gate))
+    return app
+
+
+def _gate(services: Services, fetch: Fetch) -> Gate:
+    settings = services.settings
+    clock = services.clock
+    limits: dict[str, Limits] = {client.id: client.limits for client in settings.clients}
+    verifier = None
+    if settings.clients:
+        registered = [
+            RegisteredClient(client, KeySource.from_settings(client, fetch))
+            for client in settings.clients
+        ]
+        verifier = TokenVerifier(registered, services.store.use_token)
+    else:
+        limits[LOOPBACK_CLIENT] = settings.loopback_limits
+    return Gate(
+        settings,
+        verifier,
+        RateLimits(limits, settings.server.workers, clock.monotonic()),
+        services.metrics,
+        clock.now,
+        clock.monotonic,
+    )

@@ -1,0 +1,158 @@
+"""The public keys of a client: inline, from a file, or from its registered address.
+
+Only asymmetric signature keys that suit ES384 or RS384 are kept. A key set from an address is
+fetched from the registered address alone - never from one that a token names - and again when a
+token names an unknown key, at most once a minute, so that rotation works and guessing does not turn
+into requests.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+
+from cds.settings import ClientSettings, SettingsError
+from cds.telemetry import error_fields, log
+
+_REFETCH_AFTER_S = 60.0
+_STALE_AFTER_S = 3600.0
+_FETCH_TIMEOUT_S = 0.8
+_LARGEST_KEY_SET = 256 * 1024
+_SHORTEST_RSA_KEY = 2048
+
+Fetch = Callable[[str], Mapping[str, Any]]
+
+
+class KeySet:
+    """Verification keys by key id, each usable for exactly one algorithm."""
+
+    def __init__(self, jwks: Mapping[str, Any]) -> None:
+        self._keys: dict[str, tuple[str, Any]] = {}
+        keys = jwks.get("keys")
+        for jwk in keys if isinstance(keys, list) else ():
+            usable = _usable_key(jwk)
+            if usable:
+                self._keys[jwk["kid"]] = usable
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, kid: str, algorithm: str) -> Any | None:
+        """The public key for this id, when it is made for this algorithm."""
+        found = self._keys.get(kid)
+        return found[1] if found and found[0] == algorithm else None
+
+
+@dataclass
+class KeySource:
+    """The key set of one client, refreshed from its address where it has one."""
+
+    client: str
+    keys: KeySet
+    url: str | None = None
+    fetch: Fetch | None = None
+    fetched_at: float | None = None
+    tried_at: float | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def from_settings(cls, client: ClientSettings, fetch: Fetch) -> KeySource:
+        """Build the source a client is registered with; a key set without a key is a mistake."""
+        if client.jwks_url:
+            return cls(client.id, KeySet({}), client.jwks_url, fetch)
+        keys = KeySet(client.jwks or _read_key_file(client))
+        if not keys:
+            raise SettingsError(
+                f"clients: {client.id}: the key set holds no usable public key; "
+                "it needs a kid and an EC P-384 key (ES384) or an RSA key of 2048 bits (RS384)"
+            )
+        return cls(client.id, keys)
+
+    def find(self, kid: str, algorithm: str, monotonic: float) -> Any | None:
+        """Find a key; an unknown one causes one refetch a minute at most."""
+        stale = self.fetched_at is None or monotonic - self.fetched_at > _STALE_AFTER_S
+        found = self.keys.find(kid, algorithm)
+        if self.fetch is None or self.url is None or (found is not None and not stale):
+            return found
+        self._refresh(self.url, self.fetch, monotonic)
+        return self.keys.find(kid, algorithm)
+
+    def _refresh(self, url: str, fetch: Fetch, monotonic: float) -> None:
+        with self._lock:
+            if self.tried_at is not None and monotonic - self.tried_at < _REFETCH_AFTER_S:
+                return
+            self.tried_at = monotonic
+            try:
+                keys = KeySet(fetch(url))
+            except (httpx.HTTPError, ValueError) as error:
+                # The keys we have stay in force: an address that is down must not end all calls.
+                log().warning("keys-not-fetched", client=self.client, **error_fields(error))
+                return
+            self.keys = keys
+            self.fetched_at = monotonic
+            log().info("keys-fetched", client=self.client, count=len(keys))
+
+
+def fetch_keys(url: str) -> Mapping[str, Any]:
+    """Fetch a key set from a registered address: no redirects, no proxy, bounded."""
+    with (
+        httpx.Client(timeout=_FETCH_TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
+        client.stream("GET", url, headers={"Accept": "application/json"}) as response,
+    ):
+        if response.status_code != 200:
+            raise ValueError("the address did not answer 200")
+        body = b""
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > _LARGEST_KEY_SET:
+                raise ValueError("the key set is too large")
+    value = json.loads(body)
+    if not isinstance(value, dict):
+        raise ValueError("the key set is not an object")  # noqa: TRY004 - one kind for callers
+    return value
+
+
+def _read_key_file(client: ClientSettings) -> Mapping[str, Any]:
+    if client.jwks_file is None:
+        return {}
+    try:
+        value = json.loads(client.jwks_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"clients: {client.id}: jwks_file {client.jwks_file} cannot be read: "
+            f"{type(error).__name__}"
+        ) from None
+    return value if isinstance(value, dict) else {}
+
+
+def _usable_key(jwk: Any) -> tuple[str, Any] | None:
+    """The algorithm and public key of a JWK, or None for what may not verify a client."""
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or not jwk["kid"]:
+        return None
+    if jwk.get("use", "sig") != "sig":
+        return None
+    algorithm = {"EC": "ES384", "RSA": "RS384"}.get(str(jwk.get("kty")))
+    if algorithm is None or jwk.get("alg", algorithm) != algorithm:
+        return None
+    public = {name: value for name, value in jwk.items() if name not in _PRIVATE_PARTS}
+    try:
+        key = PyJWK(public, algorithm=algorithm).key
+    except (PyJWTError, ValueError, TypeError):
+        return None
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP384R1):
+        return algorithm, key
+    if isinstance(key, RSAPublicKey) and key.key_size >= _SHORTEST_RSA_KEY:
+        return algorithm, key
+    return None
+
+
+_PRIVATE_PARTS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})

@@ -1,0 +1,48 @@
+"""For those who run the service: alive, ready, metrics."""
+
+from __future__ import annotations
+
+import hmac
+
+from flask import Blueprint, Response, request
+
+from cds import __version__
+from cds.services import Services
+from cds.web.auth import Gate
+from cds.web.auth.gate import bare_401, is_loopback_address
+from cds.web.errors import json_response
+
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+
+
+def blueprint(services: Services, gate: Gate) -> Blueprint:
+    """The routes for monitoring; none carries anything about a patient."""
+    routes = Blueprint("ops", __name__)
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        return json_response({"status": "ok", "version": __version__})
+
+    @routes.get("/readyz")
+    def readyz() -> Response:
+        problems = services.problems()
+        if not problems:
+            return json_response({"status": "ready"})
+        # What is wrong stands in the log; strangers learn only which part it is.
+        return json_response({"status": "not-ready", "parts": sorted(problems)}, 503)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        if not _may_read_metrics():
+            raise bare_401()
+        return Response(services.metrics.render(), content_type="text/plain; version=0.0.4")
+
+    def _may_read_metrics() -> bool:
+        expected = services.settings.metrics_token
+        if expected is None:
+            direct = not any(name in request.headers for name in _FORWARDED)
+            return direct and is_loopback_address(request.remote_addr)
+        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(sent.encode(), expected.get_secret_value().encode())
+
+    return routes

@@ -1,0 +1,125 @@
+"""Run the application under gunicorn, and refuse to run it where that would be unsafe."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tempfile
+from typing import Any
+
+from cds.settings import Settings
+from cds.telemetry import configure_logging, log
+
+# A worker that hangs is replaced after this time; the deadline of a call is far shorter.
+_WORKER_TIMEOUT_S = 30
+_KEEP_ALIVE_S = 5
+_LONGEST_LINE = 4094
+_MOST_HEADERS = 60
+
+
+class CannotServe(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """The settings do not allow to serve on this address; the message says what to do."""
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until stopped; returns when the last worker has ended."""
+    check_exposure(settings, host)
+    # Must be known before prometheus_client is imported: its values are then shared by workers.
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="tdm-metrics-"))
+    configure_logging()
+
+    from cds.services.wiring import SetupFailed, prepare
+
+    try:
+        prepare(settings)
+    except SetupFailed as error:
+        raise CannotServe(str(error)) from None
+    log().info(
+        "serving",
+        address=host,
+        port=port,
+        workers=settings.server.workers,
+        threads=settings.server.threads,
+    )
+    if not settings.clients:
+        log().warning(
+            "open-loopback",
+            problem="no client is registered: this machine is answered without a token",
+        )
+    _server(settings, host, port).run()
+
+
+def check_exposure(settings: Settings, host: str) -> None:
+    """Refuse an address that others can reach unless clients are registered and TLS is used."""
+    if is_loopback(host):
+        return
+    if not settings.clients:
+        raise CannotServe(
+            f"{host} can be reached from other machines, and no client is registered.\n"
+            "Register at least one under `clients:` in the settings file "
+            "(id, issuer, jwks or jwks_file or jwks_url, fhir_base), or serve on 127.0.0.1."
+        )
+    server = settings.server
+    if not server.behind_tls_proxy and not (server.tls_certificate and server.tls_key):
+        raise CannotServe(
+            f"{host} can be reached from other machines, and CDS Hooks requires TLS.\n"
+            "Set server.tls_certificate and server.tls_key, "
+            "or server.behind_tls_proxy: true when a proxy in front of this service ends TLS."
+        )
+    if not settings.public_base_url.startswith("https://"):
+        raise CannotServe(
+            "public_base_url must be the https address under which clients call this service."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _server(settings: Settings, host: str, port: int) -> Any:
+    from gunicorn.app.base import BaseApplication
+
+    # Imported here so that workers inherit the loaded modules; services are built in each worker,
+    # after the fork, because neither database connections nor rule programs survive one.
+    from cds.services.wiring import build_services
+    from cds.web.app import create_app
+
+    class Server(BaseApplication):
+        def load_config(self) -> None:
+            options = {
+                "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+                "workers": settings.server.workers,
+                "threads": settings.server.threads,
+                "worker_class": "gthread",
+                "timeout": _WORKER_TIMEOUT_S,
+                "keepalive": _KEEP_ALIVE_S,
+                "limit_request_line": _LONGEST_LINE,
+                "limit_request_fields": _MOST_HEADERS,
+                "accesslog": None,
+                "loglevel": "warning",
+                "proc_name": "imatinib-tdm",
+                "child_exit": _forget_worker_metrics,
+            }
+            if settings.server.tls_certificate and settings.server.tls_key:
+                options["certfile"] = str(settings.server.tls_certificate)
+                options["keyfile"] = str(settings.server.tls_key)
+            for name, value in options.items():
+                if value is not None:
+                    self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            return create_app(build_services(settings))
+
+    return Server()
+
+
+def _forget_worker_metrics(_server: object, worker: Any) -> None:
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)

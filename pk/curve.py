@@ -1,0 +1,142 @@
+"""Concentration as a function of the random effects, for one patient at fixed times.
+
+`Superposed` serves parameters that are constant over the history (closed form). Histories with
+changing parameters are served by `pk.stitched` behind the same two methods.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pk import absorption
+from pk.case import Case, History
+from pk.individual import Individual
+from pk.model import PopulationModel
+from pk.response import Design, concentrations, concentrations_with_slopes, design
+from pk.structure import Structure
+
+Array = NDArray[np.float64]
+
+
+class Curve(Protocol):
+    """Concentrations (ng/mL) of one analyte at fixed times."""
+
+    def at(self, eta: Array) -> Array:
+        """Concentrations (..., T) for random effects (..., q)."""
+        ...
+
+    def with_slopes(self, eta: Array) -> tuple[Array, Array]:
+        """Concentrations (..., T) and their slopes (..., T, q) in the random effects."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variability:
+    """Random effects of one case: log theta = log typical + loads @ eta, eta ~ N(0, omega)."""
+
+    names: tuple[str, ...]
+    loads: Array
+    omega: Array
+
+    @property
+    def root(self) -> Array:
+        """Lower Cholesky factor of omega: eta = root @ z with z standard normal."""
+        return np.asarray(np.linalg.cholesky(self.omega), dtype=np.float64)
+
+
+def variability(model: PopulationModel) -> Variability:
+    """Random effects when all levels belong to one occasion.
+
+    Between-occasion variance cannot be told from between-patient variance then: they add up.
+    """
+    names, loads, omega = list(model.effects), model.loads, model.omega.copy()
+    for k, name in enumerate(model.occasion_effects):
+        column = model.occasion_loads[:, k]
+        alike = [i for i in range(loads.shape[1]) if np.array_equal(loads[:, i], column)]
+        if alike:
+            omega[alike[0], alike[0]] += model.occasion_omega[k, k]
+        else:
+            loads = np.column_stack([loads, column])
+            omega = np.pad(omega, (0, 1))
+            omega[-1, -1] = model.occasion_omega[k, k]
+            names.append(name)
+    return Variability(tuple(names), loads, omega)
+
+
+@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
+class Superposed:
+    """Constant parameters; `typical` (P,), or (N, P) with the stacked design of N patients."""
+
+    structure: Structure
+    analyte: str
+    typical: Array
+    loads: Array
+    design: Design
+    history: History | None
+    times_h: Array
+
+    @cached_property
+    def _wrt(self) -> NDArray[np.intp]:
+        return np.flatnonzero(self.loads.any(axis=1))
+
+    @cached_property
+    def _active_loads(self) -> Array:
+        return self.loads[self._wrt]
+
+    def theta(self, eta: Array) -> Array:
+        return self.typical * np.exp(eta @ self.loads.T)
+
+    def at(self, eta: Array) -> Array:
+        theta = self.theta(eta)
+        return concentrations(self.structure, theta, self._laid_out(theta), self.analyte)
+
+    def with_slopes(self, eta: Array) -> tuple[Array, Array]:
+        theta = self.theta(eta)
+        f, slopes = concentrations_with_slopes(
+            self.structure, theta, self._wrt, self._laid_out(theta), self.analyte
+        )
+        return f, slopes @ self._active_loads
+
+    def _laid_out(self, theta: Array) -> Design:
+        """The design, laid out again if the input of some parameter set outlasts it."""
+        needed = absorption.duration_h(self.structure.named(theta))
+        if needed <= self.design.settle_h:
+            return self.design
+        if self.history is None:
+            raise AssertionError("a stacked design must be laid out for its longest input")
+        return design(self.history, self.times_h, needed)
+
+
+def superposed(
+    person: Individual, loads: Array, times_h: Array, analyte: str, history: History | None = None
+) -> Superposed:
+    """Curve of one patient at the given times (hours on the clock of the case)."""
+    structure = person.model.structure
+    history = person.case.history if history is None else history
+    # most parameter sets met on the way have inputs of at most twice the typical length
+    settle = 2.0 * absorption.duration_h(structure.named(person.typical))
+    return Superposed(
+        structure,
+        analyte,
+        person.typical,
+        loads,
+        design(history, times_h, settle),
+        history,
+        times_h,
+    )
+
+
+def curve(person: Individual, effects: Variability, times_h: Array, analyte: str) -> Curve:
+    """The right curve for this patient: closed form, or stitched where parameters change."""
+    if person.varying:
+        from pk.stitched import stitched
+
+        return stitched(person, effects.loads, times_h, analyte)
+    return superposed(person, effects.loads, times_h, analyte)
+
+
+def level_times(case: Case, analyte: str) -> Array:
+    return np.array([v.time_h for v in case.used_levels if v.analyte == analyte])

@@ -1,0 +1,363 @@
+"""Published population models as data: read, check, digest.
+
+One YAML file holds one model: structure by name, typical values with their covariate effects,
+between-patient variability, residual error, the population it came from, and for every number its
+source and status (primary, secondary: read in a later table, conflict: sources disagree).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pk.covariates import MODELS, TREATMENT_DAYS, CovariateValue, Effect, read_effect, vocabulary
+from pk.errors import ModelFileError, UnknownModelError
+from pk.residual import Residual
+from pk.structure import Structure
+
+Status = Literal["primary", "secondary", "conflict"]
+WhenMissing = Literal["required", "impute", "ignore"]
+
+_STATUS: Final = ("primary", "secondary", "conflict")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A typical value: `value` in `unit`, changed by `effects`."""
+
+    name: str
+    value: float
+    unit: str
+    source: str
+    status: Status
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What the model asks of one covariate, and which values its population covered.
+
+    Outside `hard` the model must not be used; outside `soft` it extrapolates. For categories the
+    limits are lists of words.
+    """
+
+    name: str
+    when_missing: WhenMissing
+    impute: CovariateValue | None
+    hard: tuple[CovariateValue, ...]
+    soft: tuple[CovariateValue, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Who the model was built on."""
+
+    description: str
+    patients: int
+    levels: int | None
+    indications: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PopulationModel:
+    """A published population model.
+
+    log(theta) = log(typical) + loads @ eta with eta ~ N(0, omega); `loads` has one row per
+    structural parameter and one column per random effect. `occasion_omega` is the variance of the
+    between-occasion effects, which act through `occasion_loads` in the same way.
+    """
+
+    id: str
+    title: str
+    drug: str
+    citation: str
+    doi: str | None
+    pmid: str | None
+    verified: bool
+    population: Population
+    sources: Mapping[str, str]
+    notes: tuple[str, ...]
+    structure: Structure
+    domain: Mapping[str, Contract]
+    parameters: tuple[Parameter, ...]
+    effects: tuple[str, ...]
+    loads: NDArray[np.float64]
+    omega: NDArray[np.float64]
+    occasion_effects: tuple[str, ...]
+    occasion_loads: NDArray[np.float64]
+    occasion_omega: NDArray[np.float64]
+    residual: Mapping[str, Residual]
+    statuses: Mapping[str, Status]
+    digest: str
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """Names of the numbers on which published sources disagree."""
+        return tuple(name for name, status in self.statuses.items() if status == "conflict")
+
+    @property
+    def needs_treatment_days(self) -> bool:
+        """True if a typical value changes with the time on treatment."""
+        return any(e.covariate == TREATMENT_DAYS for p in self.parameters for e in p.effects)
+
+    def __repr__(self) -> str:
+        return f"PopulationModel({self.id!r}, digest={self.digest[:12]!r})"
+
+
+def list_models() -> tuple[str, ...]:
+    """Return the names of all shipped models, `author-year`, in alphabetical order."""
+    return tuple(sorted(p.stem for p in MODELS.glob("*.yaml") if not p.stem.startswith("_")))
+
+
+@cache
+def load_model(name: str) -> PopulationModel:
+    """Load a shipped model by name, for example `widmer-2006`.
+
+    Raises UnknownModelError if there is none of that name, ModelFileError if the file is malformed.
+    """
+    if name not in list_models():
+        raise UnknownModelError("model", f"{name!r} is not one of {', '.join(list_models())}")
+    return read_model((MODELS / f"{name}.yaml").read_text(encoding="utf-8"), name)
+
+
+def read_model(text: str, name: str) -> PopulationModel:
+    """Read a model from the text of its file; `name` must equal its id."""
+    try:
+        raw = YAML(typ="safe").load(text)
+    except YAMLError as err:
+        raise ModelFileError(name, str(err)) from err
+    reader = _Reader(name)
+    reader.keys("", raw, _REQUIRED, _OPTIONAL)
+    if raw["id"] != name:
+        raise ModelFileError(name, f"id is {raw['id']!r}")
+    sources = {str(k): str(v) for k, v in raw["sources"].items()}
+    structure = Structure(**raw["structure"])
+    parameters = reader.parameters(raw["parameters"], structure)
+    names = tuple(p.name for p in parameters)
+    effects, loads, sds = reader.random_effects("random_effects", raw, names)
+    kappas, kappa_loads, kappa_sds = reader.random_effects("occasion_effects", raw, names)
+    omega = reader.covariance(raw.get("correlations", ()), effects, sds)
+    residual = reader.residual(raw["residual"], structure)
+    for where, source in reader.cited.items():
+        if source not in sources:
+            raise ModelFileError(f"{name}:{where}", f"unknown source {source!r}")
+    model = PopulationModel(
+        id=name,
+        title=raw["title"],
+        drug=raw["drug"],
+        citation=raw["citation"],
+        doi=raw.get("doi"),
+        pmid=raw.get("pmid"),
+        verified=bool(raw["verified"]),
+        population=reader.population(raw["population"]),
+        sources=sources,
+        notes=tuple(raw.get("notes", ())),
+        structure=structure,
+        domain={k: reader.contract(k, v) for k, v in raw.get("covariates", {}).items()},
+        parameters=parameters,
+        effects=effects,
+        loads=loads,
+        omega=omega,
+        occasion_effects=kappas,
+        occasion_loads=kappa_loads,
+        occasion_omega=np.diag(kappa_sds**2),
+        residual=residual,
+        statuses=dict(reader.statuses),
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+    )
+    _check_contracts(model)
+    return model
+
+
+_REQUIRED: Final = frozenset(
+    [
+        "id",
+        "title",
+        "drug",
+        "citation",
+        "verified",
+        "population",
+        "sources",
+        "structure",
+        "parameters",
+        "random_effects",
+        "residual",
+    ]
+)
+_OPTIONAL: Final = frozenset(
+    ["doi", "pmid", "notes", "covariates", "correlations", "occasion_effects"]
+)
+
+
+class _Reader:
+    """Reads the parts of one file; collects statuses and citations on the way."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.statuses: dict[str, Status] = {}
+        self.cited: dict[str, str] = {}
+
+    def keys(
+        self, where: str, raw: Any, required: frozenset[str], optional: frozenset[str]
+    ) -> None:
+        field = f"{self.name}:{where}" if where else self.name
+        if not isinstance(raw, Mapping):
+            raise ModelFileError(field, "expected a mapping")
+        if missing := required - set(raw):
+            raise ModelFileError(field, f"missing {', '.join(sorted(missing))}")
+        if unknown := set(raw) - required - optional:
+            raise ModelFileError(field, f"unknown {', '.join(sorted(map(str, unknown)))}")
+
+    def provenance(self, where: str, raw: Mapping[str, Any]) -> tuple[str, Status]:
+        status = raw["status"]
+        if status not in _STATUS:
+            raise ModelFileError(f"{self.name}:{where}", f"status {status!r}")
+        self.statuses[where] = status
+        self.cited[where] = raw["source"]
+        return raw["source"], status
+
+    def population(self, raw: Mapping[str, Any]) -> Population:
+        needs = frozenset({"description", "patients", "indications"})
+        self.keys("population", raw, needs, frozenset({"levels"}))
+        return Population(
+            raw["description"], raw["patients"], raw.get("levels"), tuple(raw["indications"])
+        )
+
+    def contract(self, name: str, raw: Mapping[str, Any]) -> Contract:
+        where = f"covariates.{name}"
+        self.keys(
+            where,
+            raw,
+            frozenset({"when_missing", "source"}),
+            frozenset({"impute", "hard", "soft"}),
+        )
+        self.cited[where] = raw["source"]
+        if name not in vocabulary():
+            raise ModelFileError(f"{self.name}:{where}", "unknown covariate")
+        if (raw["when_missing"] == "impute") != ("impute" in raw):
+            raise ModelFileError(f"{self.name}:{where}", "impute needs a value, and only then")
+        return Contract(
+            name,
+            raw["when_missing"],
+            raw.get("impute"),
+            tuple(raw.get("hard", ())),
+            tuple(raw.get("soft", ())),
+            raw["source"],
+        )
+
+    def parameters(self, raw: Mapping[str, Any], structure: Structure) -> tuple[Parameter, ...]:
+        if set(raw) != set(structure.parameters):
+            raise ModelFileError(
+                f"{self.name}:parameters", f"the structure takes {', '.join(structure.parameters)}"
+            )
+        return tuple(self._parameter(name, raw[name]) for name in structure.parameters)
+
+    def _parameter(self, name: str, raw: Mapping[str, Any]) -> Parameter:
+        where = f"parameters.{name}"
+        needs = frozenset({"value", "unit", "source", "status"})
+        self.keys(where, raw, needs, frozenset({"effects"}))
+        source, status = self.provenance(where, raw)
+        effects = []
+        for i, entry in enumerate(raw.get("effects", ())):
+            entry = dict(entry)
+            here = f"{where}.effects[{i}]"
+            self.statuses[here] = entry.pop("status", status)
+            self.cited[here] = entry.pop("source", source)
+            effects.append(read_effect(entry, f"{self.name}:{here}"))
+        return Parameter(name, float(raw["value"]), raw["unit"], source, status, tuple(effects))
+
+    def random_effects(
+        self, key: str, raw: Mapping[str, Any], parameters: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]:
+        """Return names, loads (parameter x effect) and standard deviations."""
+        entries = raw.get(key, ())
+        loads = np.zeros((len(parameters), len(entries)))
+        sds = np.zeros(len(entries))
+        for i, entry in enumerate(entries):
+            where = f"{key}.{entry.get('name')}"
+            self.keys(
+                where,
+                entry,
+                frozenset({"name", "on", "source", "status"}),
+                frozenset({"sd", "variance", "cv"}),
+            )
+            self.provenance(where, entry)
+            for target in entry["on"]:
+                if target not in parameters:
+                    raise ModelFileError(f"{self.name}:{where}", f"no parameter {target!r}")
+                loads[parameters.index(target), i] = 1.0
+            sds[i] = _standard_deviation(entry, f"{self.name}:{where}")
+        return tuple(e["name"] for e in entries), loads, sds
+
+    def covariance(
+        self, entries: Any, effects: tuple[str, ...], sds: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        omega = np.diag(sds**2)
+        for entry in entries:
+            where = f"correlations.{'-'.join(entry['between'])}"
+            self.keys(
+                where,
+                entry,
+                frozenset({"between", "source", "status"}),
+                frozenset({"correlation", "covariance"}),
+            )
+            self.provenance(where, entry)
+            i, j = (effects.index(e) for e in entry["between"])
+            value = entry.get("covariance", entry.get("correlation", 0.0) * sds[i] * sds[j])
+            omega[i, j] = omega[j, i] = value
+        if effects and np.linalg.eigvalsh(omega)[0] <= 0:
+            raise ModelFileError(f"{self.name}:correlations", "omega is not positive definite")
+        return omega
+
+    def residual(self, raw: Mapping[str, Any], structure: Structure) -> Mapping[str, Residual]:
+        if set(raw) != set(structure.analytes):
+            raise ModelFileError(f"{self.name}:residual", f"needs {', '.join(structure.analytes)}")
+        found = {}
+        for analyte, entry in raw.items():
+            where = f"residual.{analyte}"
+            self.keys(
+                where,
+                entry,
+                frozenset({"kind", "source", "status"}),
+                frozenset({"proportional", "additive_ng_ml", "log_sd"}),
+            )
+            self.provenance(where, entry)
+            numbers = {k: float(v) for k, v in entry.items() if k not in _NOT_NUMBERS}
+            found[analyte] = Residual(entry["kind"], **numbers)
+        return found
+
+
+_NOT_NUMBERS: Final = ("kind", "source", "status")
+
+
+def _standard_deviation(entry: Mapping[str, Any], where: str) -> float:
+    """Read an SD on the log scale given as sd, variance, or log-normal CV."""
+    given = [k for k in ("sd", "variance", "cv") if k in entry]
+    if len(given) != 1:
+        raise ModelFileError(where, "give exactly one of sd, variance, cv")
+    value = float(entry[given[0]])
+    if given[0] == "variance":
+        value = value**0.5
+    if given[0] == "cv":
+        value = float(np.log1p(value**2)) ** 0.5
+    return value
+
+
+def _check_contracts(model: PopulationModel) -> None:
+    """Every covariate a formula uses must say what happens when it is missing."""
+    for parameter in model.parameters:
+        for effect in parameter.effects:
+            if effect.covariate == TREATMENT_DAYS:
+                continue
+            contract = model.domain.get(effect.covariate)
+            if contract is None or contract.when_missing == "ignore":
+                raise ModelFileError(
+                    f"{model.id}:covariates.{effect.covariate}", "used in a formula, no contract"
+                )

@@ -1,0 +1,157 @@
+"""Weighted nodes: the posterior as a table of parameter sets and weights.
+
+Up to two random effects: a lattice over the plane, moved and stretched to the posterior
+(quadrature; for smooth densities a lattice converges faster than any power of its size). More:
+importance sampling from a multivariate Student t around the MAP with quasi-random points, and its
+effective sample size. Both are deterministic.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincinv, gammaln, ndtri
+
+Array = NDArray[np.float64]
+
+#: Fibonacci lattice of the plane: number of points and generator.
+_FIBONACCI: Final = (2584, 1597)
+_RADIUS: Final = 5.0  # standard deviations; 4e-6 of a normal density lies outside
+_LINE: Final = 301
+_DRAWS: Final = 8192
+#: Heavy tails, so that no part of the posterior is missed by the proposal.
+_DEGREES: Final = 5.0
+_WIDEN: Final = 1.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nodes:
+    """Points z (M, q) with weights (M,) that sum to one, and the log marginal likelihood.
+
+    `effective` is the number of equally weighted draws worth the same (importance sampling), or the
+    number of nodes (quadrature).
+    """
+
+    z: Array
+    weight: Array
+    log_evidence: float
+    method: Literal["quadrature", "importance"]
+    effective: float
+
+    def mean(self, values: Array) -> Array:
+        """Weighted mean over the nodes (first axis)."""
+        return np.asarray(np.tensordot(self.weight, values, axes=1))
+
+
+@cache
+def _plane() -> Array:
+    n, generator = _FIBONACCI
+    i = np.arange(n)
+    square = np.column_stack([(i + 0.5) / n, (i * generator / n + 0.5) % 1.0])
+    points = _RADIUS * (2.0 * square - 1.0)
+    inside: Array = points[(points**2).sum(axis=1) < _RADIUS**2]
+    return inside
+
+
+@cache
+def _unit(q: int) -> Array:
+    """Points of the unit cube (draws, q): Kronecker sequence of the generalised golden ratio."""
+    phi = 2.0
+    for _ in range(60):
+        phi = (1.0 + phi) ** (1.0 / (q + 1))
+    steps = phi ** -np.arange(1.0, q + 1.0)
+    return np.asarray((0.5 + np.outer(np.arange(1, _DRAWS + 1), steps)) % 1.0)
+
+
+def prior_nodes(q: int) -> Nodes:
+    """Nodes of the standard normal prior of z."""
+    return posterior_nodes(lambda z: 0.5 * (z * z).sum(axis=-1), np.zeros(q), np.eye(q), 0.0)
+
+
+def posterior_nodes(
+    value: Callable[[Array], Array], centre: Array, hessian: Array, constant: float
+) -> Nodes:
+    """Nodes of the density exp(-value(z)), given its mode and the Hessian there.
+
+    `constant` is added to the log of its integral (normalisation left out of `value`).
+    """
+    q = len(centre)
+    scale = np.linalg.inv(np.linalg.cholesky(hessian)).T
+    if q > 2:
+        return _importance(value, centre, scale, constant)
+    # the first pass finds mean and spread of a skewed posterior, the second fits the lattice to it
+    rough = _lattice(value, centre, scale, constant)
+    mean = rough.mean(rough.z)
+    spread = rough.z - mean
+    covariance = (rough.weight[:, None] * spread).T @ spread
+    fitted = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+    return _lattice(value, mean, fitted, constant)
+
+
+def _lattice(
+    value: Callable[[Array], Array], centre: Array, scale: Array, constant: float
+) -> Nodes:
+    if len(centre) == 1:
+        points = np.linspace(-_RADIUS, _RADIUS, _LINE)[:, None]
+        cell = 2.0 * _RADIUS / (_LINE - 1)
+    else:
+        points = _plane()
+        cell = (2.0 * _RADIUS) ** 2 / _FIBONACCI[0]
+    z = centre + points @ scale.T
+    log_density = -value(z)
+    volume = math.log(cell) + float(np.linalg.slogdet(scale)[1])
+    return _weighted(z, log_density, volume + constant, "quadrature")
+
+
+def _importance(
+    value: Callable[[Array], Array], centre: Array, scale: Array, constant: float
+) -> Nodes:
+    q = len(centre)
+    u = _unit(q + 1)
+    normal = ndtri(u[:, :q])
+    chi = 2.0 * gammaincinv(0.5 * _DEGREES, u[:, q])
+    t = normal / np.sqrt(chi / _DEGREES)[:, None]
+    z = centre + _WIDEN * t @ scale.T
+    log_proposal = (
+        gammaln(0.5 * (_DEGREES + q))
+        - gammaln(0.5 * _DEGREES)
+        - 0.5 * q * math.log(_DEGREES * math.pi)
+        - 0.5 * (_DEGREES + q) * np.log1p((t * t).sum(axis=1) / _DEGREES)
+        - np.linalg.slogdet(_WIDEN * scale)[1]
+    )
+    log_ratio = -value(z) - log_proposal
+    return _weighted(z, log_ratio, constant - math.log(len(z)), "importance")
+
+
+def _weighted(
+    z: Array, log_weight: Array, constant: float, method: Literal["quadrature", "importance"]
+) -> Nodes:
+    log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
+    top = float(log_weight.max())
+    weight = np.exp(log_weight - top)
+    total = float(weight.sum())
+    weight /= total
+    keep = weight > 1e-12  # nodes far outside cost time and carry nothing
+    effective = 1.0 / float((weight**2).sum()) if method == "importance" else float(keep.sum())
+    weight = weight[keep] / weight[keep].sum()
+    return Nodes(z[keep], weight, top + math.log(total) + constant, method, effective)
+
+
+def weighted_quantiles(values: Array, weight: Array, probs: Array) -> Array:
+    """Quantiles (len(probs), ...) of values (M, ...) with weights (M,).
+
+    The distribution function is read at the middle of each node's step and interpolated.
+    """
+    flat = values.reshape(len(values), -1)
+    order = np.argsort(flat, axis=0)
+    ordered = np.take_along_axis(flat, order, axis=0)
+    w = weight[order]
+    middle = np.cumsum(w, axis=0) - 0.5 * w
+    out = np.empty((len(probs), flat.shape[1]))
+    for column in range(flat.shape[1]):
+        out[:, column] = np.interp(probs, middle[:, column], ordered[:, column])
+    return out.reshape(len(probs), *values.shape[1:])

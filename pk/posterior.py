@@ -1,0 +1,278 @@
+"""Fit one patient: MAP estimate, health of the fit, and the posterior around it.
+
+`fit` reads as the method section of a paper: prepare the patient, build the objective, minimise it,
+start again elsewhere if anything looks suspect, and hand back a posterior that knows how far it can
+be trusted. Without a usable level the posterior is the prior, and says so.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pk.case import Case, Regimen
+from pk.covariates import CovariateValue
+from pk.curve import Curve, Variability, curve, variability
+from pk.health import Criteria, FitHealth, assess_fit
+from pk.individual import DomainCheck, Individual, individual
+from pk.minimise import Minimum, minimise
+from pk.model import PopulationModel
+from pk.nodes import Nodes, posterior_nodes, prior_nodes, weighted_quantiles
+from pk.objective import Objective, objective
+from pk.predict import (
+    Prediction,
+    auc24_per_mg,
+    steady_state,
+    trough_per_mg,
+    with_error,
+)
+from pk.residual import Residual
+from pk.structure import PARENT
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to fit.
+
+    prior_weight multiplies the log prior: 1 is Bayes' rule, less flattens the prior (as in PKPDsim
+    and mapbayr's lambda). residual replaces the published error model, by analyte. criteria says
+    when a fit is reliable.
+    """
+
+    prior_weight: float = 1.0
+    residual: Mapping[str, Residual] | None = None
+    criteria: Criteria | None = None
+
+
+@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
+class Posterior:
+    """What the levels and the population together say about one patient.
+
+    `eta`: MAP random effects by name. Everything that needs the whole posterior (quantiles,
+    intervals, health) is computed when first asked for.
+    """
+
+    individual: Individual
+    effects: Variability
+    objective: Objective
+    z: Array
+    options: FitOptions
+    minimum: Minimum | None
+    starts: int
+    starts_that_agree: int
+
+    @property
+    def case(self) -> Case:
+        return self.individual.case
+
+    @property
+    def model(self) -> PopulationModel:
+        return self.individual.model
+
+    @property
+    def domain(self) -> DomainCheck:
+        return self.individual.domain
+
+    @property
+    def imputed(self) -> Mapping[str, CovariateValue]:
+        """Covariates the case did not give, with the values used instead."""
+        return self.individual.imputed
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels in the likelihood; zero means this is the prior."""
+        return len(self.case.used_levels)
+
+    @cached_property
+    def eta(self) -> Mapping[str, float]:
+        values = (self.effects.root @ self.z).tolist()
+        return MappingProxyType(dict(zip(self.effects.names, values, strict=True)))
+
+    @cached_property
+    def parameters(self) -> Mapping[str, float]:
+        """MAP parameters in L/h, L, h, 1/h, with lasting interactions in CL."""
+        return self._named(self.theta(self.z))
+
+    @property
+    def typical(self) -> Mapping[str, float]:
+        """Parameters of the average patient with these covariates."""
+        return self._named(self.individual.typical)
+
+    def theta(self, z: Array) -> Array:
+        """Structural parameters (..., P) at whitened random effects z (..., q)."""
+        shift = z @ (self.effects.loads @ self.effects.root).T
+        return np.asarray(self.individual.typical * np.exp(shift))
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The posterior as weighted parameter sets."""
+        if self.n_levels == 0:
+            return self.prior_nodes
+        hessian = self._hessian
+        if np.linalg.eigvalsh(hessian)[0] <= 0.0:
+            hessian = self.objective.expand(self.z[None])[2][0]
+        return posterior_nodes(self.objective.value, self.z, hessian, 0.0)
+
+    @cached_property
+    def prior_nodes(self) -> Nodes:
+        return prior_nodes(len(self.z))
+
+    @cached_property
+    def _hessian(self) -> Array:
+        return self.objective.hessian(self.z)
+
+    @cached_property
+    def covariance(self) -> Array:
+        """Posterior covariance (q, q) of the random effects, by integration over the nodes."""
+        eta = self.nodes.z @ self.effects.root.T
+        spread = eta - self.nodes.mean(eta)
+        return np.asarray((self.nodes.weight[:, None] * spread).T @ spread)
+
+    @cached_property
+    def laplace_covariance(self) -> Array:
+        """Inverse Hessian at the MAP, in units of eta: the usual approximation."""
+        root = self.effects.root
+        return np.asarray(root @ np.linalg.inv(self._hessian) @ root.T)
+
+    @property
+    def log_evidence(self) -> float:
+        """Log marginal likelihood of the levels under this model (0 without levels)."""
+        return self.nodes.log_evidence if self.n_levels else 0.0
+
+    @cached_property
+    def health(self) -> FitHealth:
+        return assess_fit(self)
+
+    def predict(self, times_h: Sequence[float] | Array, analyte: str = PARENT) -> Array:
+        """Concentration (ng/mL) at the MAP for times on the clock of the case."""
+        line = self._curve(times_h, analyte)
+        return line.at(self.effects.root @ self.z)
+
+    def quantiles(
+        self,
+        times_h: Sequence[float] | Array,
+        probs: Sequence[float],
+        *,
+        residual: bool = False,
+        analyte: str = PARENT,
+    ) -> Array:
+        """Quantiles (len(probs), T) of the concentration, ng/mL.
+
+        residual=False: of the true concentration (what we know of the patient); residual=True: of
+        the next measurement, with its error. The two answer different questions.
+        """
+        f, weight = self.concentration_nodes(times_h, residual=residual, analyte=analyte)
+        return weighted_quantiles(f, weight, np.asarray(probs, dtype=float))
+
+    def concentration_nodes(
+        self,
+        times_h: Sequence[float] | Array,
+        *,
+        residual: bool = False,
+        analyte: str = PARENT,
+    ) -> tuple[Array, Array]:
+        """Concentrations (M, T) in ng/mL over the posterior, with weights (M,)."""
+        nodes = self.nodes
+        f = self._curve(times_h, analyte).at(nodes.z @ self.effects.root.T)
+        if residual:
+            return with_error(f, nodes.weight, self.residual(analyte))
+        return f, nodes.weight
+
+    def parameter_quantiles(self, name: str, probs: Sequence[float]) -> Array:
+        """Quantiles of one structural parameter."""
+        column = self.model.structure.parameters.index(name)
+        values = self.theta(self.nodes.z)[:, column]
+        return weighted_quantiles(values, self.nodes.weight, np.asarray(probs, dtype=float))
+
+    def steady_state(self, regimen: Regimen, clearance_factor: float = 1.0) -> Prediction:
+        """What `regimen` leads to once in steady state.
+
+        Lasting interactions of the case are already in the clearance; `clearance_factor` is for
+        one that starts (below or above 1) or stops on top of them.
+        """
+        return steady_state(self, regimen, clearance_factor)
+
+    def trough_at_map(self, regimen: Regimen, clearance_factor: float = 1.0) -> float:
+        """Steady-state trough of `regimen` at the MAP, ng/mL."""
+        unit = trough_per_mg(self, self.z, regimen.interval_h, clearance_factor)
+        return float(unit) * regimen.amount_mg
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why no dose may be proposed from this fit; empty if one may."""
+        return self.health.reasons
+
+    def trough_nodes(self, interval_h: float, clearance_factor: float = 1.0) -> tuple[Array, Array]:
+        """Steady-state trough per mg (ng/mL) at each node of the posterior, and the weights."""
+        nodes = self.nodes
+        return trough_per_mg(self, nodes.z, interval_h, clearance_factor), nodes.weight
+
+    def auc24_nodes(self, clearance_factor: float = 1.0) -> tuple[Array, Array]:
+        """AUC over 24 h (mg h/L) per mg a day at each node, and the weights."""
+        nodes = self.nodes
+        return auc24_per_mg(self, self.theta(nodes.z)) / clearance_factor, nodes.weight
+
+    def residual(self, analyte: str = PARENT) -> Residual:
+        return {**self.model.residual, **(self.options.residual or {})}[analyte]
+
+    def _curve(self, times_h: Sequence[float] | Array, analyte: str) -> Curve:
+        times = np.asarray(times_h, dtype=float)
+        return curve(self.individual, self.effects, times, analyte)
+
+    def _named(self, theta: Array) -> Mapping[str, float]:
+        names = self.model.structure.parameters
+        return MappingProxyType(dict(zip(names, theta.tolist(), strict=True)))
+
+
+def fit(case: Case, model: PopulationModel, options: FitOptions | None = None) -> Posterior:
+    """Estimate one patient's parameters from levels and population.
+
+    Raises MissingCovariateError, OutOfDomainError or LevelNotUsedError: no level is ever ignored in
+    silence.
+    """
+    options = options or FitOptions()
+    person = individual(case, model)
+    effects = variability(model)
+    target = objective(person, effects, options.prior_weight, options.residual)
+    q = target.size
+    if not target.blocks:
+        return Posterior(person, effects, target, np.zeros(q), options, None, 0, 0)
+    found = minimise(target, np.zeros((1, q)))
+    starts = agree = 1
+    if suspect(found):
+        found, starts, agree = _start_again(target, found)
+    return Posterior(person, effects, target, found.z[0], options, found, starts, agree)
+
+
+def suspect(found: Minimum) -> bool:
+    """No convergence, or a minimum so far out that another may be nearer."""
+    return not found.converged[0] or math.sqrt(float((found.z[0] ** 2).sum())) > 2.5
+
+
+def _start_again(target: Objective, first: Minimum) -> tuple[Minimum, int, int]:
+    """Start from two standard deviations out along each random effect, both ways; keep the best."""
+    q = target.size
+    starts = 2.0 * np.concatenate([np.eye(q), -np.eye(q)])
+    more = minimise(target, starts)
+    value = np.concatenate([first.value, more.value])
+    best = int(np.argmin(np.where(np.isfinite(value), value, np.inf)))
+    agree = int((value - value[best] < 1e-6).sum())
+    pick = first if best == 0 else more
+    row = slice(0, 1) if best == 0 else slice(best - 1, best)
+    return (
+        Minimum(
+            pick.z[row],
+            pick.value[row],
+            pick.gradient_norm[row],
+            pick.converged[row],
+            pick.iterations,
+        ),
+        1 + 2 * q,
+        agree,
+    )

@@ -1,0 +1,204 @@
+"""Superposition: concentrations and their analytic gradient for any dose history.
+
+Doses whose input was over before the first requested time are folded into one number per mode - a
+regular run of them, even an infinite one, is a geometric series - so the cost of a year of history
+is that of its irregular doses. The others are summed one by one.
+
+Everything broadcasts over leading axes: parameter sets (..., P) against one patient, or one set per
+patient (N, P) against stacked patients (N, ...).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pk import absorption
+from pk.case import SAME_TIME_H, History
+from pk.structure import PARENT, Modes, Structure
+
+Array = NDArray[np.float64]
+
+NG_ML_PER_MG_L: Final = 1000.0
+#: Stands for an infinite number of doses: exp(-rate x this) is zero for every rate met in practice.
+_FOREVER_H: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Doses seen from the requested times (times T, folded runs R, single doses K).
+
+    offset_h (..., T): time since the reference, the first requested time. run_age_h (..., R): age
+    of the youngest folded dose of a run at the reference; run_tau_h, run_span_h: spacing, and
+    spacing x count. dose_age_h and dose_mg (..., T, K): single doses, both zero where not yet
+    taken. settle_h: how old a dose had to be to be folded.
+    """
+
+    offset_h: Array
+    run_age_h: Array
+    run_mg: Array
+    run_tau_h: Array
+    run_span_h: Array
+    dose_age_h: Array
+    dose_mg: Array
+    settle_h: float
+    single_runs: bool
+
+
+def design(history: History, times_h: Array, settle_h: float = 0.0) -> Design:
+    """Lay out a history for the requested times; inputs may run for `settle_h` hours."""
+    reference = float(times_h.min())
+    horizon = reference - settle_h - SAME_TIME_H
+    later = np.floor((history.last_h - horizon) / history.tau) + 1.0
+    later = np.minimum(np.where(history.last_h >= horizon, later, 0.0), history.count)
+    n = history.count - np.where(np.isinf(history.count), 0.0, later)
+    kept = n > 0.0
+    last = (history.last_h - later * history.tau)[kept]
+    tau = history.tau[kept]
+    span = np.minimum(tau * n[kept], _FOREVER_H)
+    if later.any():
+        taken, amounts = history.single_doses(horizon - SAME_TIME_H)
+        before_end = (taken >= horizon) & (taken < times_h.max())
+        taken, amounts = taken[before_end], amounts[before_end]
+        age = times_h[:, None] - taken
+        given = age > SAME_TIME_H
+        dose_age, dose_mg = np.where(given, age, 0.0), np.where(given, amounts, 0.0)
+    else:
+        dose_age = dose_mg = np.zeros((len(times_h), 0))
+    return Design(
+        offset_h=times_h - reference,
+        run_age_h=reference - last,
+        run_mg=history.amount[kept],
+        run_tau_h=tau,
+        run_span_h=span,
+        dose_age_h=dose_age,
+        dose_mg=dose_mg,
+        settle_h=settle_h,
+        single_runs=bool((n[kept] == 1.0).all()),
+    )
+
+
+def stack(designs: Sequence[Design]) -> Design:
+    """Stack the designs of many patients, padded with doses of zero mg."""
+
+    def padded(arrays: list[Array], fill: float) -> Array:
+        shape = tuple(max(a.shape[d] for a in arrays) for d in range(arrays[0].ndim))
+        out = np.full((len(arrays), *shape), fill)
+        for row, a in zip(out, arrays, strict=True):
+            row[tuple(slice(n) for n in a.shape)] = a
+        return out
+
+    return Design(
+        padded([d.offset_h for d in designs], 0.0),
+        padded([d.run_age_h for d in designs], 0.0),
+        padded([d.run_mg for d in designs], 0.0),
+        padded([d.run_tau_h for d in designs], 1.0),
+        padded([d.run_span_h for d in designs], 1.0),
+        padded([d.dose_age_h for d in designs], 0.0),
+        padded([d.dose_mg for d in designs], 0.0),
+        max(d.settle_h for d in designs),
+        all(d.single_runs for d in designs),
+    )
+
+
+def concentrations(
+    structure: Structure, theta: Array, design: Design, analyte: str = PARENT
+) -> Array:
+    """Concentration in ng/mL, shape (..., T), for parameter sets theta (..., P)."""
+    p = structure.named(theta)
+    modes = structure.modes(p, analyte)
+    q = _sums(modes.rate, p, design)
+    return NG_ML_PER_MG_L * np.asarray((modes.coef[..., None] * q).sum(axis=-2))
+
+
+def concentrations_with_slopes(
+    structure: Structure, theta: Array, wrt: NDArray[np.intp], design: Design, analyte: str
+) -> tuple[Array, Array]:
+    """Concentrations (..., T) and slopes (..., T, len(wrt)) in the logs of parameters `wrt`."""
+    modes = structure.mode_slopes(theta, wrt, analyte)
+    p = structure.named(theta)
+    q, dq, inputs = _sums_with_slopes(modes.rate, p, design)
+    coef = modes.coef[..., None]
+    slopes = np.einsum("r...j,...jt->...tr", modes.coef_slope, q)
+    slopes += np.einsum("r...j,...jt->...tr", modes.rate_slope, coef * dq)
+    for column, index in enumerate(wrt.tolist()):
+        if (name := structure.parameters[index]) in inputs:
+            slopes[..., column] += (coef * inputs[name]).sum(axis=-2)
+    f = (coef * q).sum(axis=-2)
+    return NG_ML_PER_MG_L * f, NG_ML_PER_MG_L * slopes
+
+
+def steady_state_unit(
+    structure: Structure, theta: Array, tau_h: float, ages_h: Array, analyte: str = PARENT
+) -> Array:
+    """Concentration (..., T) per mg at ages after a dose, repeated every tau for ever."""
+    p = structure.named(theta)
+    settle = absorption.duration_h(p)
+    forever = History(*(np.array([x]) for x in (0.0, 1.0, tau_h, np.inf)))
+    return concentrations(structure, theta, design(forever, ages_h, settle), analyte)
+
+
+def modes_of(structure: Structure, theta: Array, analyte: str = PARENT) -> Modes:
+    """Modes of parameter sets (for half-lives)."""
+    return structure.modes(structure.named(theta), analyte)
+
+
+def _sums(rate: Array, p: absorption.Theta, d: Design) -> Array:
+    """Dose sums of each mode at each time, shape (..., J, T)."""
+    q: Array | float = 0.0
+    if d.run_mg.shape[-1]:
+        terms = np.exp(-rate[..., None] * d.run_age_h[..., None, :]) * d.run_mg[..., None, :]
+        if not d.single_runs:
+            terms *= _geometric(rate[..., None], d)[0]
+        folded = terms.sum(axis=-1) * absorption.settled(rate, p).value
+        q = folded[..., None] * np.exp(-rate[..., None] * d.offset_h[..., None, :])
+    if d.dose_mg.shape[-1]:
+        shaped = absorption.recent(rate, d.dose_age_h[..., None, :, :], p).value
+        q = q + np.einsum("...jtk,...tk->...jt", shaped, d.dose_mg)
+    if isinstance(q, float):
+        return np.zeros((*rate.shape, d.offset_h.shape[-1]))
+    return q
+
+
+def _sums_with_slopes(
+    rate: Array, p: absorption.Theta, d: Design
+) -> tuple[Array, Array, dict[str, Array]]:
+    """Dose sums, their slopes in the rate, and in the input's own log parameters."""
+    shape = (*rate.shape, d.offset_h.shape[-1])
+    q, dq = np.zeros(shape), np.zeros(shape)
+    inputs: dict[str, Array] = {}
+    if d.run_mg.shape[-1]:
+        age = d.run_age_h[..., None, :]
+        terms = np.exp(-rate[..., None] * age) * d.run_mg[..., None, :]
+        slopes = -age * terms
+        if not d.single_runs:
+            g, dg = _geometric(rate[..., None], d)
+            slopes = slopes * g + terms * dg
+            terms = terms * g
+        shape_factor = absorption.settled(rate, p)
+        s, ds = terms.sum(axis=-1), slopes.sum(axis=-1)
+        offset = d.offset_h[..., None, :]
+        fade = np.exp(-rate[..., None] * offset)
+        q = (s * shape_factor.value)[..., None] * fade
+        ds = ds * shape_factor.value + s * shape_factor.rate_slope
+        dq = ds[..., None] * fade - offset * q
+        for name, slope in shape_factor.input_slopes.items():
+            inputs[name] = (s * slope)[..., None] * fade
+    if d.dose_mg.shape[-1]:
+        shaped = absorption.recent(rate, d.dose_age_h[..., None, :, :], p)
+        q = q + np.einsum("...jtk,...tk->...jt", shaped.value, d.dose_mg)
+        dq = dq + np.einsum("...jtk,...tk->...jt", shaped.rate_slope, d.dose_mg)
+        for name, slope in shaped.input_slopes.items():
+            add = np.einsum("...jtk,...tk->...jt", slope, d.dose_mg)
+            inputs[name] = inputs[name] + add if name in inputs else add
+    return q, dq, inputs
+
+
+def _geometric(rate: Array, d: Design) -> tuple[Array, Array]:
+    """Sum of exp(-rate tau i) over the doses of each folded run, and its slope in the rate."""
+    tau, span = d.run_tau_h[..., None, :], d.run_span_h[..., None, :]
+    top, bottom = -np.expm1(-rate * span), -np.expm1(-rate * tau)
+    g = top / bottom
+    return g, (span * (1.0 - top) - g * tau * (1.0 - bottom)) / bottom

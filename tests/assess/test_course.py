@@ -1,0 +1,128 @@
+"""The course is read from orders; what is ambiguous stays unknown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cds.assess.course import Therapy, changed_before, read_therapy, regimen_at
+from cds.clinical.problem import Impact
+from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import OrderStatus
+from tests.assess.build import NOW, ago, once_daily, order, record, taken
+
+STEPS = (300.0, 400.0, 600.0, 800.0)
+
+
+def read(patient: PatientRecord) -> Therapy:
+    return read_therapy(
+        patient,
+        indication=("cml-cp", "cml"),
+        usual_daily_mg=STEPS,
+        adult_from_years=18.0,
+        now=NOW,
+    )
+
+
+def test_one_active_order_is_the_current_regimen() -> None:
+    therapy = read(record(orders=(order(400),)))
+    course = therapy.course
+    assert course.regimen == once_daily(400)
+    assert course.active
+    assert not course.starting
+    assert course.started == ago(days=200).at
+
+
+def test_a_draft_is_never_part_of_the_course() -> None:
+    course = read(record(orders=(order(600, draft=True),))).course
+    assert course.regimen is None
+    assert not course.active
+    assert course.starting
+
+
+def test_two_strengths_with_one_start_are_one_dose() -> None:
+    orders = (
+        order(400, strength_mg=400),
+        order(200, reference="MedicationRequest/2", strength_mg=100),
+    )
+    therapy = read(record(orders=orders))
+    assert therapy.course.regimen is not None
+    assert therapy.course.regimen.daily_mg == 600
+    assert [o.make_up for o in therapy.overlaps] == [True]
+    assert therapy.problems == ()
+
+
+def test_two_equal_orders_are_a_duplicate_and_the_dose_is_unknown() -> None:
+    orders = (order(400), order(400, reference="MedicationRequest/2", since_days=20))
+    therapy = read(record(orders=orders))
+    assert therapy.course.regimen is None
+    assert therapy.course.current_order is None
+    assert [p.impact for p in therapy.problems] == [Impact.PREVENTS]
+
+
+def test_two_orders_that_make_no_usual_dose_are_not_joined() -> None:
+    orders = (
+        order(400, strength_mg=400),
+        order(100, reference="MedicationRequest/2", strength_mg=100),
+    )
+    assert read(record(orders=orders)).course.regimen is None
+
+
+def test_a_change_of_dose_dates_the_course() -> None:
+    orders = (
+        order(400, since_days=300, status=OrderStatus.STOPPED, stopped_days=60),
+        order(600, since_days=60, reference="MedicationRequest/2"),
+    )
+    therapy = read(record(orders=orders))
+    assert therapy.course.dose_changed == ago(days=60).at
+    assert therapy.course.start_daily_mg == 400
+    assert changed_before(therapy.segments, NOW - timedelta(days=100)) == ago(days=300).at
+    before = regimen_at(therapy.segments, NOW - timedelta(days=100))
+    assert before is not None
+    assert before.daily_mg == 400
+
+
+def test_a_renewal_at_the_same_dose_is_no_change() -> None:
+    orders = (
+        order(400, since_days=300, status=OrderStatus.COMPLETED, stopped_days=60),
+        order(400, since_days=60, reference="MedicationRequest/2"),
+    )
+    assert read(record(orders=orders)).course.dose_changed == ago(days=300).at
+
+
+def test_a_gap_between_orders_is_a_restart() -> None:
+    orders = (
+        order(400, since_days=300, status=OrderStatus.COMPLETED, stopped_days=60),
+        order(400, since_days=30, reference="MedicationRequest/2"),
+    )
+    assert read(record(orders=orders)).course.dose_changed == ago(days=30).at
+
+
+def test_an_order_on_hold_is_neither_active_nor_a_regimen() -> None:
+    course = read(record(orders=(order(400, status=OrderStatus.ON_HOLD),))).course
+    assert course.on_hold
+    assert not course.active
+    assert course.regimen is None
+
+
+def test_a_stopped_course_says_when_it_stopped() -> None:
+    course = read(record(orders=(order(status=OrderStatus.STOPPED, stopped_days=40),))).course
+    assert not course.active
+    assert course.stopped == ago(days=40).at
+
+
+def test_an_ended_order_without_an_end_says_nothing_about_the_present() -> None:
+    therapy = read(record(orders=(order(status=OrderStatus.COMPLETED),)))
+    assert therapy.segments == ()
+    assert not therapy.course.active
+
+
+def test_documented_intake_without_an_order_is_an_active_course() -> None:
+    course = read(record(taken=(taken(days=1),))).course
+    assert course.active
+    assert course.regimen is None
+
+
+def test_an_unknown_age_leaves_the_population_unknown() -> None:
+    patient = record(orders=(order(),))
+    nameless = PatientRecord(type(patient.person)("p"), orders=patient.orders)
+    assert read(nameless).course.population is None

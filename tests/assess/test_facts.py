@@ -1,0 +1,288 @@
+"""Facts: what the rules may know about a patient, and what stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import pk
+from cds.assess import assess
+from cds.clinical.medication import UseState
+from cds.clinical.person import Sex
+from cds.clinical.problem import Impact, Problem
+from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import OrderStatus, Supply
+from cds.clinical.setting import Jurisdiction, Occasion, Setting
+from cds.rulebook import Fact, Rulebook, catalogue
+from tests.assess.build import (
+    NOW,
+    ago,
+    condition,
+    lab,
+    level,
+    medicine,
+    once_daily,
+    order,
+    record,
+)
+
+Facts = Callable[..., list[Fact]]
+
+
+@pytest.fixture
+def facts(rulebook: Rulebook, models: dict[str, pk.PopulationModel]) -> Facts:
+    def derive(
+        patient: PatientRecord, kind: str, *, jurisdiction: Jurisdiction = Jurisdiction.US
+    ) -> list[Fact]:
+        setting = Setting(Occasion.ORDER_SIGN, jurisdiction)
+        found = assess(patient, rulebook, models, setting, now=NOW).facts
+        return [f for f in found if f.kind == kind]
+
+    return derive
+
+
+def one(found: list[Fact]) -> dict[str, object]:
+    assert len(found) == 1
+    return dict(found[0].values)
+
+
+def test_every_kind_with_exactly_one_fact_is_always_there(
+    rulebook: Rulebook, models: dict[str, pk.PopulationModel]
+) -> None:
+    """Even for a patient about whom nothing is known; unknown is an absent attribute."""
+    nobody = PatientRecord(record().person.__class__("p"))
+    found = assess(nobody, rulebook, models, Setting(Occasion.PATIENT_VIEW), now=NOW).facts
+    kinds = [f.kind for f in found]
+    for name, kind in catalogue().kinds.items():
+        if kind.one:
+            assert kinds.count(name) == 1, name
+
+
+def test_an_unknown_weight_is_absent_rather_than_zero(facts: Facts) -> None:
+    assert "weight_kg" not in one(facts(record(orders=(order(),)), "patient"))
+
+
+def test_body_surface_comes_from_weight_and_height_by_mosteller(facts: Facts) -> None:
+    labs = (lab("weight", 28, unit="kg"), lab("height", 128.57, unit="cm", days=40))
+    patient = one(facts(record(age=9, labs=labs, orders=(order(),)), "patient"))
+    assert patient["bsa_m2"] == pytest.approx(1.0, abs=1e-3)
+    assert patient["bsa_age_days"] == pytest.approx(40)
+    assert patient["population"] == "child"
+
+
+def test_a_pregnancy_condition_is_a_pregnancy(facts: Facts) -> None:
+    patient = record(
+        sex=Sex.FEMALE, age=30, conditions=(condition("pregnancy", days=20),), orders=(order(),)
+    )
+    assert one(facts(patient, "patient"))["pregnancy"] == "pregnant"
+
+
+def test_a_childs_600_mg_on_one_square_metre_is_far_above_the_usual_dose(facts: Facts) -> None:
+    labs = (lab("bsa", 1.0, unit="m2"),)
+    draft = order(600, draft=True)
+    found = one(facts(record(age=9, labs=labs, orders=(draft,)), "order"))
+    assert found["mg_per_m2"] == 600
+    assert found["percent_of_usual_per_m2"] == pytest.approx(100 * 600 / 340, abs=0.01)
+    assert found["suggested_mg"] == 300
+
+
+@pytest.mark.parametrize(
+    ("mg", "change", "steps"), [(600, "increase", 1), (400, "same", 0), (300, "decrease", 1)]
+)
+def test_an_order_is_compared_with_the_current_course(
+    facts: Facts, mg: float, change: str, steps: int
+) -> None:
+    draft = order(mg, draft=True, reference="MedicationRequest/draft")
+    found = one(facts(record(orders=(order(400), draft)), "order"))
+    assert (found["change"], found["steps"]) == (change, steps)
+
+
+def test_a_first_order_is_a_start_and_one_after_a_stop_a_restart(facts: Facts) -> None:
+    draft = order(400, draft=True, reference="MedicationRequest/draft")
+    assert one(facts(record(orders=(draft,)), "order"))["change"] == "start"
+    old = order(400, status=OrderStatus.STOPPED, stopped_days=50)
+    assert one(facts(record(orders=(old, draft)), "order"))["change"] == "restart"
+
+
+def test_450_mg_cannot_be_made_of_whole_tablets(facts: Facts) -> None:
+    found = one(facts(record(orders=(order(450, draft=True),)), "order"))
+    assert found["makeable"] is False
+    assert found["nearest_mg"] in (400, 500)
+
+
+def test_a_molecular_result_is_judged_by_the_month_of_its_sample(facts: Facts) -> None:
+    patient = record(orders=(order(since_days=210),), labs=(lab("bcr_abl_is", 4.0, days=20),))
+    response = one(facts(patient, "response"))
+    assert response["milestone_window"] == "6-months"
+    assert response["milestone"] == "warning"
+    assert response["on_track"] is False
+
+
+@pytest.mark.parametrize(
+    ("percent", "category"), [(10.0, "warning"), (10.1, "failure"), (1.0, "optimal")]
+)
+def test_milestones_include_their_limits(facts: Facts, percent: float, category: str) -> None:
+    patient = record(orders=(order(since_days=190),), labs=(lab("bcr_abl_is", percent, days=5),))
+    assert one(facts(patient, "response"))["milestone"] == category
+
+
+def test_without_a_result_the_response_is_unknown_not_good(facts: Facts) -> None:
+    assert "on_track" not in one(facts(record(orders=(order(),)), "response"))
+
+
+def test_loss_of_a_reached_response_needs_two_results(facts: Facts) -> None:
+    series = tuple(
+        lab("bcr_abl_is", value, days=days) for value, days in ((0.05, 300), (0.2, 100), (0.3, 10))
+    )
+    reached = record(orders=(order(since_days=900),), labs=series)
+    assert one(facts(reached, "response"))["mmr_lost_twice"] is True
+    once = record(orders=(order(since_days=900),), labs=series[:2])
+    assert one(facts(once, "response"))["mmr_lost_twice"] is False
+
+
+def test_covered_days_are_counted_over_the_window_and_a_late_refill_is_seen(facts: Facts) -> None:
+    supplies = (
+        Supply(ago(days=80), 30, 30, "MedicationDispense/1"),
+        Supply(ago(days=50), 30, 30, "MedicationDispense/2"),
+    )
+    found = one(facts(record(orders=(order(),), supplies=supplies), "adherence"))
+    assert found["pdc_percent"] == pytest.approx(100 * 60 / 80)
+    assert found["refill_late_days"] == pytest.approx(20)
+
+
+def test_an_early_refill_is_carried_over(facts: Facts) -> None:
+    supplies = (
+        Supply(ago(days=80), 60, 60, "MedicationDispense/1"),
+        Supply(ago(days=70), 30, 30, "MedicationDispense/2"),
+    )
+    found = one(facts(record(orders=(order(),), supplies=supplies), "adherence"))
+    assert found["pdc_percent"] == pytest.approx(100)
+
+
+def test_without_dispensing_data_coverage_is_unknown(facts: Facts) -> None:
+    assert "pdc_percent" not in one(facts(record(orders=(order(),)), "adherence"))
+
+
+def test_a_partner_brings_its_row_of_the_interaction_table(facts: Facts) -> None:
+    patient = record(orders=(order(),), medicines=(medicine("rifampicin", days=3),))
+    assert one(facts(patient, "medicine"))["new"] is True
+    row = one(facts(patient, "interaction"))
+    assert (row["effect"], row["strength"]) == ("inducer", "strong")
+    assert row["exposure_percent"] == pytest.approx(26)
+
+
+def test_a_stopped_partner_is_not_current(facts: Facts) -> None:
+    gone = medicine("rifampicin", days=100, state=UseState.STOPPED, stopped=ago(days=12))
+    found = one(facts(record(orders=(order(),), medicines=(gone,)), "medicine"))
+    assert found["current"] is False
+    assert found["stopped_days_ago"] == pytest.approx(12)
+
+
+def test_low_counts_select_the_table_of_the_indication(facts: Facts) -> None:
+    labs = (lab("anc", 0.7), lab("platelets", 60))
+    found = one(facts(record(orders=(order(),), labs=labs), "toxicity"))
+    assert found["cytopenia_group"] == "H1"
+    assert found["cytopenia"] is True
+    assert found["resume_mg"] == 400
+    assert found["present"] is True
+    assert found["severe"] is True
+
+
+@pytest.mark.parametrize(("anc", "low"), [(0.99, True), (1.0, False)])
+def test_the_hold_limit_itself_is_not_below(facts: Facts, anc: float, low: bool) -> None:
+    labs = (lab("anc", anc), lab("platelets", 200))
+    assert one(facts(record(orders=(order(),), labs=labs), "toxicity"))["cytopenia"] is low
+
+
+def test_one_normal_count_alone_does_not_exclude_cytopenia(facts: Facts) -> None:
+    patient = record(orders=(order(),), labs=(lab("anc", 3.0),))
+    assert "cytopenia" not in one(facts(patient, "toxicity"))
+
+
+def test_a_second_episode_steps_the_dose_down(facts: Facts) -> None:
+    labs = tuple(lab("anc", value, days=days) for value, days in ((0.8, 90), (2.0, 60), (0.7, 2)))
+    found = one(facts(record(orders=(order(),), labs=(*labs, lab("platelets", 200))), "toxicity"))
+    assert found["cytopenia_before"] is True
+    assert found["resume_mg"] == 300
+
+
+def test_a_long_single_episode_is_not_a_second_one(facts: Facts) -> None:
+    labs = tuple(lab("anc", value, days=days) for value, days in ((0.8, 20), (0.9, 9), (0.7, 2)))
+    found = one(facts(record(orders=(order(),), labs=labs), "toxicity"))
+    assert found["cytopenia_before"] is False
+
+
+def test_liver_limits_are_multiples_of_the_laboratorys_own_limit(facts: Facts) -> None:
+    labs = (
+        lab("alt", 310, unit="U/L", upper_limit=50),
+        lab("bilirubin", 18, unit="umol/L", upper_limit=17),
+    )
+    found = one(facts(record(orders=(order(),), labs=labs), "toxicity"))
+    assert found["liver_hold"] is True
+    assert found["liver_resume_mg"] == 300
+
+
+def test_without_an_upper_limit_liver_tests_decide_nothing(facts: Facts) -> None:
+    patient = record(orders=(order(),), labs=(lab("alt", 310, unit="U/L"),))
+    assert "liver_hold" not in one(facts(patient, "toxicity"))
+
+
+def test_a_diagnosis_older_than_the_drug_is_not_its_toxicity(facts: Facts) -> None:
+    old = condition("heart-failure", days=1000)
+    new = condition("heart-failure", days=20)
+    for found, expected in ((old, False), (new, True)):
+        patient = record(orders=(order(),), conditions=(condition("cml"), found))
+        assert one(facts(patient, "toxicity"))["present"] is expected
+
+
+def test_the_fall_of_a_trough_is_measured_per_mg_against_the_own_median(facts: Facts) -> None:
+    levels = tuple(
+        level(value, days=days, reference=f"Observation/{days}")
+        for value, days in ((1200, 160), (1000, 100), (450, 2))
+    )
+    found = one(facts(record(orders=(order(),), levels=levels), "levels"))
+    assert found["fall_percent"] == pytest.approx(100 * (1 - 450 / 1100))
+    assert found["cv_percent"] > 40
+
+
+def test_a_level_in_another_unit_says_that_it_was_converted(facts: Facts) -> None:
+    plain = one(facts(record(orders=(order(),), levels=(level(888),)), "level"))
+    assert plain["converted"] is False
+    assert plain["reported"] == "888 ng/mL"
+
+
+def test_problems_of_the_reader_reach_the_rules(facts: Facts) -> None:
+    found = Problem("level-unit-unreadable", "unit", Impact.LIMITS, "Observation/9")
+    patient = record(orders=(order(),), problems=(found,))
+    assert one(facts(patient, "problem"))["about"] == "level"
+
+
+def test_a_blood_count_is_overdue_by_the_week_of_therapy(facts: Facts) -> None:
+    def overdue(days_of_therapy: float, count_days_ago: float) -> object:
+        patient = record(
+            orders=(order(since_days=days_of_therapy),),
+            labs=(lab("anc", 3, days=count_days_ago),),
+        )
+        return one(facts(patient, "monitoring"))["cbc_overdue"]
+
+    assert overdue(20, 9) is True
+    assert overdue(20, 7) is False
+    assert overdue(200, 60) is False
+    assert overdue(200, 91) is True
+
+
+def test_mastocytosis_has_no_table_in_europe(facts: Facts) -> None:
+    patient = record(orders=(order(),), conditions=(condition("asm"),), labs=(lab("anc", 0.5),))
+    assert one(facts(patient, "toxicity"))["cytopenia_group"] == "H1"
+    found = one(facts(patient, "toxicity", jurisdiction=Jurisdiction.EU))
+    assert "cytopenia_group" not in found
+
+
+def test_a_regimen_that_is_not_even_has_no_single_amount(facts: Facts) -> None:
+    uneven = once_daily(400).__class__(
+        (*once_daily(400).doses, once_daily(200).doses[0].__class__(14.0, 200)), 24.0
+    )
+    found = one(facts(record(orders=(order(regimen=uneven),)), "course"))
+    assert found["daily_mg"] == 600
+    assert "amount_mg" not in found

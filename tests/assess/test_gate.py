@@ -1,0 +1,154 @@
+"""The sampling gate: the first gate that stops a level names the reason."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from cds.assess.assessment import Gate, GatedLevel
+from cds.assess.course import read_therapy
+from cds.assess.gate import gate_levels
+from cds.assess.policy import Tables
+from cds.clinical.level import Comparator, ResultStatus, TimingClaim
+from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import OrderStatus, PlannedDose, Regimen
+from tests.assess.build import NOW, level, medicine, order, record, taken
+
+TWICE_DAILY = Regimen((PlannedDose(0, 400), PlannedDose(12, 400)), 24.0)
+
+
+def gate(patient: PatientRecord, tables: Tables) -> GatedLevel:
+    therapy = read_therapy(
+        patient,
+        indication=("cml", "cml"),
+        usual_daily_mg=(300, 400, 600, 800),
+        adult_from_years=18,
+        now=NOW,
+    )
+    return gate_levels(patient, therapy, tables)[-1]
+
+
+def on_400(**parts: object) -> PatientRecord:
+    parts.setdefault("orders", (order(400),))
+    return record(**parts)
+
+
+@pytest.mark.parametrize("hours", [21.0, 24.0, 27.0])
+def test_a_level_inside_the_window_is_the_trough(tables: Tables, hours: float) -> None:
+    gated = gate(on_400(levels=(level(720, hours_post_dose=hours),)), tables)
+    assert gated.gate is Gate.TROUGH
+    assert (gated.trough_low_ng_ml, gated.trough_ng_ml, gated.trough_high_ng_ml) == (720,) * 3
+
+
+def test_a_late_level_is_corrected_with_an_interval_from_slow_and_fast_elimination(
+    tables: Tables,
+) -> None:
+    """800 ng/mL at 30 h: the worked example of the correction rule, 1023 (918 to 1218) ng/mL."""
+    gated = gate(on_400(levels=(level(800, hours_post_dose=30),)), tables)
+    assert gated.gate is Gate.CORRECTED
+    assert gated.trough_ng_ml == pytest.approx(1023, abs=0.5)
+    assert gated.trough_low_ng_ml == pytest.approx(918, abs=0.5)
+    assert gated.trough_high_ng_ml == pytest.approx(1218, abs=0.5)
+
+
+def test_an_early_level_is_corrected_downwards(tables: Tables) -> None:
+    gated = gate(on_400(levels=(level(1000, hours_post_dose=18),)), tables)
+    assert gated.trough_ng_ml == pytest.approx(1000 * math.exp(-0.041 * 6))
+    assert gated.trough_high_ng_ml == pytest.approx(1000 * math.exp(-0.023 * 6))
+
+
+@pytest.mark.parametrize("hours", [4.0, 14.9])
+def test_a_level_soon_after_the_dose_is_never_a_trough(tables: Tables, hours: float) -> None:
+    gated = gate(on_400(levels=(level(2100, hours_post_dose=hours),)), tables)
+    assert gated.gate is Gate.TOO_EARLY
+    assert gated.trough_ng_ml is None
+
+
+def test_a_level_long_after_the_last_dose_means_a_dose_was_missed(tables: Tables) -> None:
+    gated = gate(on_400(levels=(level(300, hours_post_dose=37),)), tables)
+    assert gated.gate is Gate.INTERRUPTED
+
+
+def test_twice_daily_dosing_has_a_twelve_hour_window(tables: Tables) -> None:
+    patient = on_400(
+        orders=(order(regimen=TWICE_DAILY),), levels=(level(1500, hours_post_dose=12),)
+    )
+    assert gate(patient, tables).gate is Gate.TROUGH
+
+
+def test_an_unknown_time_is_said_and_never_assumed(tables: Tables) -> None:
+    gated = gate(on_400(levels=(level(700, hours_post_dose=None),)), tables)
+    assert gated.gate is Gate.TIME_UNKNOWN
+
+
+def test_sources_that_disagree_on_the_time_stop_the_level(tables: Tables) -> None:
+    claims = (TimingClaim(24, "administration"), TimingClaim(20, "comment"))
+    gated = gate(on_400(levels=(level(700, claims=claims),)), tables)
+    assert gated.gate is Gate.TIMING_CONFLICT
+    assert "24.0 h (administration)" in gated.reason
+    assert "20.0 h (comment)" in gated.reason
+
+
+def test_sources_that_agree_within_the_tolerance_do_not(tables: Tables) -> None:
+    claims = (TimingClaim(24, "administration"), TimingClaim(22.5, "comment"))
+    gated = gate(on_400(levels=(level(700, claims=claims),)), tables)
+    assert gated.gate is Gate.TROUGH
+    assert gated.hours_post_dose == 24
+
+
+def test_an_assumed_schedule_gives_way_to_a_documented_time(tables: Tables) -> None:
+    claims = (TimingClaim(23, "comment"), TimingClaim(12, "schedule"))
+    assert gate(on_400(levels=(level(700, claims=claims),)), tables).hours_post_dose == 23
+
+
+def test_a_level_before_steady_state_is_not_compared(tables: Tables) -> None:
+    patient = on_400(orders=(order(400, since_days=7.5),), levels=(level(640, days=2.0),))
+    assert gate(patient, tables).gate is Gate.NOT_STEADY_STATE
+
+
+def test_eight_days_on_the_dose_are_steady_state(tables: Tables) -> None:
+    patient = on_400(orders=(order(400, since_days=10),), levels=(level(640, days=2.0),))
+    assert gate(patient, tables).gate is Gate.TROUGH
+
+
+def test_an_inducer_started_shortly_before_breaks_the_steady_state(tables: Tables) -> None:
+    patient = on_400(levels=(level(640, days=2),), medicines=(medicine("rifampicin", days=6),))
+    assert gate(patient, tables).gate is Gate.NOT_STEADY_STATE
+
+
+def test_a_documented_omission_before_the_sample_interrupts(tables: Tables) -> None:
+    patient = on_400(levels=(level(640, days=2),), taken=(taken(days=4, was_taken=False),))
+    assert gate(patient, tables).gate is Gate.INTERRUPTED
+
+
+def test_the_status_is_looked_at_before_anything_else(tables: Tables) -> None:
+    patient = on_400(levels=(level(None, status=ResultStatus.PRELIMINARY, hours_post_dose=None),))
+    assert gate(patient, tables).gate is Gate.PRELIMINARY
+
+
+def test_the_unit_is_looked_at_before_the_time(tables: Tables) -> None:
+    patient = on_400(levels=(level(None, hours_post_dose=None),))
+    assert gate(patient, tables).gate is Gate.UNIT_UNREADABLE
+
+
+def test_a_level_below_quantification_is_no_number(tables: Tables) -> None:
+    patient = on_400(levels=(level(50, comparator=Comparator.LESS),))
+    assert gate(patient, tables).gate is Gate.BELOW_QUANTIFICATION
+
+
+@pytest.mark.parametrize(("ng_ml", "expected"), [(10_000, Gate.TROUGH), (10_001, Gate.IMPLAUSIBLE)])
+def test_an_implausible_level_is_not_used(tables: Tables, ng_ml: float, expected: Gate) -> None:
+    assert gate(on_400(levels=(level(ng_ml),)), tables).gate is expected
+
+
+def test_without_a_known_regimen_a_level_has_no_meaning(tables: Tables) -> None:
+    orders = (order(400), order(400, reference="MedicationRequest/2"))
+    gated = gate(on_400(orders=orders, levels=(level(700),)), tables)
+    assert gated.gate is Gate.REGIMEN_UNKNOWN
+    assert "overlapped" in gated.reason
+
+
+def test_an_order_stopped_before_the_sample_is_no_regimen(tables: Tables) -> None:
+    stopped = order(400, status=OrderStatus.STOPPED, stopped_days=10)
+    assert gate(on_400(orders=(stopped,), levels=(level(),)), tables).gate is Gate.REGIMEN_UNKNOWN

@@ -1,0 +1,122 @@
+"""What counts as a changed clinical state, and which ids stay the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cds.cards.state import card_uuid, state_digest, suggestion_uuid
+from cds.cards.trace import Matched
+from cds.clinical.finding import Matter, Severity
+from cds.rulebook import Fact
+from tests.cards.patients import finding, low_trough
+
+
+def adherence(**values: float) -> Matched:
+    return everything(Fact("adherence", values))
+
+
+def medicine(**changes: object) -> Matched:
+    values = {
+        "ingredient": "rifampicin",
+        "name": "Rifampicin",
+        "reference": "MedicationRequest/1",
+        "state": "draft",
+        "current": True,
+        "new": True,
+        "systemic": True,
+        "single_dose": False,
+        "as_needed": False,
+    }
+    return everything(Fact("medicine", values | changes))
+
+
+def exposure(trough: float) -> Matched:
+    return everything(Fact("exposure", {"state": "fitted", "trough_ng_ml": trough}))
+
+
+def order(**changes: object) -> Matched:
+    return everything(Fact("order", {"reference": "x", "readable": True} | changes))
+
+
+def everything(fact: Fact) -> Matched:
+    return Matched(fact.kind, fact, frozenset(fact.values))
+
+
+def digest(*matched: Matched) -> str:
+    return state_digest(low_trough(), matched)
+
+
+def test_the_calendar_alone_changes_nothing() -> None:
+    assert digest(adherence(pdc_percent=84, refill_late_days=3)) == digest(
+        adherence(pdc_percent=83, refill_late_days=4)
+    )
+
+
+def test_the_hook_alone_changes_nothing() -> None:
+    select, sign = (
+        everything(Fact("setting", {"jurisdiction": "us", "occasion": name}))
+        for name in ("order-select", "order-sign")
+    )
+    assert digest(select) == digest(sign)
+
+
+def test_signing_the_order_that_was_answered_as_a_draft_changes_nothing() -> None:
+    assert digest(medicine(reference="MedicationRequest/draft-9")) == digest(
+        medicine(reference="MedicationRequest/4711", state="active", new=False)
+    )
+
+
+def test_stopping_the_medicine_is_a_change() -> None:
+    assert digest(medicine()) != digest(medicine(state="stopped"))
+
+
+def test_another_dose_is_a_change_however_small() -> None:
+    assert digest(order(daily_mg=400.0)) != digest(order(daily_mg=404.0))
+
+
+def test_a_refit_that_moves_the_trough_by_3_ng_ml_is_no_news_but_100_are() -> None:
+    assert digest(exposure(742.0)) == digest(exposure(744.6))
+    assert digest(exposure(742.0)) != digest(exposure(842.0))
+
+
+def test_a_new_revision_of_the_rule_and_a_graver_finding_are_changes() -> None:
+    base = low_trough()
+
+    assert state_digest(base, ()) != state_digest(replace(base, revision=4), ())
+    assert state_digest(base, ()) != state_digest(replace(base, severity=Severity.CRITICAL), ())
+
+
+def test_what_a_rule_does_not_look_at_is_no_part_of_its_state() -> None:
+    fact = Fact("adherence", {"percent_all_taken": 80.0, "asked_days_ago": 3.0})
+    other = Fact("adherence", {"percent_all_taken": 20.0, "asked_days_ago": 3.0})
+
+    assert digest(Matched("a", fact, frozenset())) == digest(Matched("a", other, frozenset()))
+
+
+def test_the_same_patient_in_the_same_state_keeps_the_card() -> None:
+    assert card_uuid("site", "p1", ["a", "b"]) == card_uuid("site", "p1", ["b", "a"])
+
+
+def test_another_patient_site_or_state_has_another_card() -> None:
+    ids = {
+        card_uuid("site", "p1", ["a"]),
+        card_uuid("site", "p2", ["a"]),
+        card_uuid("other", "p1", ["a"]),
+        card_uuid("site", "p1", ["b"]),
+    }
+    assert len(ids) == 4
+
+
+def test_a_suggestion_keeps_its_id_with_its_card_and_label() -> None:
+    card = card_uuid("site", "p1", ["a"])
+
+    assert suggestion_uuid(card, "Order") == suggestion_uuid(card, "Order")
+    assert suggestion_uuid(card, "Order") != suggestion_uuid(card, "Hold")
+
+
+def test_the_subject_tells_two_findings_of_one_rule_apart() -> None:
+    one, two = (
+        finding("interactions.x", Matter.INTERACTION, Severity.INFO, subject=name)
+        for name in ("rifampicin", "phenytoin")
+    )
+    assert state_digest(one, ()) != state_digest(two, ())

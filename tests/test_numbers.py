@@ -1,0 +1,66 @@
+"""Clinical and pharmacokinetic numbers live in data: none of them may stand in Python."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("cds/assess", "cds/cards", "cds/clinical", "cds/fhir", "cds/rulebook", "pk")
+
+# Numbers that tables use and that also mean something outside medicine: counts, percentages,
+# conversions of time, decimals.
+INNOCENT = {
+    *range(13), 0.5, 1.5, 2.5, 0.1, 0.01, 14, 15, 16, 18, 20, 24, 25, 28, 30, 32, 36, 48, 50, 60,
+    64, 90, 100, 120, 128, 150, 168, 180, 200, 250, 256, 365, 500, 512,
+}  # fmt: skip
+# UCUM factors are physics (units.py); 0.9 is the width of an interval, not a dose.
+PHYSICS = {"cds/clinical/units.py": {1e3, 1e6, 60.0}}
+
+
+def numbers_in(node: object) -> Iterator[float]:
+    if isinstance(node, bool):
+        return
+    if isinstance(node, int | float):
+        yield float(node)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key not in ("id", "revision", "doi", "pmid", "code", "year", "from", "review_by"):
+                yield from numbers_in(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from numbers_in(value)
+
+
+def clinical_numbers() -> set[float]:
+    yaml = YAML(typ="safe")
+    files = [
+        ROOT / "rules/drug.yaml",
+        *(ROOT / "rules/tables").glob("*.yaml"),
+        *(ROOT / "pk/models").glob("[a-z]*.yaml"),
+    ]
+    found = {n for path in files for n in numbers_in(yaml.load(path))}
+    return {n for n in found if n not in INNOCENT and -n not in INNOCENT}
+
+
+def literals(path: Path) -> Iterator[tuple[int, float]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            yield node.lineno, float(node.value)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_clinical_number_stands_in_python(room: str) -> None:
+    clinical = clinical_numbers()
+    assert {493.6, 800.0, 0.609, 340.0} <= clinical, "the tables were not read"
+    strays = [
+        f"{path.relative_to(ROOT)}:{line}: {value:g}"
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for line, value in literals(path)
+        if value in clinical and value not in PHYSICS.get(str(path.relative_to(ROOT)), ())
+    ]
+    assert strays == []

@@ -1,0 +1,79 @@
+"""An application over a temporary database, a stopped clock, and a desk that can be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds.services import Services, build_services, open_store, prepare
+from cds.services.knowledge import Knowledge, load_knowledge
+from cds.settings import Settings
+from cds.store import Store
+from cds.web import create_app
+from tests.web.fakes import FakeClock, FakeDesk
+
+
+@pytest.fixture(scope="session")
+def knowledge() -> Iterator[Knowledge]:
+    loaded = load_knowledge(Settings())
+    yield loaded
+    loaded.rulebook.close()
+
+
+@pytest.fixture(scope="session")
+def prepared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, copied for each test: migrating takes longer than most tests."""
+    directory = tmp_path_factory.mktemp("prepared")
+    prepare(Settings(data_dir=directory))
+    return directory
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, prepared_database: Path) -> Path:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    for file in prepared_database.iterdir():
+        (directory / file.name).write_bytes(file.read_bytes())
+    return directory
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def make_services(
+    data_dir: Path, clock: FakeClock, knowledge: Knowledge
+) -> Iterator[Callable[..., Services]]:
+    stores: list[Store] = []
+
+    def make(*, desk: Any = None, obtainer: Any = None, **settings: Any) -> Services:
+        chosen = Settings(data_dir=data_dir, **settings)
+        store = open_store(chosen)
+        stores.append(store)
+        services = build_services(
+            chosen, clock=clock.clock, knowledge=knowledge, store=store, obtainer=obtainer
+        )
+        if desk is not None:
+            services.desk = desk
+        return services
+
+    yield make
+    for store in stores:
+        store.database.close()
+
+
+@pytest.fixture
+def desk() -> FakeDesk:
+    return FakeDesk()
+
+
+@pytest.fixture
+def client(make_services: Callable[..., Services], desk: FakeDesk) -> FlaskClient:
+    """The open loopback service with a desk that records calls and answers no cards."""
+    return create_app(make_services(desk=desk)).test_client()
