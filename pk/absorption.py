@@ -123,26 +123,30 @@ def _gamma(k: Array, s: Array, ktr: Array, n: Array, name: tuple[str, float]) ->
     g(n, x) = x^-n P(n, x) is entire in x, so modes faster than the chain need no special case.
     """
     x = (ktr - k) * s
-    g, dg = _entire_gamma(n, x)
-    power = np.exp(n * np.log(np.maximum(ktr * s, 1e-300)) - k * s)
+    g, dg, faster = _entire_gamma(n, x)
+    # g is given as g exp(x) below x = 1; then exp(-ktr s) takes the place of exp(-k s)
+    power = np.exp(n * np.log(np.maximum(ktr * s, 1e-300)) - np.where(faster, k, ktr) * s)
     value = power * g
     rate_slope = -s * value - power * dg * s
     log_ktr_slope = n * value + power * dg * ktr * s
     return Shaped(value, rate_slope, {name[0]: name[1] * log_ktr_slope})
 
 
-def _entire_gamma(n: Array, x: Array) -> tuple[Array, Array]:
-    """Return x^-n P(n, x) for any real x, and its derivative."""
+def _entire_gamma(n: Array, x: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return g(n, x) and dg/dx, both times exp(x) where x <= 1, and where they are plain."""
     n, x = np.broadcast_arrays(n, x)
-    g = np.empty(x.shape)
-    up = x > 1.0
-    g[up] = gammainc(n[up], x[up]) * x[up] ** -n[up]
-    lo = ~up  # Kummer's form: no cancellation near or below zero
-    g[lo] = hyp1f1(n[lo], n[lo] + 1.0, -x[lo]) * np.exp(-gammaln(n[lo] + 1.0))
-    safe = np.where(np.abs(x) > 1e-4, x, 1.0)
-    slope = (np.exp(-x - gammaln(n)) - n * g) / safe
-    near_zero = -np.exp(-gammaln(n)) / (n + 1.0) * (1.0 - x * (n + 1.0) / (n + 2.0))
-    return g, np.where(np.abs(x) > 1e-4, slope, near_zero)
+    plain = x > 1.0
+    above, below = np.where(plain, x, 2.0), np.where(plain, 0.0, x)
+    g = np.where(
+        plain,
+        gammainc(n, above) * above**-n,
+        hyp1f1(1.0, n + 1.0, below) * np.exp(-gammaln(n + 1.0)),
+    )
+    tail = np.exp(-np.where(plain, x, 0.0) - gammaln(n))
+    apart = np.abs(x) > 1e-4
+    slope = (tail - n * g) / np.where(apart, x, 1.0)
+    near_zero = -np.exp(-gammaln(n)) / (n + 1.0) * (1.0 + x / (n + 2.0))
+    return g, np.where(apart, slope, near_zero), plain
 
 
 def _gamma_settled(rate: Array, p: Theta) -> tuple[Array, Array, dict[str, Array]]:

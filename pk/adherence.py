@@ -35,11 +35,13 @@ Array = NDArray[np.float64]
 #: A prediction never falls below this (ng/mL): with every dose missed the true value is zero.
 _NOTHING: Final = 1e-3
 _LARGEST_WINDOW: Final = 10
+#: A reading less likely than this has no clearance worth stating.
+_IMPOSSIBLE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class AdherenceOptions:
-    """Prior of intake: the share missed is Beta(a, b); the last `window_doses` doses are in doubt."""
+    """Prior of intake: the share missed is Beta(a, b); the last `window_doses` are in doubt."""
 
     a: float
     b: float
@@ -77,7 +79,7 @@ class Adherence:
     """What the levels say about intake, and about the patient once intake is in doubt.
 
     dose_times_h and p_missed: the last window, dose by dose. p_at_least[m]: at least m doses of the
-    last window missed. `all_taken` and `some_missed` are the two readings; `overall` weighs both.
+    last window missed. `all_taken` and `some_missed` are the two readings (None if impossible); `overall` weighs both.
     prior_all_taken: probability of full intake before the levels were seen.
     """
 
@@ -87,8 +89,8 @@ class Adherence:
     p_all_taken: float
     p_at_least: Mapping[int, float]
     prior_all_taken: float
-    all_taken: Reading
-    some_missed: Reading
+    all_taken: Reading | None
+    some_missed: Reading | None
     overall: Reading
     nodes: Nodes
     taken_weight: Array
@@ -143,10 +145,15 @@ def _summary(
     taken = share[:, missed == 0].sum(axis=1)
     clearance = posterior.theta(nodes.z)[:, posterior.model.structure.parameters.index("CL")]
 
-    def reading(w: Array) -> Reading:
+    def reading(w: Array) -> Reading | None:
+        if w.sum() < _IMPOSSIBLE:
+            return None
         low, median, high = _middle_and_interval(clearance, w / w.sum())
         return Reading(float(w.sum()), median, (low, high))
 
+    overall = reading(nodes.weight)
+    if overall is None:
+        raise AssertionError("weights of nodes sum to one")
     k = len(last.times_h)
     return Adherence(
         posterior=posterior,
@@ -157,9 +164,9 @@ def _summary(
         prior_all_taken=float(np.exp(_log_prior(np.zeros(1), k, options)[0])),
         all_taken=reading(taken),
         some_missed=reading(nodes.weight - taken),
-        overall=reading(nodes.weight),
+        overall=overall,
         nodes=nodes,
-        taken_weight=taken / taken.sum(),
+        taken_weight=taken / max(float(taken.sum()), _IMPOSSIBLE),
     )
 
 

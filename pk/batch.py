@@ -48,6 +48,9 @@ class Batch:
         return minimise(self.stacked, np.zeros((len(self.people), self.stacked.size)))
 
 
+_Row = tuple[int, Individual, Variability, Objective]
+
+
 def fit_many(
     cases: Sequence[Case], model: PopulationModel, options: FitOptions | None = None
 ) -> list[Posterior]:
@@ -89,16 +92,17 @@ def prepare(
 ) -> list[Batch]:
     """Group the cases that can be stacked: same analytes measured, constant parameters."""
     options = options or FitOptions()
-    effects = variability(model)
-    groups: dict[tuple[str, ...], list[tuple[int, Individual, Objective]]] = {}
+    groups: dict[tuple[str, ...], list[_Row]] = {}
     for place, case in enumerate(cases):
         person = individual(case, model)
         if person.varying or not case.used_levels or not _finite_input(model, case):
             continue
+        effects = variability(model, case)
         target = objective(person, effects, options.prior_weight, options.residual)
         analytes = tuple(level.analyte for level in case.used_levels)
-        groups.setdefault(tuple(dict.fromkeys(analytes)), []).append((place, person, target))
-    return [_batch(model, effects, options, members) for members in groups.values()]
+        row = (place, person, effects, target)
+        groups.setdefault(tuple(dict.fromkeys(analytes)), []).append(row)
+    return [_batch(model, options, members) for members in groups.values()]
 
 
 def _finite_input(model: PopulationModel, case: Case) -> bool:
@@ -114,11 +118,10 @@ def _random_input(model: PopulationModel) -> bool:
 
 def _batch(
     model: PopulationModel,
-    effects: Variability,
     options: FitOptions,
-    members: list[tuple[int, Individual, Objective]],
+    members: list[_Row],
 ) -> Batch:
-    places, people, objectives = zip(*members, strict=True)
+    places, people, (effects, *_), objectives = zip(*members, strict=True)
     blocks = [
         _stack([o.blocks[k] for o in objectives], model) for k in range(len(objectives[0].blocks))
     ]

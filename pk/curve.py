@@ -33,25 +33,51 @@ class Curve(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
 class Variability:
-    """Random effects of one case: log theta = log typical + loads @ eta, eta ~ N(0, omega)."""
+    """Random effects of one case: log theta = log typical + loads @ eta, eta ~ N(0, omega).
+
+    `loads` (P, q) describe an occasion without deviation of its own; `by_occasion` (O, P, q), if
+    given, those of each sampling occasion.
+    """
 
     names: tuple[str, ...]
     loads: Array
     omega: Array
+    by_occasion: Array | None = None
 
-    @property
+    @cached_property
     def root(self) -> Array:
         """Lower Cholesky factor of omega: eta = root @ z with z standard normal."""
         return np.asarray(np.linalg.cholesky(self.omega), dtype=np.float64)
 
 
-def variability(model: PopulationModel) -> Variability:
-    """Random effects when all levels belong to one occasion.
+def variability(model: PopulationModel, case: Case) -> Variability:
+    """Random effects of a case under a model.
 
-    Between-occasion variance cannot be told from between-patient variance then: they add up.
+    Within one occasion the variance between occasions cannot be told from that between patients,
+    so they add up; with several, each gets its own deviations (kappa).
     """
+    occasions = len(case.occasions_h)
+    if not model.occasion_effects or occasions < 2:
+        return _one_occasion(model)
+    q, k = len(model.effects), len(model.occasion_effects)
+    size = q + occasions * k
+    base = np.zeros((len(model.parameters), size))
+    base[:, :q] = model.loads
+    omega = np.zeros((size, size))
+    omega[:q, :q] = model.omega
+    by_occasion = np.repeat(base[None], occasions, axis=0)
+    names = list(model.effects)
+    for o in range(occasions):
+        own = slice(q + o * k, q + (o + 1) * k)
+        by_occasion[o, :, own] = model.occasion_loads
+        omega[own, own] = model.occasion_omega
+        names += [f"{name} on occasion {o + 1}" for name in model.occasion_effects]
+    return Variability(tuple(names), base, omega, by_occasion)
+
+
+def _one_occasion(model: PopulationModel) -> Variability:
     names, loads, omega = list(model.effects), model.loads, model.omega.copy()
     for k, name in enumerate(model.occasion_effects):
         column = model.occasion_loads[:, k]
@@ -134,9 +160,6 @@ def curve(person: Individual, effects: Variability, times_h: Array, analyte: str
     if person.varying:
         from pk.stitched import stitched
 
-        return stitched(person, effects.loads, times_h, analyte)
+        loads = effects.loads if effects.by_occasion is None else effects.by_occasion
+        return stitched(person, loads, times_h, analyte)
     return superposed(person, effects.loads, times_h, analyte)
-
-
-def level_times(case: Case, analyte: str) -> Array:
-    return np.array([v.time_h for v in case.used_levels if v.analyte == analyte])

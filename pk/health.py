@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pk.case import Level
 
 if TYPE_CHECKING:
     from pk.posterior import Posterior
+
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Criteria:
 
     prior_tail: a level less likely than this under the population (either side) is not explained by
     it - think of dose times, adherence, interactions, units. residual_sd: a level further than this
-    from the fitted curve. bound_sd: a random effect further than this from the population.
+    from the fitted curve (below the curve counted on the log scale). bound_sd: a random effect further than this from the population.
     effective: least effective sample size of importance sampling.
     """
 
@@ -114,7 +118,7 @@ def _check_levels(posterior: "Posterior", criteria: Criteria) -> tuple[LevelChec
         f_prior = block.curve.at(prior.z @ root.T)
         percentile = prior.mean(block.residual.below_probability(f_prior, block.y))
         f = block.curve.at(root @ posterior.z)
-        distance = (block.y - f) / block.residual.sd(f)
+        distance = _distance(block.y, f, block.residual.sd(f))
         for k, position in enumerate(block.positions):
             level = used[position]
             p, d = float(percentile[k]), float(distance[k])
@@ -124,3 +128,12 @@ def _check_levels(posterior: "Posterior", criteria: Criteria) -> tuple[LevelChec
             unexpected = tail < criteria.prior_tail or abs(d) > criteria.residual_sd
             found[position] = LevelCheck(level, float(f[k]), p, d, unexpected)
     return tuple(found[i] for i in range(len(used)))
+
+
+def _distance(y: Array, f: Array, sd: Array) -> Array:
+    """How many standard deviations y lies from f.
+
+    Below f the logarithm is used: a proportional error cannot put a level more than 1/cv standard
+    deviations under its prediction, so that even a level of zero would look likely.
+    """
+    return np.where(y < f, np.log(y / f) * f / sd, (y - f) / sd)

@@ -57,7 +57,8 @@ class Individual:
             or any(
                 isinstance(self.case.covariates.get(name), Piecewise) for name in self.model.domain
             )
-            or self.model.needs_treatment_days
+            or (self.model.needs_treatment_days and math.isfinite(treatment_start_h(self.case)))
+            or (bool(self.model.occasion_effects) and len(self.case.occasions_h) > 1)
         )
 
     def typical_at(self, time_h: float) -> Array:

@@ -238,7 +238,7 @@ def fit(case: Case, model: PopulationModel, options: FitOptions | None = None) -
     """
     options = options or FitOptions()
     person = individual(case, model)
-    effects = variability(model)
+    effects = variability(model, case)
     target = objective(person, effects, options.prior_weight, options.residual)
     q = target.size
     if not target.blocks:

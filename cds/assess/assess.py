@@ -7,9 +7,10 @@ from datetime import datetime
 from cds import __version__
 from cds.assess.assessment import Assessment, Versions
 from cds.assess.body import creatinine_clearance
+from cds.assess.case import Patient
 from cds.assess.correction import corrected_by_model
 from cds.assess.course import read_therapy
-from cds.assess.exposure import ModelLibrary, Patient, evaluate_exposure
+from cds.assess.exposure import ModelLibrary, evaluate_exposure
 from cds.assess.facts import Basis, derive_facts
 from cds.assess.gate import gate_levels
 from cds.assess.indication import indication_of

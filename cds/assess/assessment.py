@@ -133,6 +133,10 @@ class AdherenceView:
     percent_all_taken: float
     percent_missed_some: float
     trough_if_all_taken_ng_ml: float
+    """Under the reading that every recent dose was taken."""
+    prior_percent_all_taken: float | None = None
+    trough_if_all_taken_low_ng_ml: float | None = None
+    trough_if_all_taken_high_ng_ml: float | None = None
     missed_at_least_percent: tuple[tuple[int, float], ...] = ()
     """(number of the recent doses, probability that at least so many were missed)."""
     recent_doses: int = 7

@@ -35,21 +35,22 @@ def dose_history(
     stated: Iterable[datetime],
     *,
     zone: ZoneInfo,
+    since: datetime,
     until: datetime,
 ) -> tuple[Intake, ...]:
-    """All doses up to `until`, oldest first.
+    """All doses from `since` up to `until`, oldest first.
 
     `stated` are intake times implied by a level's stated time since the last dose.
     """
-    taken = [d for d in taken if d.at.has_clock_time and d.at.at <= until]
-    known = sorted({d.at.at for d in taken if d.taken} | {s for s in stated if s <= until})
+    taken = [d for d in taken if d.at.has_clock_time and since <= d.at.at <= until]
+    known = sorted({d.at.at for d in taken if d.taken} | {s for s in stated if since <= s <= until})
     amounts = {d.at.at: d.amount_mg for d in taken if d.taken and d.amount_mg is not None}
     doses: list[Intake] = []
     for segment in segments:
         if segment.on_hold or segment.starts > until:
             continue
         end = min(segment.ends or until, until)
-        doses.extend(_nominal(segment, end, known, zone))
+        doses.extend(d for d in _nominal(segment, since, end, known, zone) if d.at >= since)
     doses = _with_known(doses, known, amounts, segments)
     for missed in (d.at.at for d in taken if not d.taken):
         doses = _without(doses, missed, segments)
@@ -63,14 +64,16 @@ def hours_since_last_dose(history: Sequence[Intake], sampled: datetime) -> float
 
 
 def _nominal(
-    segment: Segment, end: datetime, known: Sequence[datetime], zone: ZoneInfo
+    segment: Segment, since: datetime, end: datetime, known: Sequence[datetime], zone: ZoneInfo
 ) -> Iterable[Intake]:
     """Doses of one segment at nominal times."""
     regimen = segment.regimen
     start = _first_time(segment, known, zone)
     cycle = timedelta(hours=regimen.cycle_h)
+    skipped = max((since - start) // cycle, 0)
+    start += skipped * cycle
     first = regimen.doses[0].offset_h
-    taken = 0
+    taken = skipped * len(regimen.doses)
     while True:
         for dose in regimen.doses:
             at = start + timedelta(hours=dose.offset_h - first)

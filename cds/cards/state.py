@@ -24,7 +24,7 @@ _SCREEN = {"setting"}
 _PASSING = {
     "order": {"reference"},
     "gene_order": {"reference"},
-    "medicine": {"reference", "new"},
+    "medicine": {"reference", "new", "pair_new"},
     "lab": {"recent"},
 }
 """Attributes that a draft loses when it is signed, or that change as days pass."""

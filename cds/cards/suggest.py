@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds.assess.assessment import Assessment, DoseOption, ExposureState
+from cds.assess.tablets import tablets_for
 from cds.cards import words
 from cds.cards.dose_table import regimen_words, tablet_words
 from cds.cards.references import draft_medicines, drafts_of_drug
@@ -90,7 +91,13 @@ def _replace_dose(case: _Case) -> list[Suggestion]:
             continue
         amount = usual * interval / 24.0
         label = f"Change the order to {words.dose(amount)} mg {words.interval(interval)}"
-        resource = write.with_dose(draft, amount_mg=amount, interval_h=interval, drug=case.drug)
+        resource = write.with_dose(
+            draft,
+            amount_mg=amount,
+            interval_h=interval,
+            drug=case.drug,
+            tablets=tablets_for(amount, case.assessment.policy.limits.strengths_mg),
+        )
         made.append(case.suggestion(label, _update(resource, label)))
     return made
 

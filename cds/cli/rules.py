@@ -12,6 +12,7 @@ from cds.rulebook import Rulebook, RulebookError
 from cds.rulebook.cases import run_tests
 from cds.rulebook.content import read_content, read_directory
 from cds.rulebook.lint import lint as lint_directory
+from cds.rulebook.mutation import Mutant, kill_ratio, mutate
 from cds.rulebook.remarks import Level, Remarks
 
 _DIRECTORY = click.argument(
@@ -41,7 +42,8 @@ def lint(directory: Path, *, strict: bool) -> None:
 @command.command()
 @_DIRECTORY
 @click.option("--rule", "only", multiple=True, help="Only rules whose id contains this text.")
-def test(directory: Path, *, only: tuple[str, ...]) -> None:
+@click.option("--mutations", is_flag=True, help="Name the conditions that no test would miss.")
+def test(directory: Path, *, only: tuple[str, ...], mutations: bool) -> None:
     """Run the tests inside the rule files on both evaluators."""
     rulebook, errors = _load_what_is_sound(directory)
     chosen = [r for r in rulebook.rules if not only or any(part in r.id for part in only)]
@@ -50,10 +52,20 @@ def test(directory: Path, *, only: tuple[str, ...]) -> None:
     for result in failed:
         click.echo(f"{result.place}: {result.rule_id}, '{result.name}': {result.failure}")
     click.echo(f"{len(results)} tests of {len(chosen)} rules, {len(failed)} failed")
+    if mutations:
+        _show_mutations(mutate(rulebook, chosen))
     if errors:
         click.echo(f"{errors} errors in files that were left out: see rules lint")
     if failed or errors:
         sys.exit(1)
+
+
+def _show_mutations(mutants: tuple[Mutant, ...]) -> None:
+    for mutant in mutants:
+        if not mutant.killed:
+            click.echo(f"{mutant.place}: {mutant.rule_id}: no test notices: {mutant.change}")
+    killed = sum(mutant.killed for mutant in mutants)
+    click.echo(f"{killed} of {len(mutants)} mutants killed ({kill_ratio(mutants):.1%})")
 
 
 def _load_what_is_sound(directory: Path) -> tuple[Rulebook, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from cds.clinical.medication import Allergy, Condition, GeneResult
@@ -109,8 +110,9 @@ def read_genes(observation: Element, context: ReadContext) -> list[GeneResult]:
     if any(_NOT_FOUND.search(value.lower()) for value in values):
         return []
     code = concept(element(observation, "code")).text or ""
-    words = " ".join([code, *values])
-    found = [key for name, key in context.terminology.genes.items() if _reports(words, name)]
+    said = _squeezed(" ".join([code, *values]))
+    genes = context.terminology.genes
+    found = [key for name, key in genes.items() if _reports(said, _squeezed(name))]
     if not found:
         return []
     at = sampled_at(observation, context.zone)
@@ -131,20 +133,22 @@ def _values(observation: Element) -> Iterator[str]:
         yield from (code.code for code in words.codes if not words.text)
 
 
-def _reports(words: str, name: str) -> bool:
-    """Whether a result is reported, spaces aside, and not as the beginning of another name."""
-    squeezed = re.sub(r"[\s:()]+", "", words.lower())
-    target = re.sub(r"[\s:()]+", "", name.lower())
-    if not target:
-        return False
+def _reports(squeezed: str, target: str) -> bool:
+    """Whether a result is reported, and not merely as the beginning of another name."""
     start = squeezed.find(target)
     while start >= 0:
         end = start + len(target)
         following = squeezed[end] if end < len(squeezed) else " "
-        if not following.isdigit() and not (target[-1].isalpha() and following.isalpha()):
-            return True
+        if not following.isdigit() and not (target[-1:].isalpha() and following.isalpha()):
+            return bool(target)
         start = squeezed.find(target, start + 1)
     return False
+
+
+@lru_cache(maxsize=512)
+def _squeezed(words: str) -> str:
+    """Result words without the spaces and signs in which laboratories differ."""
+    return re.sub(r"[\s:()]+", "", words.lower())
 
 
 def _status(resource: Element, name: str) -> str | None:

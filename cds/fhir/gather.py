@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from cds.clinical.labs import Lab
 from cds.clinical.level import Level
-from cds.clinical.medication import Allergy, Condition
+from cds.clinical.medication import Allergy, Condition, GeneResult
 from cds.clinical.moment import Moment
 from cds.clinical.person import Person
 from cds.clinical.problem import Impact, Problem
@@ -84,11 +84,7 @@ def gather(
     problems += found.problems
     levels = _levels(kept.observations, context, found, problems)
     conditions, allergies = _histories(kept.others, context, problems)
-    genes = [
-        gene
-        for observation in kept.observations
-        for gene in _reading(read_genes, observation, context, problems) or ()
-    ]
+    genes = _genes(kept.observations, context, problems)
     return PatientRecord(
         person,
         orders=tuple(sorted(found.orders, key=lambda o: (_time(o.authored), o.reference))),
@@ -215,6 +211,18 @@ def _levels(
         if level is not None:
             levels.append(level)
     return levels
+
+
+def _genes(
+    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
+) -> list[GeneResult]:
+    """Genetic findings among the Observations that are neither level nor laboratory result."""
+    return [
+        gene
+        for observation in observations
+        if not _reading(is_known, observation, context, problems)
+        for gene in _reading(read_genes, observation, context, problems) or ()
+    ]
 
 
 def _histories(

@@ -9,7 +9,7 @@ interacting medicine would be a safety failure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -25,6 +25,8 @@ _SHORT_ZONE: Final = re.compile(
     re.ASCII,
 )
 _SHORT_TIME: Final = re.compile(r"\d\d:\d\d", re.ASCII)
+
+_MODIFIERS: Final = frozenset({"modifierExtension", "implicitRules"})
 
 # Elements that exist in DSTU2, STU3 or R5 but not in R4, and change the meaning of a dose or of
 # being taken at all. Dropping one and reading on could invert it (`taken: n`), so we refuse.
@@ -68,12 +70,12 @@ def read_resource(data: Mapping[str, Any]) -> Reading:
     kind = data.get("resourceType")
     if not isinstance(kind, str) or kind not in READ_TYPES:
         return _refused_type(kind, reference)
-    resource = _tidy(data)
-    unknown = _modifier(resource)
-    if unknown:
+    modifiers: list[Any] = []
+    resource = _tidy(data, modifiers)
+    if modifiers:
         message = (
-            f"{reference} carries a modifier ({unknown[:80]}) that this service does not know; "
-            "it may change the meaning of the resource, so it was not used."
+            f"{reference} carries a modifier ({_named(modifiers[0])}) that this service does not "
+            "know; it may change the meaning of the resource, so it was not used."
         )
         return Reading(None, (problem("modifier-extension", message, reference),))
     return _through_models(kind, resource, reference)
@@ -134,36 +136,33 @@ def _accepted(resource: Element, reference: str, dropped: list[str]) -> Reading:
     return Reading(resource, (problem("resource-repaired", message, reference, field=dropped[0]),))
 
 
-def _tidy(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy without nulls and empty values, strings stripped. Extension content is left alone."""
-    return {key: kept for key, item in value.items() if (kept := _tidied(item)) is not None}
+def _tidy(value: Mapping[str, Any], modifiers: list[Any]) -> dict[str, Any]:
+    """A copy without nulls and empty values, strings stripped; modifiers met are listed."""
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in _MODIFIERS and item:
+            modifiers.append(item)
+        tidy = _tidied(item, modifiers)
+        if tidy is not None:
+            kept[key] = tidy
+    return kept
 
 
-def _tidied(value: Any) -> Any:
+def _tidied(value: Any, modifiers: list[Any]) -> Any:
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, dict):
-        return _tidy(value) or None
+        return _tidy(value, modifiers) or None
     if isinstance(value, list):
-        return [kept for item in value if (kept := _tidied(item)) is not None] or None
+        items = [tidy for item in value if (tidy := _tidied(item, modifiers)) is not None]
+        return items or None
     return value
 
 
-def _modifier(value: Any) -> str | None:
-    """The name of the first modifier we cannot understand, anywhere in the resource."""
-    if isinstance(value, dict):
-        if "modifierExtension" in value:
-            found = value["modifierExtension"]
-            first = found[0] if isinstance(found, list) and found else found
-            return str(first.get("url", "?")) if isinstance(first, dict) else "?"
-        if isinstance(value.get("implicitRules"), str):
-            return str(value["implicitRules"])
-        children: Iterator[Any] = iter(value.values())
-    elif isinstance(value, list):
-        children = iter(value)
-    else:
-        return None
-    return next((name for child in children if (name := _modifier(child))), None)
+def _named(modifier: Any) -> str:
+    """What to call a modifier we cannot understand."""
+    first = modifier[0] if isinstance(modifier, list) else modifier
+    return str(first.get("url", "?") if isinstance(first, dict) else first)[:80]
 
 
 def _is_other_version(kind: str, error: Any) -> bool:

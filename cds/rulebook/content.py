@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from cds.rulebook.read_rule import Surroundings, read_rule
 from cds.rulebook.remarks import Place, Remarks, RulebookError
 from cds.rulebook.rule import Rule
 from cds.rulebook.shape import Entries
-from cds.rulebook.source import MAX_BYTES, Node, Plain, parse
+from cds.rulebook.source import MAX_BYTES, Node, parse, parse_before
 from cds.rulebook.tables import Tables
 from cds.rulebook.terms import Vocabulary, read_drug, read_vocabulary, with_site_codes
 
@@ -72,6 +71,7 @@ class Content:
     tables: Tables
     rules: tuple[Rule, ...]
     nodes: Mapping[str, Node]
+    with_tests: bool
 
 
 def read_directory(path: Path) -> dict[str, bytes]:
@@ -95,9 +95,14 @@ def read_directory(path: Path) -> dict[str, bytes]:
     return files
 
 
-def read_content(files: Files, remarks: Remarks, *, root: str = "rules") -> Content | None:
-    """The typed content, or None when so much is wrong that it cannot be built."""
-    nodes = _parse_all(files, root, remarks)
+def read_content(
+    files: Files, remarks: Remarks, *, root: str = "rules", with_tests: bool = True
+) -> Content | None:
+    """The typed content, or None when so much is wrong that it cannot be built.
+
+    Tests are three quarters of the text: a service that only evaluates reads without them.
+    """
+    nodes = _parse_all(files, root, remarks, with_tests=with_tests)
     book = Entries(nodes.get("rulebook.yaml", _empty(root, "rulebook.yaml")), remarks, "rulebook")
     name, version = book.text("name"), book.text("version")
     jurisdictions = book.words("jurisdictions", list(Jurisdiction))
@@ -140,10 +145,10 @@ def read_content(files: Files, remarks: Remarks, *, root: str = "rules") -> Cont
     rules = _rules(nodes, around, keys, vocabulary, remarks)
     if name is None or version is None or default is None or drug is None:
         return None
-    revision = revision_of(nodes)
+    revision = revision_of(files)
     return Content(
         name, version, jurisdictions, default, revision, drug, vocabulary, sources, tables,
-        rules, nodes,
+        rules, nodes, with_tests,
     )  # fmt: skip
 
 
@@ -155,22 +160,20 @@ def interaction_groups(tables: Tables) -> frozenset[str]:
     return frozenset(str(cell.scalar) for cell in cells if cell is not None)
 
 
-def revision_of(nodes: Mapping[str, Node]) -> str:
-    """SHA-256 over what the files say: comments, spacing and the order of keys do not count."""
-    content = {file: _canonical(node.plain()) for file, node in nodes.items()}
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def revision_of(files: Files) -> str:
+    """SHA-256 over every file, as a shell can check it in the directory:
+
+    find . -name '*.yaml' | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum
+    """
+    lines = [
+        f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n"
+        for name in sorted(files, key=lambda name: name.encode())
+        if name.endswith(".yaml")
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _canonical(value: Plain) -> object:
-    if isinstance(value, dict):
-        return {str(key): _canonical(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_canonical(inner) for inner in value]
-    return value
-
-
-def _parse_all(files: Files, root: str, remarks: Remarks) -> dict[str, Node]:
+def _parse_all(files: Files, root: str, remarks: Remarks, *, with_tests: bool) -> dict[str, Node]:
     nodes = {}
     for file, content in files.items():
         if not _belongs(file):
@@ -178,7 +181,9 @@ def _parse_all(files: Files, root: str, remarks: Remarks) -> dict[str, Node]:
             remarks.add("RB107", Place(f"{root}/{file}"), "file is not read", cure)
             continue
         try:
-            nodes[file] = parse(content, f"{root}/{file}")
+            whole = with_tests or not _is_rule(file)
+            name = f"{root}/{file}"
+            nodes[file] = parse(content, name) if whole else parse_before(b"tests", content, name)
         except RulebookError as error:
             remarks.extend(error.remarks)
     return nodes
@@ -191,6 +196,10 @@ def _belongs(file: str) -> bool:
     if folder == "terminology":
         return name.removesuffix(".yaml") in TERMINOLOGY
     return bool(folder) or name in _ROOT_FILES
+
+
+def _is_rule(file: str) -> bool:
+    return file.rpartition("/")[0] not in ("", "tables", "terminology")
 
 
 def _with_site(nodes: dict[str, Node], remarks: Remarks) -> dict[str, Node]:
@@ -244,8 +253,7 @@ def _rules(
 ) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
     for file, node in nodes.items():
-        folder = file.rpartition("/")[0]
-        if not folder or folder in ("tables", "terminology"):
+        if not _is_rule(file):
             continue
         own = Remarks()
         rule = read_rule(node, file, around, own)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import permutations
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
-from cds.rulebook.facts import Attribute, AttributeType, Catalogue, Value
+from cds.rulebook.facts import Attribute, AttributeType, Value, catalogue
 from cds.rulebook.rule import Word
 
 
@@ -90,11 +91,12 @@ class Limits:
         return replace(self, low=low[0], low_open=low[1], high=high[0], high_open=high[1])
 
 
-def limits_of(pattern: FlatPattern, catalogue: Catalogue) -> dict[str, Limits]:
+@lru_cache(maxsize=20_000)
+def limits_of(pattern: FlatPattern) -> Mapping[str, Limits]:
     """The limits on every attribute that a pattern compares."""
     found: dict[str, Limits] = {}
     for atom in pattern.atoms:
-        attribute = catalogue.attribute(pattern.kind, atom.attribute)
+        attribute = catalogue().attribute(pattern.kind, atom.attribute)
         found[atom.attribute] = found.get(atom.attribute, _domain(attribute)).meet(atom)
     return found
 
@@ -107,14 +109,14 @@ def _domain(attribute: Attribute) -> Limits:
     return Limits()
 
 
-def impossible(conjunction: Conjunction, catalogue: Catalogue) -> str | None:
+def impossible(conjunction: Conjunction) -> str | None:
     """Why no facts can satisfy a conjunction, or None."""
     single: set[str] = set()
     for pattern in conjunction.positive:
-        for name, limits in limits_of(pattern, catalogue).items():
+        for name, limits in limits_of(pattern).items():
             if limits.empty:
                 return f"{pattern.kind}.{name} can never be all of this"
-        if catalogue.kinds[pattern.kind].one:
+        if catalogue().kinds[pattern.kind].one:
             if pattern.kind in single:
                 return f"two patterns over {pattern.kind}, of which there is one"
             single.add(pattern.kind)
@@ -122,18 +124,18 @@ def impossible(conjunction: Conjunction, catalogue: Catalogue) -> str | None:
         if any(isinstance(atom.value, Join) for atom in refused.atoms):
             continue
         for pattern in conjunction.positive:
-            if narrower(pattern, refused, catalogue):
+            if narrower(pattern, refused):
                 return f"it wants {pattern}, and refuses {refused}"
     return None
 
 
-def narrower(inner: FlatPattern, outer: FlatPattern, catalogue: Catalogue) -> bool:
+def narrower(inner: FlatPattern, outer: FlatPattern) -> bool:
     """Whether every fact that satisfies `inner` satisfies `outer` (joins left aside)."""
     if inner.kind != outer.kind:
         return False
-    have = limits_of(inner, catalogue)
-    for name, wanted in limits_of(outer, catalogue).items():
-        attribute = catalogue.attribute(inner.kind, name)
+    have = limits_of(inner)
+    for name, wanted in limits_of(outer).items():
+        attribute = catalogue().attribute(inner.kind, name)
         own = have.get(name, _domain(attribute))
         if attribute.always:
             own = replace(own, known=True)
@@ -142,20 +144,18 @@ def narrower(inner: FlatPattern, outer: FlatPattern, catalogue: Catalogue) -> bo
     return True
 
 
-def contained(inner: Conjunction, outer: Conjunction, catalogue: Catalogue) -> bool:
+def contained(inner: Conjunction, outer: Conjunction) -> bool:
     """Whether `outer` holds whenever `inner` does, whatever the facts are called."""
     return any(
         all(
-            any(_refuses_more(mine, theirs, place, catalogue) for mine in inner.negative)
+            any(_refuses_more(mine, theirs, place) for mine in inner.negative)
             for theirs in outer.negative
         )
-        for place in _placements(inner, outer, catalogue)
+        for place in _placements(inner, outer)
     )
 
 
-def _placements(
-    inner: Conjunction, outer: Conjunction, catalogue: Catalogue
-) -> Iterator[tuple[int, ...]]:
+def _placements(inner: Conjunction, outer: Conjunction) -> Iterator[tuple[int, ...]]:
     """Ways to find each pattern of `outer` in `inner`: its position there, for each of outer's."""
     wanted = len(outer.positive)
     if wanted > len(inner.positive) or wanted > 6:
@@ -163,7 +163,7 @@ def _placements(
     for place in permutations(range(len(inner.positive)), wanted):
         pairs = zip(outer.positive, place, strict=True)
         if all(
-            narrower(inner.positive[spot], pattern, catalogue)
+            narrower(inner.positive[spot], pattern)
             and _same_joins(inner.positive[spot], pattern, place)
             for pattern, spot in pairs
         ):
@@ -187,8 +187,6 @@ def _joins(pattern: FlatPattern, place: tuple[int, ...] | None) -> frozenset[tup
     )
 
 
-def _refuses_more(
-    mine: FlatPattern, theirs: FlatPattern, place: tuple[int, ...], catalogue: Catalogue
-) -> bool:
+def _refuses_more(mine: FlatPattern, theirs: FlatPattern, place: tuple[int, ...]) -> bool:
     """Whether refusing `mine` refuses `theirs` too."""
-    return narrower(theirs, mine, catalogue) and _joins(mine, None) <= _joins(theirs, place)
+    return narrower(theirs, mine) and _joins(mine, None) <= _joins(theirs, place)

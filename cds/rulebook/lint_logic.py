@@ -26,7 +26,7 @@ def check_logic(rules: tuple[Rule, ...], jurisdictions: tuple[str, ...], remarks
 
 
 def _check_possible(rule: Rule, found: tuple[Conjunction, ...], remarks: Remarks) -> bool:
-    reasons = [impossible(conjunction, catalogue()) for conjunction in found]
+    reasons = [impossible(conjunction) for conjunction in found]
     dead = [reason for reason in reasons if reason is not None]
     if dead:
         every = len(dead) == len(found)
@@ -60,7 +60,7 @@ def _compare(
 
 
 def _covers(outer: tuple[Conjunction, ...], inner: tuple[Conjunction, ...]) -> bool:
-    return all(any(contained(i, o, catalogue()) for o in outer) for i in inner)
+    return all(any(contained(i, o) for o in outer) for i in inner)
 
 
 def _shadow(narrow: Rule, wide: Rule, remarks: Remarks) -> None:

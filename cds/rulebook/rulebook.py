@@ -132,16 +132,16 @@ class Rulebook:
         return Deck(asked, passed, self.renderer, self.revision)
 
 
-def load(path: Path | str) -> Rulebook:
+def load(path: Path | str, *, with_tests: bool = False) -> Rulebook:
     """Load a rulebook directory; RulebookError carries everything that is wrong with it."""
     directory = Path(path)
-    return load_files(read_directory(directory), root=directory.name)
+    return load_files(read_directory(directory), root=directory.name, with_tests=with_tests)
 
 
-def load_files(files: Files, *, root: str = "rules") -> Rulebook:
+def load_files(files: Files, *, root: str = "rules", with_tests: bool = False) -> Rulebook:
     """Load a rulebook from the bytes of its files."""
     remarks = Remarks()
-    content = read_content(files, remarks, root=root)
+    content = read_content(files, remarks, root=root, with_tests=with_tests)
     if content is None or remarks.errors:
         raise RulebookError(remarks.errors)
     return Rulebook(content)

@@ -37,6 +37,7 @@ Plain = Scalar | list["Plain"] | dict[Key, "Plain"]
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
 _NUMBER_LIKE = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_TOP_LEVEL = re.compile(rb"\n[^\s#-]")
 _WORDS: dict[str, Scalar] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -101,6 +102,20 @@ def parse(content: bytes, file: str) -> Node:
         # ValueError, OverflowError: ruamel's scanner on an escape such as "\UFFFFFFFF"
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         _refuse("RB002", Place(file), first, "remove the character that YAML does not allow")
+
+
+def parse_before(key: bytes, content: bytes, file: str) -> Node:
+    """Parse what stands before a last top-level key, if the file is laid out that plainly.
+
+    Otherwise the whole is parsed: the cut may only save time, never change what is read.
+    """
+    head, found, tail = content.partition(b"\n" + key + b":")
+    if found and not _TOP_LEVEL.search(tail):
+        try:
+            return parse(head + b"\n", file)
+        except RulebookError:
+            pass  # cut inside a quoted text or a flow mapping, or a mistake the whole will show
+    return parse(content, file)
 
 
 class _Builder:

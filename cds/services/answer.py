@@ -14,7 +14,7 @@ from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
 from cds.services.decide import Decision, EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
-from cds.services.obtain import Missing, Obtained, Obtainer
+from cds.services.obtain import Data, Missing, Obtainer
 from cds.services.trace import assessment_json, suppressed_json
 from cds.settings import Settings
 from cds.store import CardRow, DatabaseError, LedgerEntry, Store
@@ -47,6 +47,10 @@ class Answered:
     evaluation: str | None
 
 
+_NOT_CONCERNED = Answered({"cards": []}, "not-concerned", None)
+"""No data are kept of patients who do not take the drug: nothing was decided about them."""
+
+
 @dataclass(frozen=True, slots=True)
 class HookDesk:
     """Answers hook calls."""
@@ -62,18 +66,21 @@ class HookDesk:
     ) -> Answered:
         """Decide one call within its deadline."""
         deadline = started + self.settings.deadline_s
-        obtained = self.obtainer.obtain(call, caller, knowledge, deadline)
+        obtained = self.obtainer.obtain(
+            call, caller, knowledge.rulebook, started=started, deadline=deadline
+        )
         for source, count in obtained.sources.items():
             self.metrics.prefetch.labels(source).inc(count)
         if obtained.missing:
             raise DataMissing(obtained.missing)
+        if not obtained.concerned:
+            return _NOT_CONCERNED
         if self.clock.monotonic() > deadline:
             raise DeadlinePassed
         given = self._input(call, caller, obtained)
         decision = decide(given, knowledge)
         if decision.assessment is None:
-            # Nobody's data are kept who does not take the drug.
-            return Answered({"cards": []}, "not-concerned", None)
+            return _NOT_CONCERNED
         response = decision.response
         self._record(call, given, decision, response)
         self._count(call, decision)
@@ -82,7 +89,7 @@ class HookDesk:
         outcome = "cards" if response["cards"] else "silent"
         return Answered(response, outcome, given.evaluation)
 
-    def _input(self, call: HookCall, caller: Caller, obtained: Obtained) -> EvaluationInput:
+    def _input(self, call: HookCall, caller: Caller, obtained: Data) -> EvaluationInput:
         return EvaluationInput(
             evaluation=new_evaluation_id(),
             at=self.clock.now(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds.clinical.setting import Occasion
+from cds.fhir.prefetch import prefetch_templates
 from cds.rulebook import Rulebook
 
 _EXTENSION = "org.imatinib-tdm.rulebook"
@@ -66,6 +67,7 @@ _USAGE = (
 def catalogue_for(rulebook: Rulebook) -> tuple[ServiceDescription, ...]:
     """Describe the services for the drug of a rulebook."""
     drug = rulebook.drug.name
+    templates = prefetch_templates(rulebook.drug, rulebook.terminology)
     extension = {_EXTENSION: {"version": rulebook.version, "revision": rulebook.revision}}
     return tuple(
         ServiceDescription(
@@ -73,17 +75,9 @@ def catalogue_for(rulebook: Rulebook) -> tuple[ServiceDescription, ...]:
             hook=hook,
             title=f"Therapeutic drug monitoring of {drug}: {hook.value}",
             description=f"Therapeutic drug monitoring of {drug}: {about}.",
-            prefetch=TEMPLATES,
+            prefetch=templates,
             usage=_USAGE,
             extension=extension,
         )
         for hook, about in _TITLES.items()
     )
-
-
-TEMPLATES = {
-    "patient": "Patient/{{context.patientId}}",
-    "medications": "MedicationRequest?patient={{context.patientId}}&_count=100",
-    "observations": "Observation?patient={{context.patientId}}&_count=200",
-    "conditions": "Condition?patient={{context.patientId}}&_count=100",
-}

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from cds.clinical.problem import Impact, Problem
+from cds.clinical.problem import Problem
 from cds.clinical.record import PatientRecord
 from cds.fhir.gather import gather
+from cds.fhir.prefetch import orders_in_context
+from cds.fhir.problems import problem
 from cds.services.knowledge import Knowledge
 
 if TYPE_CHECKING:
     from cds.services.decide import EvaluationInput
 
 PATIENT_KEY = "patient"
-_DRAFTS = ("draftOrders", "medications", "medication")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,18 @@ class Gathered:
 
 def gather_record(given: EvaluationInput, knowledge: Knowledge) -> Gathered:
     """Read what was obtained; what could not be obtained is a problem of the record."""
-    drafts = list(drafts_of(given.context))
+    drafts, selections = orders_in_context(given.setting.occasion, given.context)
     others = [
         resource
         for key, resource in given.resources.items()
         if resource is not None and key != PATIENT_KEY
     ]
     patient = given.resources.get(PATIENT_KEY)
-    selections = given.context.get("selections")
     record = gather(
         patient if isinstance(patient, dict) else None,
         others,
         drafts,
-        selections=tuple(selections) if isinstance(selections, list) else (),
+        selections=selections,
         drug=knowledge.rulebook.drug,
         terminology=knowledge.rulebook.terminology,
         zone=ZoneInfo(given.setting.time_zone),
@@ -50,19 +50,17 @@ def gather_record(given: EvaluationInput, knowledge: Knowledge) -> Gathered:
         asked_for=frozenset(key for key in given.resources if key not in given.unavailable),
     )
     unavailable = tuple(
-        Problem("data-not-available", why, Impact.LIMITS, field=key)
+        _unavailable(key, why, partly=key in given.resources)
         for key, why in sorted(given.unavailable.items())
     )
     record = replace(record, problems=record.problems + unavailable)
     return Gathered(record, _by_reference([*others, *drafts]))
 
 
-def drafts_of(context: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The orders being written, refilled or verified: a resource or a Bundle of them."""
-    for name in _DRAFTS:
-        value = context.get(name)
-        if isinstance(value, dict):
-            yield value
+def _unavailable(key: str, why: str, *, partly: bool) -> Problem:
+    if partly:
+        return problem("data-partial", f"Of the {key}, {why}.", field=key)
+    return problem("data-not-available", f"The {key} could not be obtained: {why}.", field=key)
 
 
 def _by_reference(resources: list[Any]) -> dict[str, dict[str, Any]]:

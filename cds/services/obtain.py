@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
+from cds.fhir.client import FhirClient, ForbiddenBaseError, allowed_base
+from cds.fhir.mentions import mentions
+from cds.fhir.obtain import Obtained, obtain
+from cds.fhir.prefetch import prefetch_keys
+from cds.rulebook import Rulebook
 from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
-from cds.services.knowledge import Knowledge
+from cds.telemetry import log
+
+_SHARE_FOR_FETCHING = 0.7
+"""Part of the time that may be spent on fetching; the rest belongs to deciding and recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +32,72 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Obtained:
+class Data:
     """What is there, what is not, and where it came from."""
 
     resources: Mapping[str, Any]
     unavailable: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[Missing, ...] = ()
     sources: Mapping[str, int] = field(default_factory=dict)
+    concerned: bool = True
+    """False when the monitored drug is mentioned nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Obtainer:
+    """Completes the prefetch of calls. `transport` replaces the network in tests."""
+
     clock: Clock
+    transport: httpx.BaseTransport | None = None
 
     def obtain(
-        self, call: HookCall, caller: Caller, knowledge: Knowledge, deadline: float
-    ) -> Obtained:
-        return Obtained(dict(call.prefetch))
+        self, call: HookCall, caller: Caller, rulebook: Rulebook, *, started: float, deadline: float
+    ) -> Data:
+        """Obtain everything that can be had in time."""
+        client = self._client(call, caller, started + (deadline - started) * _SHARE_FOR_FETCHING)
+        drug = rulebook.drug
+        with client or nullcontext():
+            obtained = obtain(
+                prefetch_keys(drug, rulebook.terminology),
+                call.prefetch,
+                call.context,
+                client,
+                is_concerned=lambda resources: mentions(resources, drug),
+            )
+        return _data(obtained, refused=call.fhir is not None and client is None)
+
+    def _client(self, call: HookCall, caller: Caller, until: float) -> FhirClient | None:
+        """A client for the registered FHIR server, or None when there is none to be asked."""
+        if call.fhir is None:
+            return None
+        registered = [caller.fhir_base] if caller.fhir_base else []
+        try:
+            base = allowed_base(call.fhir.base, registered, loopback=caller.open_loopback)
+        except ForbiddenBaseError:
+            # No connection is made. The address itself is not logged: a request wrote it.
+            log().warning("fhir-base-refused", client=caller.id)
+            return None
+        return FhirClient(
+            base,
+            until,
+            call.fhir.token,
+            transport=self.transport,
+            monotonic=self.clock.monotonic,
+        )
+
+
+def _data(obtained: Obtained, *, refused: bool) -> Data:
+    missing = [Missing(key, _why(obtained.unavailable[key], refused)) for key in obtained.missing]
+    return Data(
+        resources=obtained.resources,
+        unavailable=obtained.unavailable,
+        missing=tuple(missing),
+        sources=Counter(str(source) for source in obtained.sources.values()),
+        concerned=obtained.concerned,
+    )
+
+
+def _why(reason: str, refused: bool) -> str:
+    if refused:
+        return f"{reason}; fhirServer is not the one this client is registered with"
+    return reason

@@ -270,7 +270,9 @@ def _access_token(reader: _Reader, authorization: Mapping[str, Any]) -> str | No
     if authorization.get("token_type") != "Bearer":
         reader.deviates("fhirAuthorization.token_type", "token-type", "token_type must be Bearer")
     expires = authorization.get("expires_in")
-    if not isinstance(expires, int) or isinstance(expires, bool):
+    if isinstance(expires, int) and expires <= 0:
+        reader.wrong("fhirAuthorization.expires_in", "the access token has expired")
+    elif not isinstance(expires, int) or isinstance(expires, bool):
         reader.deviates(
             "fhirAuthorization.expires_in", "token-lifetime", "expires_in must be an integer"
         )

@@ -14,6 +14,7 @@ from cds.clinical.regimen import PlannedDose, Regimen, TakenDose
 from tests.assess.build import NOW, ago, once_daily, order, taken
 
 UTC_ZONE = ZoneInfo("UTC")
+LONG_AGO = NOW - timedelta(days=3650)
 
 
 def history(
@@ -21,7 +22,7 @@ def history(
     doses: tuple[TakenDose, ...] = (),
     stated: tuple[datetime, ...] = (),
 ) -> tuple[Intake, ...]:
-    return dose_history(segments, doses, stated, zone=UTC_ZONE, until=NOW)
+    return dose_history(segments, doses, stated, zone=UTC_ZONE, since=LONG_AGO, until=NOW)
 
 
 def segment(regimen: Regimen, *, days: float = 10.0) -> Segment:
@@ -62,7 +63,7 @@ def test_a_documented_omission_removes_the_dose() -> None:
 def test_a_clock_in_the_order_is_used_as_local_time() -> None:
     zone = ZoneInfo("Europe/Zurich")
     regimen = Regimen((PlannedDose(8.0, 400), PlannedDose(20.0, 200)), 24.0, clock_known=True)
-    doses = dose_history((segment(regimen),), (), (), zone=zone, until=NOW)
+    doses = dose_history((segment(regimen),), (), (), zone=zone, since=LONG_AGO, until=NOW)
     local = {(d.at.astimezone(zone).hour, d.amount_mg) for d in doses}
     assert local == {(8, 400), (20, 200)}
 
@@ -80,3 +81,11 @@ def test_hours_since_the_last_dose_look_back_only() -> None:
     doses = (Intake(NOW, 400, known=True), Intake(NOW + timedelta(hours=1), 400, known=True))
     assert hours_since_last_dose(doses, NOW + timedelta(minutes=30)) == pytest.approx(0.5)
     assert hours_since_last_dose((), NOW) is None
+
+
+def test_looking_back_from_a_date_gives_the_same_doses_from_then_on() -> None:
+    long = segment(once_daily(400), days=1000)
+    whole = history(long)
+    since = NOW - timedelta(days=30)
+    recent = dose_history((long,), (), (), zone=UTC_ZONE, since=since, until=NOW)
+    assert recent == tuple(d for d in whole if d.at >= since)

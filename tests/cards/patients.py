@@ -28,7 +28,7 @@ from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder, OrderStatus, PlannedDose, Regimen
 from cds.clinical.setting import Jurisdiction, Occasion, Setting
 from cds.clinical.terminology import Drug, LevelCode, Product
-from cds.rulebook import Fact, Verdict
+from cds.rulebook import Fact, Verdict, catalogue
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -64,6 +64,13 @@ CONTENT = CardContent(
 
 PICARD = SourceCitation("picard-2007", "Picard 2007 Blood", "https://doi.org/10.1182/x", True)
 HEARSAY = SourceCitation("hearsay", "Said at a congress", None, False)
+
+
+def fact(kind: str, **values: Any) -> Fact:
+    """A fact in which everything that must be known and is not said is neutral."""
+    attributes = catalogue().kinds[kind].attributes
+    neutral = {name: a.neutral() for name, a in attributes.items() if a.always}
+    return Fact(kind, neutral | values)
 
 
 def low_trough(**changes: Any) -> Finding:
@@ -190,8 +197,10 @@ def assessment(
     made = Assessment(
         record=PatientRecord(
             Person("p1"),
-            orders=(order(DRAFT, 400, is_draft=True), order("MedicationRequest/now", 400,
-                                                            is_draft=False)),
+            orders=(
+                order(DRAFT, 400, is_draft=True),
+                order("MedicationRequest/now", 400, is_draft=False),
+            ),
         ),
         setting=Setting(occasion),
         now=NOW,

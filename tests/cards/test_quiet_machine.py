@@ -13,8 +13,12 @@ from cds.clinical.finding import Matter, Severity
 from tests.cards.patients import NOW, finding
 
 POLICY = QuietPolicy(rule_snooze_days={"patient": 30})
-RULES = {"info": Severity.INFO, "warning": Severity.WARNING, "critical": Severity.CRITICAL,
-         "patient": Severity.INFO}
+RULES = {
+    "info": Severity.INFO,
+    "warning": Severity.WARNING,
+    "critical": Severity.CRITICAL,
+    "patient": Severity.INFO,
+}
 rules = st.sampled_from(sorted(RULES))
 
 
@@ -37,9 +41,7 @@ class Silence(RuleBasedStateMachine):
     @rule(name=rules, outcome=st.sampled_from(list(Outcome)))
     def a_clinician_answers(self, name: str, outcome: Outcome) -> None:
         """Feedback on what the card said when it was shown."""
-        self.answers.append(
-            Answer(name, str(self.state[name]), outcome, self.now, RULES[name])
-        )
+        self.answers.append(Answer(name, str(self.state[name]), outcome, self.now, RULES[name]))
 
     @rule(hours=st.integers(min_value=1, max_value=24 * 20))
     def time_passes(self, hours: int) -> None:
@@ -63,7 +65,8 @@ class Silence(RuleBasedStateMachine):
             lately = [
                 a.at
                 for a in self.answers
-                if a.rule_id == name and a.state_digest == str(self.state[name])
+                if a.rule_id == name
+                and a.state_digest == str(self.state[name])
                 and self.now - a.at < days
             ]
             assert (name in self.quiet) == bool(lately), name

@@ -8,34 +8,24 @@ from cds.cards.state import card_uuid, state_digest, suggestion_uuid
 from cds.cards.trace import Matched
 from cds.clinical.finding import Matter, Severity
 from cds.rulebook import Fact
-from tests.cards.patients import finding, low_trough
+from tests.cards.patients import fact, finding, low_trough
 
 
 def adherence(**values: float) -> Matched:
-    return everything(Fact("adherence", values))
+    return everything(fact("adherence", **values))
 
 
 def medicine(**changes: object) -> Matched:
-    values = {
-        "ingredient": "rifampicin",
-        "name": "Rifampicin",
-        "reference": "MedicationRequest/1",
-        "state": "draft",
-        "current": True,
-        "new": True,
-        "systemic": True,
-        "single_dose": False,
-        "as_needed": False,
-    }
-    return everything(Fact("medicine", values | changes))
+    draft = {"ingredient": "rifampicin", "state": "draft", "current": True, "new": True}
+    return everything(fact("medicine", **(draft | changes)))
 
 
 def exposure(trough: float) -> Matched:
-    return everything(Fact("exposure", {"state": "fitted", "trough_ng_ml": trough}))
+    return everything(fact("exposure", state="fitted", trough_ng_ml=trough))
 
 
 def order(**changes: object) -> Matched:
-    return everything(Fact("order", {"reference": "x", "readable": True} | changes))
+    return everything(fact("order", **changes))
 
 
 def everything(fact: Fact) -> Matched:
@@ -54,8 +44,7 @@ def test_the_calendar_alone_changes_nothing() -> None:
 
 def test_the_hook_alone_changes_nothing() -> None:
     select, sign = (
-        everything(Fact("setting", {"jurisdiction": "us", "occasion": name}))
-        for name in ("order-select", "order-sign")
+        everything(fact("setting", occasion=name)) for name in ("order-select", "order-sign")
     )
     assert digest(select) == digest(sign)
 
@@ -87,10 +76,10 @@ def test_a_new_revision_of_the_rule_and_a_graver_finding_are_changes() -> None:
 
 
 def test_what_a_rule_does_not_look_at_is_no_part_of_its_state() -> None:
-    fact = Fact("adherence", {"percent_all_taken": 80.0, "asked_days_ago": 3.0})
-    other = Fact("adherence", {"percent_all_taken": 20.0, "asked_days_ago": 3.0})
+    one = fact("adherence", percent_all_taken=80.0, asked_days_ago=3.0)
+    other = fact("adherence", percent_all_taken=20.0, asked_days_ago=3.0)
 
-    assert digest(Matched("a", fact, frozenset())) == digest(Matched("a", other, frozenset()))
+    assert digest(Matched("a", one, frozenset())) == digest(Matched("a", other, frozenset()))
 
 
 def test_the_same_patient_in_the_same_state_keeps_the_card() -> None:

@@ -52,12 +52,10 @@ def test_no_text_whatever_opens_a_tag_a_link_or_a_cell(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE[:7])
 def test_a_value_inside_a_rules_text_cannot_bring_html_links_or_images(text: str) -> None:
-    html = rendered(words.authored(f"Please ask about {text}."))
+    markdown = words.authored(f"Please ask about {text}.")
 
-    assert "<script" not in html
-    assert "<img" not in html
-    assert "<a " not in html
-    assert "https://" not in html
+    assert rendered(markdown).count("<") == 2
+    assert "://" not in markdown
 
 
 def test_a_rules_emphasis_and_lists_survive() -> None:

@@ -1,0 +1,99 @@
+"""Start the service and play the story patients against it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cds.cli._screen import screen
+
+_PORT = 8000
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after printing the cards.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"Loopback port; {_PORT} or a free one if taken."
+)
+@click.option("--story", "only", multiple=True, metavar="ID", help="Play only these stories.")
+def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
+    """Start the service and play the story patients against it over HTTP.
+
+    Prints the cards of each request, then keeps serving and says what to try next. Everything runs
+    on this machine, with synthetic patients and a database that is thrown away at the end.
+
+    \b
+    Examples:
+      imatinib-tdm demo
+      imatinib-tdm demo --once --story cml-low-trough
+
+    Exit codes: 0 every answer was as expected, 1 it was not, 2 the service did not start.
+    """
+    from cds.content import examples_dir
+    from cds.demo.server import ServiceDidNotStart, is_free, running_service
+    from cds.demo.stories import load_stories
+
+    stories = [s for s in load_stories(examples_dir()) if not only or s.id in only]
+    if unknown := set(only) - {story.id for story in stories}:
+        raise click.UsageError(f"no story is called {', '.join(sorted(unknown))}")
+    if port is None:
+        port = _PORT if is_free(_PORT) and not once else 0
+    elif port and not is_free(port):
+        raise click.UsageError(f"port {port} is taken; choose another, or 0 for a free one")
+    try:
+        with running_service(port) as service:
+            wrong = _play(stories, service.base_url)
+            if not once:
+                _say_what_next(service.base_url, str(service.log))
+                service.wait()
+    except ServiceDidNotStart as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("\nstopped")
+        wrong = 0
+    sys.exit(1 if wrong else 0)
+
+
+def _play(stories: list, base_url: str) -> int:  # type: ignore[type-arg]
+    """Print every answer; return how many were not as expected."""
+    from datetime import UTC, datetime
+
+    import httpx
+
+    from cds.cards.terminal import render_response
+    from cds.demo.play import play
+
+    here = screen()
+    last, wrong, asked = None, 0, 0
+    with httpx.Client(base_url=base_url, timeout=30.0) as client:
+        for played in play(stories, client, datetime.now(UTC)):
+            asked += 1
+            if played.story is not last:
+                last = played.story
+                click.echo(f"\n{here.paint(f'== {last.title}', 'bold')}\n   {last.sentence}")
+            click.echo(f"\n   {played.hook.hook} ({played.milliseconds:.0f} ms)\n")
+            click.echo(render_response(played.response, here))
+            wrong += bool(played.differences)
+            for difference in played.differences:
+                click.echo(f"   not as expected: {difference}", err=True)
+    click.echo(f"\n{len(stories)} stories, {asked} requests, {asked - wrong} answered as expected.")
+    return wrong
+
+
+def _say_what_next(base_url: str, log: str) -> None:
+    from cds.content import examples_dir
+
+    request = examples_dir() / "hooks" / "cml-low-trough.order-sign.json"
+    patient = examples_dir() / "patients" / "cml-low-trough.json"
+    click.echo(
+        f"""
+Still serving on {base_url} (Ctrl-C stops it; log: {log}). Try:
+
+  curl {base_url}/cds-services
+  curl -H 'Content-Type: application/json' -d @{request} \\
+       {base_url}/cds-services/tdm-orders
+  imatinib-tdm assess {patient}
+"""
+    )

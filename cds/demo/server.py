@@ -1,0 +1,113 @@
+"""A service of one's own for the demo: a child process on loopback with data of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_HOST = "127.0.0.1"
+_START_WITHIN_S = 60.0
+_STOP_WITHIN_S = 10.0
+_ASK_EVERY_S = 0.1
+_COMMAND = "from cds.cli import main; main(prog_name='imatinib-tdm')"
+
+
+class ServiceDidNotStart(RuntimeError):
+    """The service ended or stayed silent; the message carries the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """A service that answers."""
+
+    base_url: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def wait(self) -> int:
+        """Serve until stopped."""
+        return self.process.wait()
+
+
+@contextmanager
+def running_service(port: int) -> Iterator[RunningService]:
+    """Run `imatinib-tdm serve` until the block ends; port 0 takes a free one.
+
+    The data directory is thrown away afterwards, so that playing leaves no trace among real data.
+    """
+    port = port or _free_port()
+    base_url = f"http://{_HOST}:{port}"
+    with tempfile.TemporaryDirectory(prefix="tdm-demo-") as directory:
+        log = Path(directory) / "service.log"
+        environment = _environment(directory, base_url)
+        command = [sys.executable, "-c", _COMMAND, "serve", "--host", _HOST, "--port", str(port)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            _wait_until_it_answers(process, base_url, log)
+            yield RunningService(base_url, log, process)
+        finally:
+            _stop(process)
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the loopback port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex((_HOST, port)) != 0
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment(directory: str, base_url: str) -> dict[str, str]:
+    """The environment without a site's own settings: the demo must not meet real clients."""
+    kept = {name: v for name, v in os.environ.items() if not name.startswith("IMATINIB_TDM_")}
+    return kept | {
+        "IMATINIB_TDM_DATA_DIR": directory,
+        "IMATINIB_TDM_PUBLIC_BASE_URL": base_url,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
+    ends = time.monotonic() + _START_WITHIN_S
+    while time.monotonic() < ends:
+        if process.poll() is not None:
+            raise ServiceDidNotStart(f"the service ended while starting:\n{_tail(log)}")
+        try:
+            if httpx.get(f"{base_url}/cds-services", timeout=5.0).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(_ASK_EVERY_S)
+    raise ServiceDidNotStart(f"the service did not answer on {base_url}:\n{_tail(log)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_STOP_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])

@@ -1,0 +1,232 @@
+"""What can be chosen: whole resources, a conservative way, and a recommendation only if earned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cds.assess.assessment import AdherenceView, ExposureState
+from cds.cards import cards_for
+from cds.cards.wire import Suggestion
+from cds.clinical.finding import Finding, Matter, Severity
+from cds.clinical.medication import Medicine, UseState
+from cds.clinical.person import Person
+from cds.clinical.problem import Impact, Problem
+from cds.clinical.record import PatientRecord
+from cds.clinical.setting import Occasion, Setting
+from tests.cards.patients import (
+    CONTENT,
+    DRAFT,
+    assessment,
+    draft_resource,
+    exposure,
+    fact,
+    finding,
+    low_trough,
+    option,
+    order,
+)
+
+KEEP = "Keep the present dose and repeat the trough level"
+ORDER_600 = "Order 600 mg once daily (1 × 400 mg + 2 × 100 mg each time)"
+
+
+def offers(*findings: Finding, resources: Any = None, **changes: Any) -> tuple[Suggestion, ...]:
+    """The suggestions of the only card."""
+    made = cards_for(
+        assessment(*findings, **changes),
+        {DRAFT: draft_resource()} if resources is None else resources,
+        content=CONTENT,
+        evaluation_id="e1",
+    )
+    (card,) = [
+        card for card in made.cards if card.source.topic and card.source.topic.code != "data"
+    ]
+    return card.suggestions
+
+
+def test_the_best_dose_updates_the_whole_draft_and_keeping_the_dose_stands_beside_it() -> None:
+    best, keep, _ = offers(low_trough())
+    (action,) = best.actions
+
+    assert (best.label, keep.label) == (ORDER_600, KEEP)
+    assert action.type == "update"
+    assert action.resource is not None
+    assert action.resource["id"] == "renewal"
+    assert action.resource["requester"] == {"reference": "Practitioner/dr"}
+    dose = action.resource["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]
+    assert (dose["value"], dose["unit"]) == (600, "mg")
+    assert keep.actions[0].resource is not None
+    assert keep.actions[0].resource["resourceType"] == "ServiceRequest"
+
+
+def test_without_a_draft_a_new_order_names_the_one_it_replaces() -> None:
+    record = PatientRecord(
+        Person("p1"), orders=(order("MedicationRequest/now", 400, is_draft=False),)
+    )
+    best = offers(low_trough(), record=record, occasion=Occasion.PATIENT_VIEW)[0]
+    (action,) = best.actions
+
+    assert action.type == "create"
+    assert action.resource is not None
+    assert action.resource["priorPrescription"] == {"reference": "MedicationRequest/now"}
+    assert "id" not in action.resource
+
+
+def test_two_drafts_become_one_order_in_one_suggestion() -> None:
+    drafts = tuple(order(f"MedicationRequest/{n}", 200, is_draft=True) for n in "ab")
+    resources = {f"MedicationRequest/{n}": draft_resource(n) for n in "ab"}
+    best = offers(
+        low_trough(), resources=resources, record=PatientRecord(Person("p1"), orders=drafts)
+    )[0]
+
+    assert [(a.type, a.resource_id) for a in best.actions] == [
+        ("update", None),
+        ("delete", "MedicationRequest/b"),
+    ]
+
+
+def test_a_reliable_fit_without_doubt_is_recommended() -> None:
+    assert [bool(s.is_recommended) for s in offers(low_trough())] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exposure": exposure(state=ExposureState.POPULATION)},
+        {"exposure": exposure(adherence=AdherenceView(30.0, 70.0, 1400.0))},
+        {"problems": (Problem("x", "Something", Impact.PREVENTS),)},
+    ],
+    ids=["only a population prediction", "doses probably missed", "a problem prevents advice"],
+)
+def test_otherwise_no_dose_stands_out(changes: dict[str, Any]) -> None:
+    assert not any(s.is_recommended for s in offers(low_trough(), **changes))
+
+
+def test_a_warning_on_adherence_leaves_the_choice_open() -> None:
+    doubt = finding("adherence.pdc", Matter.ADHERENCE, Severity.WARNING)
+    made = cards_for(
+        assessment(low_trough(), doubt),
+        {DRAFT: draft_resource()},
+        content=CONTENT,
+        evaluation_id="e1",
+    )
+    assert not any(s.is_recommended for card in made.cards for s in card.suggestions)
+
+
+@pytest.mark.parametrize("state", [s for s in ExposureState if not s.quantitative])
+def test_without_reliable_numbers_no_dose_is_offered(state: ExposureState) -> None:
+    labels = [s.label for s in offers(low_trough(), exposure=exposure(state=state))]
+
+    assert labels == ["Order an imatinib trough level"]
+
+
+def test_a_child_is_never_offered_a_models_dose_unless_the_site_says_so() -> None:
+    child = replace(assessment().course, population="child")
+    allowed = Setting(Occasion.ORDER_SIGN, paediatric_doses=True)
+
+    assert ORDER_600 not in [s.label for s in offers(low_trough(), course=child)]
+    assert ORDER_600 in [s.label for s in offers(low_trough(), course=child, setting=allowed)]
+
+
+def test_a_dose_that_may_not_be_given_is_not_offered() -> None:
+    refused = exposure(options=(option(800, 1480, is_best=True, why_not="too much"),))
+
+    assert [s.label for s in offers(low_trough(), exposure=refused)] == [
+        "Order an imatinib trough level"
+    ]
+
+
+def test_when_the_current_dose_is_best_no_other_is_offered() -> None:
+    kept = exposure(options=(option(400, 1300, is_current=True, is_best=True),))
+
+    assert [s.label for s in offers(low_trough(), exposure=kept)] == [
+        "Order an imatinib trough level"
+    ]
+
+
+def test_keeping_the_dose_is_no_way_out_of_a_critical_card() -> None:
+    labels = [s.label for s in offers(low_trough(severity=Severity.CRITICAL))]
+
+    assert KEEP not in labels
+
+
+def test_holding_withdraws_the_draft_and_holds_the_current_order_as_a_whole() -> None:
+    hold = finding("toxicity.h1", Matter.TOXICITY, Severity.CRITICAL, suggest=("hold-drug",))
+    current = draft_resource("now") | {"status": "active"}
+    resources = {DRAFT: draft_resource(), "MedicationRequest/now": current}
+    (suggestion,) = offers(hold, resources=resources)
+    delete, update = suggestion.actions
+
+    assert suggestion.label == "Hold imatinib"
+    assert (delete.type, delete.resource_id) == ("delete", DRAFT)
+    assert update.resource is not None
+    assert (update.resource["id"], update.resource["status"]) == ("now", "on-hold")
+    assert not suggestion.is_recommended
+
+
+def medicine(reference: str) -> Medicine:
+    return Medicine(("rifampicin",), "rifampicin", UseState.DRAFT, reference, is_draft=True)
+
+
+def interaction(**changes: Any) -> Finding:
+    made = finding(
+        "interactions.x",
+        Matter.INTERACTION,
+        Severity.CRITICAL,
+        subject="rifampicin",
+        references=("MedicationRequest/rif",),
+    )
+    return replace(made, **changes)
+
+
+def test_a_critical_interaction_always_offers_not_to_start_the_other_medicine() -> None:
+    record = replace(assessment().record, medicines=(medicine("MedicationRequest/rif"),))
+    resources = {DRAFT: draft_resource(), "MedicationRequest/rif": draft_resource("rif")}
+    (cancel,) = offers(interaction(), record=record, resources=resources)
+
+    assert cancel.label == "Cancel the order of rifampicin"
+    assert [(a.type, a.resource_id) for a in cancel.actions] == [
+        ("delete", "MedicationRequest/rif")
+    ]
+
+
+def test_the_drugs_own_order_is_never_cancelled_for_an_interaction() -> None:
+    assert offers(interaction()) == ()
+
+
+def test_a_duplicate_order_of_the_drug_can_be_cancelled() -> None:
+    duplicate = finding(
+        "interactions.duplicate", Matter.INTERACTION, Severity.WARNING, suggest=("cancel-order",)
+    )
+    (cancel,) = offers(duplicate)
+
+    assert (cancel.label, cancel.actions[0].resource_id) == ("Cancel this order", DRAFT)
+
+
+def test_the_labels_usual_childrens_dose_replaces_the_ordered_one_unrecommended() -> None:
+    usual = finding("paediatrics.dose", Matter.DOSE, Severity.WARNING, suggest=("replace-dose",))
+    ordered = fact("order", reference=DRAFT, readable=True, suggested_mg=300.0, interval_h=24.0)
+    child = replace(assessment().course, population="child")
+    (replaced,) = offers(usual, facts=(ordered,), course=child)
+    (action,) = replaced.actions
+
+    assert replaced.label == "Change the order to 300 mg once daily"
+    assert not replaced.is_recommended
+    assert action.resource is not None
+    dose = action.resource["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]
+    assert dose["value"] == 300
+
+
+def test_suggestions_exclude_each_other_and_keep_their_ids() -> None:
+    def card() -> dict[str, Any]:
+        made = cards_for(
+            assessment(low_trough()), {DRAFT: draft_resource()}, content=CONTENT, evaluation_id="e"
+        )
+        return made.cards[0].to_wire()
+
+    assert card()["selectionBehavior"] == "at-most-one"
+    assert [s["uuid"] for s in card()["suggestions"]] == [s["uuid"] for s in card()["suggestions"]]
+    assert len({s["uuid"] for s in card()["suggestions"]}) == len(card()["suggestions"])
