@@ -104,7 +104,7 @@ def _replace_dose(case: _Case) -> list[Suggestion]:
 
 def _hold_drug(case: _Case) -> list[Suggestion]:
     """Withdraw the orders being written, and put the current order on hold."""
-    name = case.drug.name.capitalize()
+    name = case.drug.name
     actions = [_delete(o.reference, f"Do not order {name} now") for o in _our_drafts(case)]
     current = case.assessment.course.current_order
     resource = case.resources.get(current or "")
@@ -200,7 +200,7 @@ def _dose_actions(case: _Case, best: DoseOption) -> list[Action]:
     first, *others = drafts
     draft = case.resources[first.reference]
     changed = write.with_dose(draft, drug=case.drug, **dose)
-    return [_update(changed, description), *(_delete(o.reference, "Part of it") for o in others)]
+    return [_update(changed, description), *(_delete(o.reference, "Its part of the dose is in the other order") for o in others)]
 
 
 def _our_drafts(case: _Case) -> list[DrugOrder]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import click
@@ -30,8 +32,6 @@ def command(
 
     Exit codes: 0 stopped, 2 the settings do not allow to start.
     """
-    from cds.web.server import CannotServe, serve
-
     settings = read_settings(settings_file)
     server = settings.server.model_copy(
         update={
@@ -41,7 +41,12 @@ def command(
         }
     )
     settings = settings.model_copy(update={"server": server})
-    try:
-        serve(settings, host, port)
-    except CannotServe as error:
-        raise SetupError(str(error)) from None
+    with tempfile.TemporaryDirectory(prefix="tdm-metrics-") as shared:
+        # Read when prometheus_client is imported: counters are then shared by all workers.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
+        from cds.web.server import CannotServe, serve
+
+        try:
+            serve(settings, host, port)
+        except CannotServe as error:
+            raise SetupError(str(error)) from None

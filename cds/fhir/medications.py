@@ -350,5 +350,7 @@ def _said(regimens: tuple[Regimen, ...], assumption: str) -> tuple[Regimen, ...]
 
 
 def _impact(error: ReadError, status: OrderStatus) -> Impact | None:
-    """An order that is no longer followed does not prevent advice on the one that is."""
-    return None if status in _CURRENT else Impact.LIMITS
+    """Not knowing the current dose prevents advice; a dose no longer followed only limits it."""
+    if error.code == "order-not-authorised":
+        return None
+    return Impact.PREVENTS if status in _CURRENT else Impact.LIMITS

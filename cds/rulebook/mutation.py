@@ -66,6 +66,8 @@ def _mutants(rulebook: Rulebook, rule: Rule) -> Iterator[Mutant]:
         facts = scene_of(test, jurisdiction, test.occasion or rule.occasions[0], catalogue())
         if not isinstance(facts, str):
             scenes.append((test, jurisdiction, facts))
+    # A test that fails anyway would seem to notice everything.
+    scenes = [scene for scene in scenes if not _noticed(rulebook, rule, [scene])]
     for when, place, change in _changes(rule):
         killed = _noticed(rulebook, replace(rule, when=when), scenes)
         yield Mutant(rule.id, place, change, killed)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cds.rulebook.conditions import Conjunction, FlatPattern, Join
+from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import Fact, Value
 from cds.rulebook.rule import Word
 
@@ -144,6 +144,13 @@ class _Prepared:
         return bool(self.joins) and any(
             _joined(values, self.joins, chosen) for _, values, _ in self.candidates(scene)
         )
+
+
+def compare_atom(atom: Atom, value: Value | None) -> bool | None:
+    """One comparison on one value (not a join); None: it depends on an unknown value."""
+    if atom.word is Word.KNOWN:
+        return (value is not None) is atom.value
+    return None if value is None else _COMPARE[atom.word](value, atom.value)
 
 
 def _joined(

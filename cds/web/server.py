@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import tempfile
 from typing import Any
 
 from cds.settings import Settings
@@ -24,8 +22,7 @@ class CannotServe(Exception):  # noqa: N818 - reads as a sentence where it is ra
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until stopped; returns when the last worker has ended."""
     check_exposure(settings, host)
-    # Must be known before prometheus_client is imported: its values are then shared by workers.
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="tdm-metrics-"))
+    settings = _with_own_address(settings, port)
     configure_logging()
 
     from cds.services.wiring import SetupFailed, prepare
@@ -72,6 +69,13 @@ def check_exposure(settings: Settings, host: str) -> None:
         )
 
 
+def _with_own_address(settings: Settings, port: int) -> Settings:
+    """Let links on cards point at the port in use when the settings name no public address."""
+    if "public_base_url" in settings.model_fields_set or settings.clients:
+        return settings
+    return settings.model_copy(update={"public_base_url": f"http://127.0.0.1:{port}"})
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address."""
     if host == "localhost":
@@ -87,6 +91,7 @@ def _server(settings: Settings, host: str, port: int) -> Any:
 
     # Imported here so that workers inherit the loaded modules; services are built in each worker,
     # after the fork, because neither database connections nor rule programs survive one.
+    from cds.services.warmup import warm_up
     from cds.services.wiring import build_services
     from cds.web.app import create_app
 
@@ -114,7 +119,9 @@ def _server(settings: Settings, host: str, port: int) -> Any:
                     self.cfg.set(name, value)
 
         def load(self) -> Any:
-            return create_app(build_services(settings))
+            services = build_services(settings)
+            warm_up(services.knowledge, services.clock.now())
+            return create_app(services)
 
     return Server()
 

@@ -1,0 +1,81 @@
+"""Pay the costs of the first call before the first call: compile programs, import readers.
+
+A synthetic patient without identity goes through every occasion once; nothing is recorded.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from cds.clinical.setting import Jurisdiction, Occasion, Setting
+from cds.clinical.terminology import Drug
+from cds.services.decide import EvaluationInput, decide
+from cds.services.knowledge import Knowledge
+
+_PATIENT = "warm-up"
+
+
+def warm_up(knowledge: Knowledge, now: datetime) -> None:
+    """Decide once per occasion and jurisdiction of the rulebook."""
+    resources = _resources(knowledge.rulebook.drug, now)
+    for jurisdiction in knowledge.rulebook.jurisdictions:
+        for occasion in Occasion:
+            decide(
+                EvaluationInput(
+                    evaluation=_PATIENT,
+                    at=now,
+                    client=_PATIENT,
+                    base_url="http://127.0.0.1",
+                    setting=Setting(occasion, Jurisdiction(jurisdiction)),
+                    patient_id=_PATIENT,
+                    context={},
+                    resources=resources,
+                ),
+                knowledge,
+            )
+
+
+def _resources(drug: Drug, now: datetime) -> dict[str, Any]:
+    subject = {"reference": f"Patient/{_PATIENT}"}
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "order",
+        "status": "active",
+        "intent": "order",
+        "subject": subject,
+        "authoredOn": (now - timedelta(days=100)).isoformat(),
+        "medicationCodeableConcept": {"text": drug.name},
+        "dosageInstruction": [
+            {
+                "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
+                "doseAndRate": [
+                    {
+                        "doseQuantity": {
+                            "value": max(drug.strengths_mg),
+                            "unit": "mg",
+                            "system": "http://unitsofmeasure.org",
+                            "code": "mg",
+                        }
+                    }
+                ],
+            }
+        ],
+    }
+    code = next(iter(drug.level_codes))
+    level = {
+        "resourceType": "Observation",
+        "id": "level",
+        "status": "final",
+        "subject": subject,
+        "code": {"coding": [{"system": code.system, "code": code.code}]},
+        "effectiveDateTime": (now - timedelta(days=1)).isoformat(),
+        "valueQuantity": {
+            "value": 1000,
+            "unit": "ng/mL",
+            "system": "http://unitsofmeasure.org",
+            "code": "ng/mL",
+        },
+    }
+    patient = {"resourceType": "Patient", "id": _PATIENT, "birthDate": "1970-01-01"}
+    return {"patient": patient, "medications": order, "levels": level}

@@ -1,0 +1,97 @@
+"""JSON from outside: what is refused, where, and how fast."""
+
+from __future__ import annotations
+
+import json
+import time
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds.fhir.parse import JsonError, Limits, load_json
+
+
+def test_a_number_keeps_its_digits() -> None:
+    assert load_json(b'{"value": 1.10}') == {"value": Decimal("1.10")}
+
+
+def test_a_byte_order_mark_is_harmless() -> None:
+    assert load_json(b"\xef\xbb\xbf[1]") == [1]
+
+
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        (b'{"a": 1,\n "b": }', "line 2 column 7"),
+        (b"", "line 1 column 1"),
+        (b'{"a": 1, "a": 2}', "a"),
+        (b'{"a": {"b": 1, "c": 2, "b": 3}}', "b"),
+        (b"NaN", "NaN"),
+        (b'{"a": -Infinity}', "-Infinity"),
+        (b'"\xff"', "byte 1"),
+        (b"1e999999999", "1e999999999"),
+        (b"1" * 25, "1" * 20),
+        (b"[" * 33 + b"]" * 33, "body"),
+        (b'{"a":' * 33 + b"1" + b"}" * 33, "body"),
+        (b"[" + b"1," * 20_001 + b"1]", "body"),
+    ],
+)
+def test_what_is_not_acceptable_is_refused_with_its_place(raw: bytes, place: str) -> None:
+    with pytest.raises(JsonError) as caught:
+        load_json(raw)
+    assert caught.value.place == place
+
+
+def test_a_document_over_the_size_limit_is_refused_before_it_is_read() -> None:
+    with pytest.raises(JsonError, match="larger than 10 bytes"):
+        load_json(b"[1,2,3,4,5,6]", limits=Limits(bytes=10))
+
+
+def test_nesting_and_commas_inside_strings_do_not_count() -> None:
+    text = '[[[{,,,"\\' * 2000
+    assert load_json(json.dumps({"note": text}).encode()) == {"note": text}
+
+
+def test_nesting_at_the_limit_is_accepted() -> None:
+    assert load_json(b"[" * 32 + b"]" * 32) is not None
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" + b"{}," * 600_000 + b"{}]",
+        b'{"' + b'\\"' * 900_000,
+        b'"' + b"\\" * 1_900_000,
+        b"{" + b",".join(b'"k%d":0' % i for i in range(150_000)) + b"}",
+        b"1" * 2_000_000,
+    ],
+    ids=["arrays", "objects", "nodes", "quotes", "backslashes", "keys", "digits"],
+)
+def test_a_bomb_is_refused_quickly(bomb: bytes) -> None:
+    started = time.process_time()
+    with pytest.raises(JsonError):
+        load_json(bomb)
+    assert time.process_time() - started < 0.2
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_value_or_a_json_error(raw: bytes) -> None:
+    try:
+        load_json(raw)
+    except JsonError as error:
+        assert error.place
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=20,
+    )
+)
+def test_a_document_within_limits_is_read_as_it_was_written(value: object) -> None:
+    assert load_json(json.dumps(value).encode()) == value
