@@ -23,6 +23,9 @@ _GAMMA_OVER: Final = 80.0
 _LONGEST_TRANSIT_H: Final = 720.0
 
 
+_INPUTS: Final = frozenset({"tlag", "D", "n"})
+
+
 class Shaped(NamedTuple):
     """A shaped mode, its slope in the rate, and its slopes in log input parameters."""
 
@@ -31,14 +34,21 @@ class Shaped(NamedTuple):
     input_slopes: Mapping[str, Array]
 
 
+def durations_h(p: Theta) -> Array:
+    """Time from intake to the end of the input, for each parameter set."""
+    total = np.zeros_like(p["CL"])
+    if "tlag" in p:
+        total = total + p["tlag"]
+    if "D" in p:
+        total = total + p["D"]
+    if "n" in p:
+        total = total + np.minimum(_GAMMA_OVER / _transit_rate(p), _LONGEST_TRANSIT_H)
+    return total
+
+
 def duration_h(p: Theta) -> float:
     """Longest time from intake to the end of the input over all parameter sets given."""
-    lag = float(np.max(p["tlag"])) if "tlag" in p else 0.0
-    if "D" in p:
-        return lag + float(np.max(p["D"]))
-    if "n" in p:
-        return lag + min(_GAMMA_OVER / float(np.min(_transit_rate(p))), _LONGEST_TRANSIT_H)
-    return lag
+    return float(durations_h(p).max()) if _INPUTS & p.keys() else 0.0
 
 
 def recent(rate: Array, age: Array, p: Theta) -> Shaped:
@@ -120,16 +130,28 @@ def _rate_name(p: Theta) -> tuple[str, float]:
 def _gamma(k: Array, s: Array, ktr: Array, n: Array, name: tuple[str, float]) -> Shaped:
     """Gamma density input (n steps at rate ktr) into a mode: (ktr s)^n g(n, (ktr-k) s) exp(-k s).
 
-    g(n, x) = x^-n P(n, x) is entire in x, so modes faster than the chain need no special case.
+    g(n, x) = x^-n P(n, x) is entire in x, so modes faster than the chain need no special case. The
+    special functions are slow, so they serve only doses whose input still runs.
     """
-    x = (ktr - k) * s
-    g, dg, faster = _entire_gamma(n, x)
+    k, s, ktr, n = np.broadcast_arrays(k, s, ktr, n)
+    value, rate_slope, log_ktr_slope = _after_gamma(k, s, ktr, n)
+    young = ktr * s < _GAMMA_OVER
+    k, s, ktr, n = k[young], s[young], ktr[young], n[young]
+    g, dg, plain = _entire_gamma(n, (ktr - k) * s)
     # g is given as g exp(x) below x = 1; then exp(-ktr s) takes the place of exp(-k s)
-    power = np.exp(n * np.log(np.maximum(ktr * s, 1e-300)) - np.where(faster, k, ktr) * s)
-    value = power * g
-    rate_slope = -s * value - power * dg * s
-    log_ktr_slope = n * value + power * dg * ktr * s
+    power = np.exp(n * np.log(np.maximum(ktr * s, 1e-300)) - np.where(plain, k, ktr) * s)
+    value[young] = power * g
+    rate_slope[young] = -s * power * g - power * dg * s
+    log_ktr_slope[young] = n * power * g + power * dg * ktr * s
     return Shaped(value, rate_slope, {name[0]: name[1] * log_ktr_slope})
+
+
+def _after_gamma(k: Array, s: Array, ktr: Array, n: Array) -> tuple[Array, Array, Array]:
+    """Value, slope in the rate and in log ktr once ktr s > 80; zero for modes that died before."""
+    alive = k * s < 0.5 * _GAMMA_OVER
+    gap = np.where(alive & (ktr > k), ktr - k, ktr)
+    value = np.where(alive, np.exp(n * np.log(ktr / gap) - k * s), 0.0)
+    return value, value * (n / gap - s), -n * value * k / gap
 
 
 def _entire_gamma(n: Array, x: Array) -> tuple[Array, Array, NDArray[np.bool_]]:

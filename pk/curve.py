@@ -6,7 +6,7 @@ changing parameters are served by `pk.stitched` behind the same two methods.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ from pk.response import Design, concentrations, concentrations_with_slopes, desi
 from pk.structure import Structure
 
 Array = NDArray[np.float64]
+
+_LONG_TAILED: Final = ("transit", "mean-transit")
+_MANY: Final = 256
+_PARTS: Final = 16
 
 
 class Curve(Protocol):
@@ -117,6 +121,8 @@ class Superposed:
 
     def at(self, eta: Array) -> Array:
         theta = self.theta(eta)
+        if theta.ndim == 2 and len(theta) > _MANY and self.structure.absorption in _LONG_TAILED:
+            return self._by_duration(theta)
         return concentrations(self.structure, theta, self._laid_out(theta), self.analyte)
 
     def with_slopes(self, eta: Array) -> tuple[Array, Array]:
@@ -126,10 +132,27 @@ class Superposed:
         )
         return f, slopes @ self._active_loads
 
+    def _by_duration(self, theta: Array) -> Array:
+        """Concentrations of many parameter sets, those with long inputs apart.
+
+        A few draws with very slow absorption would make every draw carry all doses one by one.
+        """
+        needed = absorption.durations_h(self.structure.named(theta))
+        order = np.argsort(needed)
+        out = np.empty((len(theta), len(self.times_h)))
+        for part in np.array_split(order, _PARTS):
+            f = concentrations(
+                self.structure, theta[part], self._laid_out(theta[part]), self.analyte
+            )
+            out[part] = f
+        return out
+
     def _laid_out(self, theta: Array) -> Design:
         """The design, laid out again if the input of some parameter set outlasts it."""
         needed = absorption.duration_h(self.structure.named(theta))
-        if needed <= self.design.settle_h:
+        if needed <= self.design.settle_h and (
+            theta.ndim < 2 or self.history is None or needed > 0.5 * self.design.settle_h
+        ):
             return self.design
         if self.history is None:
             raise AssertionError("a stacked design must be laid out for its longest input")

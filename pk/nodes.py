@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 _FIBONACCI: Final = (2584, 1597)
 _RADIUS: Final = 5.0  # standard deviations; 4e-6 of a normal density lies outside
 _LINE: Final = 301
-_DRAWS: Final = 8192
+_DRAWS: Final = 4096
 #: Heavy tails, so that no part of the posterior is missed by the proposal.
 _DEGREES: Final = 5.0
 _WIDEN: Final = 1.1

@@ -11,7 +11,7 @@ import pk
 from cds.assess.assessment import Gate, GatedLevel
 from cds.assess.course import Segment, Therapy
 from cds.assess.covariates import covariates_of
-from cds.assess.intake import dose_history
+from cds.assess.intake import Span, dose_history
 from cds.assess.interactions import clearance_effects
 from cds.assess.policy import Policy, Tables
 from cds.clinical.record import PatientRecord
@@ -57,7 +57,7 @@ def build_case(patient: Patient) -> pk.Case:
     history = dose_history(
         patient.therapy.segments,
         patient.record.taken,
-        [_sampled(g) - timedelta(hours=g.hours_post_dose or 0.0) for g in used],
+        [_span(g) for g in used],
         zone=patient.zone,
         since=since,
         until=patient.now,
@@ -75,7 +75,7 @@ def build_case(patient: Patient) -> pk.Case:
         levels=[pk.Level(_hours(_sampled(g), patient.now), g.level.ng_ml or 0.0) for g in used],
         steady_state=steady,
         clearance_effects=clearance_effects(
-            patient.record, patient.tables.interactions, patient.now
+            patient.record, patient.tables.interactions, since=since, now=patient.now
         ),
     )
 
@@ -94,6 +94,11 @@ def _steady_before(
     running = [s for s in segments if s.covers(since - _SAME_TIME) and not s.on_hold]
     regimen = to_pk(running[0].regimen) if len(running) == 1 else None
     return pk.SteadyState(regimen, doses[0].time_h) if regimen and doses else None
+
+
+def _span(gated: GatedLevel) -> Span:
+    sampled = _sampled(gated)
+    return Span(sampled - timedelta(hours=gated.hours_post_dose or 0.0), sampled)
 
 
 def _sampled(gated: GatedLevel) -> datetime:

@@ -29,10 +29,18 @@ class Intake:
     known: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From the last dose before a sample to the sample."""
+
+    dose: datetime
+    sample: datetime
+
+
 def dose_history(
     segments: Sequence[Segment],
     taken: Iterable[TakenDose],
-    stated: Iterable[datetime],
+    stated: Sequence[Span],
     *,
     zone: ZoneInfo,
     since: datetime,
@@ -40,10 +48,12 @@ def dose_history(
 ) -> tuple[Intake, ...]:
     """All doses from `since` up to `until`, oldest first.
 
-    `stated` are intake times implied by a level's stated time since the last dose.
+    `stated` are the spans between the last dose and a sample that a level's stated time implies:
+    a dose was taken at the beginning of the span, and none inside it.
     """
     taken = [d for d in taken if d.at.has_clock_time and since <= d.at.at <= until]
-    known = sorted({d.at.at for d in taken if d.taken} | {s for s in stated if since <= s <= until})
+    said = {span.dose for span in stated if since <= span.dose <= until}
+    known = sorted({d.at.at for d in taken if d.taken} | said)
     amounts = {d.at.at: d.amount_mg for d in taken if d.taken and d.amount_mg is not None}
     doses: list[Intake] = []
     for segment in segments:
@@ -54,13 +64,8 @@ def dose_history(
     doses = _with_known(doses, known, amounts, segments)
     for missed in (d.at.at for d in taken if not d.taken):
         doses = _without(doses, missed, segments)
+    doses = [d for d in doses if d.known or not any(s.dose < d.at < s.sample for s in stated)]
     return tuple(sorted(doses, key=lambda d: d.at))
-
-
-def hours_since_last_dose(history: Sequence[Intake], sampled: datetime) -> float | None:
-    """Hours between the last dose in the history and the sample."""
-    before = [d.at for d in history if d.at < sampled]
-    return (sampled - before[-1]).total_seconds() / 3600.0 if before else None
 
 
 def _nominal(

@@ -22,9 +22,13 @@ _HALF_LIVES_TO_FULL = 5.0
 
 
 def clearance_effects(
-    record: PatientRecord, interactions: Table, now: datetime
+    record: PatientRecord, interactions: Table, *, since: datetime, now: datetime
 ) -> tuple[pk.ClearanceEffect, ...]:
-    """Effects of medicines taken (not of those being ordered), on a clock of hours after `now`."""
+    """Effects of medicines taken (not of those being ordered), on a clock of hours after `now`.
+
+    An effect that was complete before `since`, where the dose history begins, is constant, and one
+    that had faded by then is left out: neither needs a solution that changes over time.
+    """
     effects = []
     for medicine, row in _rows(record, interactions):
         ratio = row.get("clearance_ratio")
@@ -37,6 +41,11 @@ def clearance_effects(
         if medicine.state is UseState.STOPPED and ended is None:
             continue
         if ended is not None and ended <= began:
+            continue
+        window = _hours(since, now)
+        if began + _settled(row.get("onset_days")) <= window:
+            began = float("-inf")
+        if ended is not None and ended + _settled(row.get("offset_days")) <= window:
             continue
         effects.append(
             pk.ClearanceEffect(
@@ -94,6 +103,11 @@ def _rows(record: PatientRecord, interactions: Table) -> Iterable[tuple[Medicine
         for row in interactions["rows"]:
             if set(row["ingredients"]) & set(medicine.ingredients):
                 yield medicine, row
+
+
+def _settled(days_to_full: float | None) -> float:
+    """Hours after which less than one part in a thousand of a change is still to come."""
+    return 2.0 * float(days_to_full or 0.0) * _HOURS_PER_DAY
 
 
 def _half_life(days_to_full: float | None) -> float:

@@ -208,7 +208,7 @@ def _override_reasons(
 
 def _links(desk: _Desk) -> tuple[Link, ...]:
     """Links for reading further; the evaluation's id says nothing about the patient."""
-    if desk.base_url is None:
+    if not desk.base_url:
         return ()
     url = f"{desk.base_url}/evaluations/{desk.evaluation_id}"
     return (Link(label="All inputs and the basis of this advice", url=url),)

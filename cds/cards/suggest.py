@@ -200,7 +200,8 @@ def _dose_actions(case: _Case, best: DoseOption) -> list[Action]:
     first, *others = drafts
     draft = case.resources[first.reference]
     changed = write.with_dose(draft, drug=case.drug, **dose)
-    return [_update(changed, description), *(_delete(o.reference, "Its part of the dose is in the other order") for o in others)]
+    withdrawn = [_delete(o.reference, "Its part of the dose is in the other order") for o in others]
+    return [_update(changed, description), *withdrawn]
 
 
 def _our_drafts(case: _Case) -> list[DrugOrder]:

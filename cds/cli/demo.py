@@ -31,7 +31,7 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
     Exit codes: 0 every answer was as expected, 1 it was not, 2 the service did not start.
     """
     from cds.content import examples_dir
-    from cds.demo.server import ServiceDidNotStart, is_free, running_service
+    from cds.demo.server import StartError, is_free, running_service
     from cds.demo.stories import load_stories
 
     stories = [s for s in load_stories(examples_dir()) if not only or s.id in only]
@@ -47,7 +47,7 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
             if not once:
                 _say_what_next(service.base_url, str(service.log))
                 service.wait()
-    except ServiceDidNotStart as error:
+    except StartError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     except KeyboardInterrupt:

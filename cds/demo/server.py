@@ -22,7 +22,7 @@ _ASK_EVERY_S = 0.1
 _COMMAND = "from cds.cli import main; main(prog_name='imatinib-tdm')"
 
 
-class ServiceDidNotStart(RuntimeError):
+class StartError(RuntimeError):
     """The service ended or stayed silent; the message carries the end of its log."""
 
 
@@ -89,13 +89,13 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], base_url: str, log:
     ends = time.monotonic() + _START_WITHIN_S
     while time.monotonic() < ends:
         if process.poll() is not None:
-            raise ServiceDidNotStart(f"the service ended while starting:\n{_tail(log)}")
+            raise StartError(f"the service ended while starting:\n{_tail(log)}")
         try:
             if httpx.get(f"{base_url}/cds-services", timeout=5.0).is_success:
                 return
         except httpx.TransportError:
             time.sleep(_ASK_EVERY_S)
-    raise ServiceDidNotStart(f"the service did not answer on {base_url}:\n{_tail(log)}")
+    raise StartError(f"the service did not answer on {base_url}:\n{_tail(log)}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

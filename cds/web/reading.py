@@ -21,6 +21,8 @@ _ID = re.compile(r"[A-Za-z0-9\-.]+")
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 _URL = re.compile(r"https?://\S+")
 _LONGEST_ID = 1024
+_IDENTIFYING = frozenset({"hook", "hookInstance", "patientId"})
+"""Fields whose emptiness is refused as what it is, not read as absence."""
 _OLDER_FHIR = frozenset(
     {
         "MedicationOrder",
@@ -98,6 +100,8 @@ class _Reader:
         for key, value in values.items():
             if value is None:
                 self.deviates(f"{prefix}{_shown(key)}", "null-value", "must be omitted, not null")
+            elif value == "" and key not in _IDENTIFYING:
+                self.deviates(f"{prefix}{_shown(key)}", "empty-value", "must be omitted, not empty")
             else:
                 kept[key] = value
         return kept

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from cds.assess.course import Segment
-from cds.assess.intake import Intake, dose_history, hours_since_last_dose
+from cds.assess.intake import Intake, Span, dose_history
 from cds.clinical.regimen import PlannedDose, Regimen, TakenDose
 from tests.assess.build import NOW, ago, once_daily, order, taken
 
 UTC_ZONE = ZoneInfo("UTC")
+YESTERDAY = Span(NOW - timedelta(days=1), NOW)
 LONG_AGO = NOW - timedelta(days=3650)
 
 
 def history(
     *segments: Segment,
     doses: tuple[TakenDose, ...] = (),
-    stated: tuple[datetime, ...] = (),
+    stated: tuple[Span, ...] = (),
 ) -> tuple[Intake, ...]:
     return dose_history(segments, doses, stated, zone=UTC_ZONE, since=LONG_AGO, until=NOW)
 
@@ -39,7 +38,7 @@ def test_without_any_clock_doses_are_daily_and_marked_as_assumed() -> None:
 
 def test_the_stated_time_before_a_level_sets_the_clock_of_all_doses() -> None:
     stated = NOW - timedelta(days=2, hours=3)
-    doses = history(segment(once_daily(400)), stated=(stated,))
+    doses = history(segment(once_daily(400)), stated=(Span(stated, NOW),))
     assert stated in [d.at for d in doses]
     assert {d.at.hour for d in doses} == {stated.hour}
     assert sum(d.known for d in doses) == 1
@@ -47,15 +46,15 @@ def test_the_stated_time_before_a_level_sets_the_clock_of_all_doses() -> None:
 
 def test_a_documented_intake_replaces_the_nearest_nominal_dose() -> None:
     late = taken(days=3.125, mg=300)
-    doses = history(segment(once_daily(400)), doses=(late,), stated=(NOW - timedelta(days=1),))
+    doses = history(segment(once_daily(400)), doses=(late,), stated=(YESTERDAY,))
     near = [d for d in doses if abs(d.at - late.at.at) < timedelta(hours=12)]
     assert [(d.at, d.amount_mg, d.known) for d in near] == [(late.at.at, 300, True)]
 
 
 def test_a_documented_omission_removes_the_dose() -> None:
-    whole = history(segment(once_daily(400)), stated=(NOW - timedelta(days=1),))
+    whole = history(segment(once_daily(400)), stated=(YESTERDAY,))
     missed = taken(days=4, was_taken=False)
-    doses = history(segment(once_daily(400)), doses=(missed,), stated=(NOW - timedelta(days=1),))
+    doses = history(segment(once_daily(400)), doses=(missed,), stated=(YESTERDAY,))
     assert len(doses) == len(whole) - 1
     assert missed.at.at not in [d.at for d in doses]
 
@@ -77,10 +76,12 @@ def test_nothing_is_taken_on_hold() -> None:
     assert history(held) == ()
 
 
-def test_hours_since_the_last_dose_look_back_only() -> None:
-    doses = (Intake(NOW, 400, known=True), Intake(NOW + timedelta(hours=1), 400, known=True))
-    assert hours_since_last_dose(doses, NOW + timedelta(minutes=30)) == pytest.approx(0.5)
-    assert hours_since_last_dose((), NOW) is None
+def test_no_dose_is_assumed_between_the_last_dose_and_a_late_sample() -> None:
+    """A sample 30 h after the dose means that the dose due in between was not taken."""
+    span = Span(NOW - timedelta(hours=40), NOW - timedelta(hours=10))
+    doses = history(segment(once_daily(400)), stated=(span,))
+    assert span.dose in [d.at for d in doses]
+    assert not [d for d in doses if span.dose < d.at < span.sample]
 
 
 def test_looking_back_from_a_date_gives_the_same_doses_from_then_on() -> None:

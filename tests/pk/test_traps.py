@@ -30,11 +30,11 @@ def test_a_late_level_moves_the_estimate_however_late_it_is(model, hours):
 
 
 def test_no_dose_is_too_old_to_count(model):
-    """Tucuxi cut the history at 240 h: 0.9 % wrong where the half-life is 37 h."""
-    slow = {"weight_kg": 44.0, "age_years": 88.0, "sex": "male", "indication": "gist"}
+    """Tucuxi cut the history at 240 h: 0.9 % wrong where the half-life was 37 h."""
+    slow = {"weight_kg": 44.0, "age_years": 88.0, "sex": "female", "indication": "gist"}
     long_ago = pk.fit(pk.Case(slow, daily(40)), model)
     half_life = np.log(2.0) * long_ago.typical["V"] / long_ago.typical["CL"]
-    assert half_life > 36.0
+    assert half_life > 33.0
     first_alone = pk.fit(pk.Case(slow, daily(1)), model).predict([960.0])
     others = pk.fit(pk.Case(slow, daily(39, start_h=24.0)), model).predict([960.0])
     assert long_ago.predict([960.0]) == pytest.approx(first_alone + others, rel=1e-12)

@@ -42,6 +42,7 @@ def allergy_facts(basis: Basis) -> Iterable[Fact]:
             "allergy",
             ingredient=allergy.ingredient,
             active=allergy.active,
+            to_drug=allergy.ingredient == basis.drug.name,
             is_allergy=allergy.is_allergy,
         )
 

@@ -52,6 +52,7 @@ def condition_facts(basis: Basis) -> Iterable[Fact]:
                 active=condition.active and condition.confirmed,
                 reference=condition.reference,
                 onset_days_ago=basis.days_ago(condition.onset),
+                before_start=bool(condition.onset and started and condition.onset.at < started),
                 after_start=(
                     condition.onset.at >= started if condition.onset and started else None
                 ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds.assess.facts.basis import Basis, fact
+from cds.assess.policy import Table
 from cds.clinical.labs import Lab
 from cds.rulebook import Fact
 
@@ -182,13 +183,13 @@ def _liver_step(basis: Basis) -> float | None:
 def _beyond(basis: Basis, level: str) -> Iterable[str]:
     """Recent results and active conditions at or beyond the table's level, in words."""
     table = basis.tables.toxicity[level]
-    currency = float(basis.tables.toxicity["counts_current_days"])
+    currency = basis.tables.monitoring["currency_days"]
     excluded = basis.therapy.course.indication in table["counts_excluded_indications"]
     names = {d.key: d.name or d.key for d in basis.terminology.labs.values()}
     for key, limit in table["results"].items():
         lab = basis.record.latest_lab(key)
         age = basis.days_ago(lab.at) if lab else None
-        if lab is None or lab.value is None or age is None or age > currency:
+        if lab is None or lab.value is None or age is None or age > _limit(currency, key):
             continue
         if excluded and key in _COUNTS:
             continue
@@ -206,6 +207,10 @@ def _beyond(basis: Basis, level: str) -> Iterable[str]:
             continue
         if set(condition.keys) & set(table["conditions"]):
             yield condition.display
+
+
+def _limit(currency: Table, key: str) -> float:
+    return float(currency.get(key, currency["default"]))
 
 
 def _below(lab: Lab | None, limit: float) -> bool | None:

@@ -1,0 +1,186 @@
+"""Assess one patient: a FHIR Bundle or a saved hook request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cds.cli._common import SetupError, read_settings, settings_option
+from cds.clinical.setting import Jurisdiction, Occasion, Setting
+
+if TYPE_CHECKING:
+    from cds.services.decide import Decision, EvaluationInput
+    from cds.services.knowledge import Knowledge
+    from cds.settings import Settings
+
+_HOOKS = [occasion.value for occasion in Occasion]
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--occasion",
+    type=click.Choice(_HOOKS),
+    help="What makes us look; a request's own hook, otherwise patient-view.",
+)
+@click.option("--now", help="The moment of the assessment, such as 2026-11-20T10:00:00Z.")
+@click.option(
+    "--jurisdiction",
+    type=click.Choice([j.value for j in Jurisdiction]),
+    help="Whose label applies.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the CDS Hooks response as JSON.")
+@settings_option
+def command(
+    file: Any,
+    occasion: str | None,
+    now: str | None,
+    jurisdiction: str | None,
+    as_json: bool,
+    settings_file: Path | None,
+) -> None:
+    """Assess one patient, exactly as a hook call would, and print the cards.
+
+    FILE is a Bundle with one patient's resources, or a CDS Hooks request with its prefetch
+    (`-` reads standard input). Nothing is stored and nothing is fetched. The moment is `--now`, or
+    the Bundle's own timestamp, or the present.
+
+    \b
+    Examples:
+      imatinib-tdm assess patient.json
+      imatinib-tdm assess request.json --jurisdiction eu --json
+
+    Exit codes: 0 assessed (with or without cards), 2 the file or the settings cannot be used.
+    """
+    from cds.services.decide import decide
+    from cds.services.knowledge import KnowledgeError, load_knowledge
+
+    settings = read_settings(settings_file)
+    value = _read(file)
+    try:
+        knowledge = load_knowledge(settings)
+    except KnowledgeError as error:
+        raise SetupError(str(error)) from None
+    given = _input(value, knowledge, settings, occasion, _moment(now, value), jurisdiction)
+    decision = decide(given, knowledge)
+    if as_json:
+        click.echo(json.dumps(decision.response, ensure_ascii=False, indent=2))
+    else:
+        _print(given, decision, knowledge)
+
+
+def _read(file: Any) -> dict[str, Any]:
+    """Return the Bundle or request, or end with what is wrong with the file."""
+    try:
+        value = json.loads(file.read().decode("utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SetupError(f"{file.name}: not JSON: {error}") from None
+    is_request = isinstance(value, dict) and "hook" in value
+    is_bundle = isinstance(value, dict) and value.get("resourceType") == "Bundle"
+    if not (is_request or is_bundle):
+        raise SetupError(f"{file.name}: neither a FHIR Bundle nor a CDS Hooks request")
+    return dict(value)
+
+
+def _moment(now: str | None, value: Mapping[str, Any]) -> datetime:
+    """Return the moment asked for, else the Bundle's, else the present."""
+    said = now or value.get("timestamp")
+    if said is None:
+        return datetime.now().astimezone()
+    try:
+        moment = datetime.fromisoformat(str(said))
+    except ValueError:
+        raise SetupError(f"'{said}' is not a time such as 2026-11-20T10:00:00Z") from None
+    if moment.tzinfo is None:
+        raise SetupError(f"'{said}' needs a zone, such as {said}Z")
+    return moment
+
+
+def _input(
+    value: Mapping[str, Any],
+    knowledge: Knowledge,
+    settings: Settings,
+    occasion: str | None,
+    at: datetime,
+    jurisdiction: str | None,
+) -> EvaluationInput:
+    """Return what a hook call with these data would have handed to the decision."""
+    from cds.services.decide import EvaluationInput, new_evaluation_id
+
+    is_request = "hook" in value
+    context = value.get("context") if is_request else {}
+    if not isinstance(context, dict):
+        raise SetupError("the request's context is not an object")
+    resources = value.get("prefetch", {}) if is_request else _whole_record(value, knowledge)
+    if not isinstance(resources, dict):
+        raise SetupError("the request's prefetch is not an object")
+    patient = str(context.get("patientId") or _patient_id(value))
+    try:
+        chosen = Occasion(occasion or value.get("hook", Occasion.PATIENT_VIEW))
+    except ValueError:
+        raise SetupError(f"hook '{value.get('hook')}' is not one of {', '.join(_HOOKS)}") from None
+    setting = Setting(
+        chosen,
+        Jurisdiction(jurisdiction or settings.jurisdiction),
+        settings.time_zone,
+        settings.paediatric_doses,
+    )
+    return EvaluationInput(
+        evaluation=new_evaluation_id(),
+        at=at,
+        client="command-line",
+        base_url="",
+        setting=setting,
+        patient_id=patient,
+        context={**context, "patientId": patient},
+        resources=resources,
+    )
+
+
+def _whole_record(bundle: Mapping[str, Any], knowledge: Knowledge) -> dict[str, Any]:
+    """Return the Bundle as a record in which everything was looked for, so absent means none."""
+    from cds.demo.compose import resources_of
+    from cds.fhir.prefetch import prefetch_templates
+
+    rulebook = knowledge.rulebook
+    keys = prefetch_templates(rulebook.drug, rulebook.terminology)
+    patients = [r for r in resources_of(bundle) if r.get("resourceType") == "Patient"]
+    return {**dict.fromkeys(keys), "patient": patients[0] if patients else None, "record": bundle}
+
+
+def _patient_id(value: Mapping[str, Any]) -> str:
+    """Return the id of the one Patient; several patients in one Bundle are refused."""
+    from cds.demo.compose import resources_of
+
+    ids = {str(r.get("id")) for r in resources_of(value) if r.get("resourceType") == "Patient"}
+    if len(ids) != 1:
+        raise SetupError(f"the Bundle holds {len(ids)} patients; one is assessed at a time")
+    return ids.pop()
+
+
+def _print(given: EvaluationInput, decision: Decision, knowledge: Knowledge) -> None:
+    """Print the cards, and what stood behind them where there is nothing to say."""
+    from cds.cards.terminal import render_response
+    from cds.cli._screen import screen
+
+    here = screen()
+    setting, rulebook = given.setting, knowledge.rulebook
+    click.echo(
+        here.paint(
+            f"{setting.occasion} at {given.at.isoformat(timespec='minutes')}, "
+            f"{setting.jurisdiction} label, rulebook {rulebook.version} "
+            f"({rulebook.revision[:12]})\n",
+            "dim",
+        )
+    )
+    if decision.assessment is None:
+        click.echo(f"{rulebook.drug.name} appears nowhere in this record: nothing to assess")
+        return
+    click.echo(render_response(decision.response, here))
+    for quiet in decision.cards.suppressed:
+        click.echo(here.paint(f"not shown: {quiet.rule_id} ({quiet.reason})", "dim"))
