@@ -4,7 +4,7 @@
 changing parameters are served by `pk.stitched` behind the same two methods.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -141,18 +141,15 @@ class Superposed:
         order = np.argsort(needed)
         out = np.empty((len(theta), len(self.times_h)))
         for part in np.array_split(order, _PARTS):
-            f = concentrations(
-                self.structure, theta[part], self._laid_out(theta[part]), self.analyte
-            )
-            out[part] = f
+            longest = float(needed[part].max())
+            close = design(self.history, self.times_h, longest) if self.history else self.design
+            out[part] = concentrations(self.structure, theta[part], close, self.analyte)
         return out
 
     def _laid_out(self, theta: Array) -> Design:
         """The design, laid out again if the input of some parameter set outlasts it."""
         needed = absorption.duration_h(self.structure.named(theta))
-        if needed <= self.design.settle_h and (
-            theta.ndim < 2 or self.history is None or needed > 0.5 * self.design.settle_h
-        ):
+        if needed <= self.design.settle_h:
             return self.design
         if self.history is None:
             raise AssertionError("a stacked design must be laid out for its longest input")
@@ -184,5 +181,9 @@ def curve(person: Individual, effects: Variability, times_h: Array, analyte: str
         from pk.stitched import stitched
 
         loads = effects.loads if effects.by_occasion is None else effects.by_occasion
-        return stitched(person, loads, times_h, analyte)
+        pieces = stitched(person, loads, times_h, analyte)
+        if len(pieces.bounds_h) or effects.by_occasion is not None:
+            return pieces
+        # nothing changes as far back as the history goes
+        person = replace(person, typical=pieces.typical[0])
     return superposed(person, effects.loads, times_h, analyte)

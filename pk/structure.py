@@ -40,9 +40,9 @@ _METABOLITE: Final = {
     "two-compartment": ("CLm", "Vm", "Qm", "V2m"),
 }
 
-# Two modes nearer than this (relative) are pulled apart by it: partial fractions divide by their
-# distance. The error this makes, and the cancellation it avoids, are both below 1e-8.
-_CONFLUENT: Final = 1e-7
+# Two modes nearer than this (relative) are pulled apart: partial fractions divide by their distance.
+# The error this makes (a few 1e-7) and the cancellation it avoids (1e-8) are both negligible.
+_CONFLUENT: Final = 1e-8
 _STEP: Final = 1e-30  # complex step: no subtraction, so no rounding, however small
 
 

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pk
 from cds.assess.assessment import Gate, GatedLevel
-from cds.assess.course import Segment, Therapy
+from cds.assess.course import Therapy
 from cds.assess.covariates import covariates_of
 from cds.assess.intake import Span, dose_history
 from cds.assess.interactions import clearance_effects
 from cds.assess.policy import Policy, Tables
+from cds.assess.timeline import Segment
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import Regimen
 from cds.clinical.setting import Setting

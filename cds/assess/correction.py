@@ -8,7 +8,8 @@ from dataclasses import replace
 import pk
 from cds.assess.assessment import Exposure, ExposureState, Gate, GatedLevel
 from cds.assess.case import to_pk, usable_levels
-from cds.assess.course import Therapy, regimen_at
+from cds.assess.course import Therapy
+from cds.assess.timeline import regimen_at
 
 
 def corrected_by_model(

@@ -63,7 +63,7 @@ def evaluate_exposure(patient: Patient, models: ModelLibrary) -> Exposure:
 def _refusal(patient: Patient) -> Exposure | None:
     """Why no number can be given before any model is asked; None if one can."""
     course = patient.therapy.course
-    if course.regimen is None and not readable_drafts(patient.record):
+    if course.regimen is None and not readable_drafts(patient.therapy):
         return Exposure(ExposureState.NOT_POSSIBLE, ("the regimen being taken is not known",))
     if course.population == "child" and not patient.setting.paediatric_doses:
         reason = "published models are biased in children, so no model-based number is shown"

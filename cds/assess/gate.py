@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cds.assess.assessment import Gate, GatedLevel
-from cds.assess.course import Therapy, changed_before, regimen_at
+from cds.assess.course import Therapy
 from cds.assess.interactions import last_interaction_change
 from cds.assess.policy import Table, Tables
+from cds.assess.timeline import last_change, regimen_at
 from cds.clinical.level import Comparator, Level, ResultStatus, TimingClaim
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import Regimen
@@ -143,7 +144,7 @@ def _last_change(
     record: PatientRecord, therapy: Therapy, tables: Tables, sampled: datetime
 ) -> datetime | None:
     """The last change of dose or of an interacting medicine before the sample."""
-    dose = changed_before(therapy.segments, sampled)
+    dose = last_change(therapy.segments, sampled)
     partner = last_interaction_change(record, tables.interactions, sampled)
     return max((c for c in (dose, partner) if c is not None), default=None)
 

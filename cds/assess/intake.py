@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cds.assess.course import Segment
+from cds.assess.timeline import Segment
 from cds.clinical.regimen import Regimen, TakenDose
 
 _DEFAULT_CLOCK_H = 8.0

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pk
 from cds.assess.assessment import DoseOption, Exposure
 from cds.assess.case import Patient, to_pk
+from cds.assess.course import Therapy
 from cds.assess.policy import Policy
-from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder
 
 
@@ -20,7 +20,7 @@ def with_options(exposure: Exposure, posterior: pk.Posterior, patient: Patient) 
     current = to_pk(patient.therapy.course.regimen)
     rows: list[pk.Proposal] = []
     ordered: dict[str, DoseOption] = {}
-    for draft in readable_drafts(patient.record):
+    for draft in readable_drafts(patient.therapy):
         found = pk.propose(
             posterior, target, _limits(patient.policy, current, to_pk(draft.regimens[0]))
         )
@@ -45,9 +45,9 @@ def with_options(exposure: Exposure, posterior: pk.Posterior, patient: Patient) 
     )
 
 
-def readable_drafts(record: PatientRecord) -> list[DrugOrder]:
+def readable_drafts(therapy: Therapy) -> list[DrugOrder]:
     """Orders being written whose dosing is one evenly spaced regimen, the selected ones first."""
-    drafts = [o for o in record.orders if o.is_draft and o.regimens and o.regimens[0].is_uniform]
+    drafts = [o for o in therapy.drafts if o.regimens and o.regimens[0].is_uniform]
     return sorted(drafts, key=lambda o: not o.selected)
 
 

@@ -29,10 +29,7 @@ def dose_table(assessment: Assessment) -> list[str]:
     if not rows:
         reason = exposure.no_option_reason or "no dose could be compared"
         return [f"**Doses:** none shown: {words.plain(reason).rstrip('.')}."]
-    blocks = [_table(rows, assessment)]
-    refused = [_refusal(option) for option in rows if option.why_not]
-    if refused:
-        blocks.append(" ".join(refused))
+    blocks = [_caption(assessment), _table(rows, exposure), *_refusals(rows, exposure)]
     if exposure.best is None and exposure.no_option_reason:
         blocks.append(words.sentence(words.plain(exposure.no_option_reason)))
     return [*blocks, *basis(assessment)]
@@ -98,21 +95,23 @@ def basis(assessment: Assessment) -> list[str]:
     return ["  \n".join(lines)]
 
 
-def _table(rows: list[DoseOption], assessment: Assessment) -> str:
-    """The GitHub-flavoured Markdown table."""
+def _caption(assessment: Assessment) -> str:
+    """What the columns mean; in a sentence, because cards are narrow."""
     target = assessment.policy.target
     low, high = words.number(target.low_ng_ml), words.number(target.high_ng_ml)
-    head = (
-        "Dose",
-        "Tablets each time",
-        "Expected trough, ng/mL (90 % interval)",
-        f"below {low}, %",
-        f"{low} to {high}, %",
-        f"above {high}, %",
+    return (
+        "**Doses:** expected steady-state trough in ng/mL with its 90 % interval, and the chance "
+        f"in % that it is below {low}, in between, or above {high} ng/mL:"
     )
-    lines = [_row(head), _row(("---", "---", "---:", "---:", "---:", "---:"))]
-    lines += [_row(_cells(option, assessment.exposure)) for option in rows]
-    return "\n".join(lines)
+
+
+def _table(rows: list[DoseOption], exposure: Exposure) -> str:
+    """The GitHub-flavoured Markdown table."""
+    lines = [
+        _row(("Dose", "Tablets each time", "Trough (90 %)", "below", "in", "above")),
+        _row(("---", "---", "---:", "---:", "---:", "---:")),
+    ]
+    return "\n".join([*lines, *(_row(_cells(option, exposure)) for option in rows)])
 
 
 def _cells(option: DoseOption, exposure: Exposure) -> tuple[str, ...]:
@@ -139,23 +138,30 @@ def _marks(option: DoseOption, exposure: Exposure) -> list[str]:
         "current": option.is_current or is_current,
         "ordered": option.is_ordered or is_ordered,
         "best fit": option.is_best,
-        "not offered": option.why_not is not None,
     }
     return [mark for mark, holds in marks.items() if holds]
 
 
 def _marked(option: DoseOption, exposure: Exposure) -> bool:
-    return any(mark != "not offered" for mark in _marks(option, exposure))
+    return bool(_marks(option, exposure))
 
 
 def _same(one: DoseOption, other: DoseOption) -> bool:
     return (one.amount_mg, one.interval_h) == (other.amount_mg, other.interval_h)
 
 
-def _refusal(option: DoseOption) -> str:
-    return (
-        f"{regimen_words(option)} is not offered: {words.plain(option.why_not or '').rstrip('.')}."
-    )
+def _refusals(rows: list[DoseOption], exposure: Exposure) -> list[str]:
+    """Why rows of the table are not offered, doses with the same reason together.
+
+    The current dose needs no excuse for not being offered as a change.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for option in rows:
+        if option.why_not and "current" not in _marks(option, exposure):
+            reason = words.plain(option.why_not).rstrip(".")
+            by_reason.setdefault(reason, []).append(regimen_words(option))
+    said = [f"{words.listing(doses)} ({reason})" for reason, doses in by_reason.items()]
+    return [f"Not offered: {'; '.join(said)}."] if said else []
 
 
 def _why_no_numbers(exposure: Exposure) -> str:

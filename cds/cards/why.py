@@ -92,6 +92,8 @@ def _limit(comparison: Comparison, rule: Rule, content: CardContent) -> str | No
 def _label(name: str, attribute: Attribute) -> str:
     """The attribute's name in words; endings that only repeat the unit are left out."""
     endings = ("_ng_ml", "_mg", "_percent", "_kg", "_m2", "_days", "_h", "_years")
+    if name.endswith("_per_m2"):
+        return name.replace("_", " ")
     ending = next((e for e in endings if attribute.unit and name.endswith(e)), "")
     return name.removesuffix(ending).replace("_", " ")
 

@@ -35,7 +35,7 @@ class TestResult:
 
 def run_tests(rulebook: Rulebook, rules: Iterable[Rule] | None = None) -> tuple[TestResult, ...]:
     """Every test of the given rules (default: all), each on both evaluators."""
-    if not rulebook.content.with_tests:
+    if rulebook.content.with_tests is False:
         raise ValueError("this rulebook was loaded without its tests")
     chosen = rulebook.rules if rules is None else tuple(rules)
     return tuple(result for rule in chosen for result in _run_rule(rulebook, rule))

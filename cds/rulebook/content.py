@@ -71,7 +71,10 @@ class Content:
     tables: Tables
     rules: tuple[Rule, ...]
     nodes: Mapping[str, Node]
-    with_tests: bool
+    with_tests: bool | frozenset[str]
+    files: Files
+    root: str
+    """What places call the directory."""
 
 
 def read_directory(path: Path) -> dict[str, bytes]:
@@ -96,11 +99,16 @@ def read_directory(path: Path) -> dict[str, bytes]:
 
 
 def read_content(
-    files: Files, remarks: Remarks, *, root: str = "rules", with_tests: bool = True
+    files: Files,
+    remarks: Remarks,
+    *,
+    root: str = "rules",
+    with_tests: bool | frozenset[str] = True,
 ) -> Content | None:
     """The typed content, or None when so much is wrong that it cannot be built.
 
-    Tests are three quarters of the text: a service that only evaluates reads without them.
+    Tests are three quarters of the text: a service that only evaluates reads without them, and a
+    reload with those of the rules it must test (`with_tests` names the files).
     """
     nodes = _parse_all(files, root, remarks, with_tests=with_tests)
     book = Entries(nodes.get("rulebook.yaml", _empty(root, "rulebook.yaml")), remarks, "rulebook")
@@ -148,7 +156,7 @@ def read_content(
     revision = revision_of(files)
     return Content(
         name, version, jurisdictions, default, revision, drug, vocabulary, sources, tables,
-        rules, nodes, with_tests,
+        rules, nodes, with_tests, files, root,
     )  # fmt: skip
 
 
@@ -173,7 +181,9 @@ def revision_of(files: Files) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _parse_all(files: Files, root: str, remarks: Remarks, *, with_tests: bool) -> dict[str, Node]:
+def _parse_all(
+    files: Files, root: str, remarks: Remarks, *, with_tests: bool | frozenset[str]
+) -> dict[str, Node]:
     nodes = {}
     for file, content in files.items():
         if not _belongs(file):
@@ -181,7 +191,8 @@ def _parse_all(files: Files, root: str, remarks: Remarks, *, with_tests: bool) -
             remarks.add("RB107", Place(f"{root}/{file}"), "file is not read", cure)
             continue
         try:
-            whole = with_tests or not _is_rule(file)
+            wanted = with_tests if isinstance(with_tests, bool) else file in with_tests
+            whole = wanted or not is_rule_file(file)
             name = f"{root}/{file}"
             nodes[file] = parse(content, name) if whole else parse_before(b"tests", content, name)
         except RulebookError as error:
@@ -198,7 +209,8 @@ def _belongs(file: str) -> bool:
     return bool(folder) or name in _ROOT_FILES
 
 
-def _is_rule(file: str) -> bool:
+def is_rule_file(file: str) -> bool:
+    """Whether a path below the directory is that of a rule."""
     return file.rpartition("/")[0] not in ("", "tables", "terminology")
 
 
@@ -253,7 +265,7 @@ def _rules(
 ) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
     for file, node in nodes.items():
-        if not _is_rule(file):
+        if not is_rule_file(file):
             continue
         own = Remarks()
         rule = read_rule(node, file, around, own)

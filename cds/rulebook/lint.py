@@ -36,12 +36,19 @@ def lint_files(
     return tuple(remarks)
 
 
-def check_content(content: Content, remarks: Remarks, today: date | None) -> None:
-    """What goes beyond the shape of single files."""
+def check_content(
+    content: Content,
+    remarks: Remarks,
+    today: date | None,
+    changed: frozenset[str] | None = None,
+) -> None:
+    """What goes beyond the shape of single files; with `changed`, about these rules only."""
     rulebook = Rulebook(content)
     check_tables(content, remarks)
-    check_logic(content.rules, content.jurisdictions, remarks)
+    check_logic(content.rules, content.jurisdictions, remarks, changed)
     for rule in content.rules:
+        if changed is not None and rule.id not in changed:
+            continue
         softer = None if rule.status is Status.ACTIVE else Level.WARNING
         check_texts(rulebook, rule, remarks, softer)
         check_tests(rule, content.default_jurisdiction, remarks, softer)

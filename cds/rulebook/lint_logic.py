@@ -11,8 +11,16 @@ from cds.rulebook.remarks import Level, Remarks
 from cds.rulebook.rule import Rule, Status
 
 
-def check_logic(rules: tuple[Rule, ...], jurisdictions: tuple[str, ...], remarks: Remarks) -> None:
-    """Note impossible, duplicate and shadowed rules, in every jurisdiction."""
+def check_logic(
+    rules: tuple[Rule, ...],
+    jurisdictions: tuple[str, ...],
+    remarks: Remarks,
+    changed: frozenset[str] | None = None,
+) -> None:
+    """Note impossible, duplicate and shadowed rules, in every jurisdiction.
+
+    With `changed`, only pairs in which one of these rules takes part are compared.
+    """
     for jurisdiction in jurisdictions:
         alternatives: dict[str, tuple[Conjunction, ...]] = {}
         for rule in rules:
@@ -21,6 +29,8 @@ def check_logic(rules: tuple[Rule, ...], jurisdictions: tuple[str, ...], remarks
                 alternatives[rule.id] = found
         live = [r for r in rules if r.id in alternatives and r.status is not Status.RETIRED]
         for first, second in combinations(live, 2):
+            if changed is not None and not {first.id, second.id} & changed:
+                continue
             if first.then.matter is second.then.matter and _meet(first, second):
                 _compare(first, second, alternatives, remarks)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cds.rulebook.cases import against, jurisdiction_of, scene_of
 from cds.rulebook.evaluate import judge
 from cds.rulebook.facts import Fact, catalogue
-from cds.rulebook.reference import index_facts
+from cds.rulebook.reference import Indexed, index_facts
 from cds.rulebook.remarks import Place
 from cds.rulebook.rule import (
     Alternatives,
@@ -60,12 +60,12 @@ def kill_ratio(mutants: Iterable[Mutant]) -> float:
 
 
 def _mutants(rulebook: Rulebook, rule: Rule) -> Iterator[Mutant]:
-    scenes: list[tuple[RuleTest, str, list[Fact]]] = []
+    scenes: list[_Scene] = []
     for test in rule.tests:
         jurisdiction = jurisdiction_of(rulebook, rule, test)
         facts = scene_of(test, jurisdiction, test.occasion or rule.occasions[0], catalogue())
         if not isinstance(facts, str):
-            scenes.append((test, jurisdiction, facts))
+            scenes.append(_Scene(test, jurisdiction, facts, index_facts(facts)))
     # A test that fails anyway would seem to notice everything.
     scenes = [scene for scene in scenes if not _noticed(rulebook, rule, [scene])]
     for when, place, change in _changes(rule):
@@ -73,15 +73,24 @@ def _mutants(rulebook: Rulebook, rule: Rule) -> Iterator[Mutant]:
         yield Mutant(rule.id, place, change, killed)
 
 
-def _noticed(
-    rulebook: Rulebook, mutant: Rule, scenes: list[tuple[RuleTest, str, list[Fact]]]
-) -> bool:
-    ready = {where: rulebook.prepared(mutant, where) for _, where, _ in scenes}
-    for test, where, facts in scenes:
-        prepared = ready[where]
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A test with its facts, ready to be judged many times."""
+
+    test: RuleTest
+    jurisdiction: str
+    facts: list[Fact]
+    indexed: Indexed
+
+
+def _noticed(rulebook: Rulebook, mutant: Rule, scenes: list[_Scene]) -> bool:
+    places = {scene.jurisdiction for scene in scenes}
+    ready = {where: rulebook.prepared(mutant, where) for where in places}
+    for scene in scenes:
+        prepared = ready[scene.jurisdiction]
         if prepared is not None:
-            got = judge(prepared, index_facts(facts))
-            if against(test, prepared, got, facts, rulebook) is not None:
+            got = judge(prepared, scene.indexed)
+            if against(scene.test, prepared, got, scene.facts, rulebook) is not None:
                 return True
     return False
 

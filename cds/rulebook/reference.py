@@ -104,7 +104,7 @@ _Candidate = tuple[int, Mapping[str, Value], tuple[str, ...]]
 class _Prepared:
     """One pattern with its comparisons turned into functions."""
 
-    __slots__ = ("absent", "binding", "joins", "kind", "known", "present", "tests")
+    __slots__ = ("_pattern", "_words", "binding", "joins", "kind", "known", "tests")
 
     def __init__(self, pattern: FlatPattern) -> None:
         self.kind, self.binding = pattern.kind, pattern.binding or "none"
@@ -121,7 +121,24 @@ class _Prepared:
             for atom in pattern.atoms
             if isinstance(atom.value, Join)
         )
-        self.absent, self.present = f"no {pattern}", f"there is {pattern}"
+        self._pattern, self._words = pattern, ""
+
+    @property
+    def words(self) -> str:
+        """The pattern in words; made when first asked for, and kept."""
+        if not self._words:
+            self._words = str(self._pattern)
+        return self._words
+
+    @property
+    def absent(self) -> str:
+        """What to say when no fact satisfies it."""
+        return f"no {self.words}"
+
+    @property
+    def present(self) -> str:
+        """What to say when a fact satisfies it that must not."""
+        return f"there is {self.words}"
 
     def candidates(self, scene: Indexed) -> list[_Candidate]:
         """Facts that are not ruled out, each with the attributes it lacks."""

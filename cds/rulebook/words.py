@@ -48,7 +48,10 @@ def _condition(
 
 def pattern_words(pattern: Pattern, params: Mapping[str, Param]) -> str:
     """One pattern in a line."""
-    start = f"no {pattern.kind}" if pattern.negated else f"{pattern.binding}: a {pattern.kind}"
+    article = "an" if pattern.kind[0] in "aeiou" else "a"
+    start = f"no {pattern.kind}"
+    if not pattern.negated:
+        start = f"{pattern.binding}: {article} {pattern.kind}"
     if not pattern.negated and pattern.binding == pattern.kind:
         start = f"the {pattern.kind}"
     conditions = [_part(condition, params) for condition in pattern.conditions]

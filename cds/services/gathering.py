@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from cds.services.decide import EvaluationInput
 
 PATIENT_KEY = "patient"
+_ORDERS = frozenset({"MedicationRequest", "ServiceRequest"})
+"""What a card's suggestion may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,25 @@ def _unavailable(key: str, why: str, *, partly: bool) -> Problem:
 
 
 def _by_reference(resources: list[Any]) -> dict[str, dict[str, Any]]:
-    """Every resource, in Bundles too, under its relative reference; drafts come last and win."""
+    """Every order, in Bundles too, under its relative reference; drafts come last and win."""
     found: dict[str, dict[str, Any]] = {}
     for resource in resources:
         for item in _flat(resource):
             kind, identifier = item.get("resourceType"), item.get("id")
-            if isinstance(kind, str) and isinstance(identifier, str):
-                found[f"{kind}/{identifier}"] = item
+            if kind in _ORDERS and isinstance(identifier, str):
+                found[f"{kind}/{identifier}"] = _with_plain_numbers(item)
     return found
+
+
+def _with_plain_numbers(value: Any) -> Any:
+    """The same resource with floats for decimals: a card's resource is plain JSON to everyone."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: _with_plain_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_plain_numbers(item) for item in value]
+    return value
 
 
 def _flat(resource: Any) -> Iterator[dict[str, Any]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from cds.assess.course import Therapy, changed_before, read_therapy, regimen_at
+import pytest
+
+from cds.assess.course import Therapy, read_therapy
+from cds.assess.timeline import last_change, regimen_at
 from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import OrderStatus
@@ -75,7 +79,7 @@ def test_a_change_of_dose_dates_the_course() -> None:
     therapy = read(record(orders=orders))
     assert therapy.course.dose_changed == ago(days=60).at
     assert therapy.course.start_daily_mg == 400
-    assert changed_before(therapy.segments, NOW - timedelta(days=100)) == ago(days=300).at
+    assert last_change(therapy.segments, NOW - timedelta(days=100)) == ago(days=300).at
     before = regimen_at(therapy.segments, NOW - timedelta(days=100))
     assert before is not None
     assert before.daily_mg == 400
@@ -126,3 +130,59 @@ def test_an_unknown_age_leaves_the_population_unknown() -> None:
     patient = record(orders=(order(),))
     nameless = PatientRecord(type(patient.person)("p"), orders=patient.orders)
     assert read(nameless).course.population is None
+
+
+def test_an_order_ends_where_the_one_that_replaces_it_starts() -> None:
+    orders = (
+        order(400, since_days=300),
+        replace(
+            order(600, since_days=40, reference="MedicationRequest/2"),
+            replaces="MedicationRequest/1",
+        ),
+    )
+    therapy = read(record(orders=orders))
+    assert therapy.overlaps == ()
+    assert therapy.course.regimen == once_daily(600)
+    assert therapy.course.dose_changed == ago(days=40).at
+
+
+def test_a_statement_that_repeats_the_order_is_no_duplicate() -> None:
+    said = replace(order(400, reference="MedicationStatement/1", since_days=20), reported=True)
+    therapy = read(record(orders=(order(400), said)))
+    assert therapy.overlaps == ()
+    assert therapy.problems == ()
+    assert therapy.course.current_order == "MedicationRequest/1"
+
+
+def test_a_statement_of_another_dose_is_said_and_the_order_is_used() -> None:
+    said = replace(order(200, reference="MedicationStatement/1", since_days=20), reported=True)
+    therapy = read(record(orders=(order(400), said)))
+    assert [p.code for p in therapy.problems] == ["dose-reported-differs"]
+    assert therapy.course.regimen == once_daily(400)
+
+
+def test_without_an_order_the_statement_is_the_course() -> None:
+    said = replace(order(400, reference="MedicationStatement/1"), reported=True)
+    course = read(record(orders=(said,))).course
+    assert course.active
+    assert course.regimen == once_daily(400)
+
+
+@pytest.mark.parametrize("status", [OrderStatus.CANCELLED, OrderStatus.UNKNOWN])
+def test_an_order_that_was_never_followed_is_no_part_of_the_course(status: OrderStatus) -> None:
+    assert read(record(orders=(order(status=status),))).segments == ()
+
+
+def test_two_strengths_being_ordered_together_are_one_order() -> None:
+    drafts = (
+        order(400, draft=True, strength_mg=400),
+        order(200, draft=True, strength_mg=100, reference="MedicationRequest/2"),
+    )
+    therapy = read(record(orders=drafts))
+    assert [d.regimens[0].daily_mg for d in therapy.drafts] == [600]
+    assert therapy.drafts[0].reference == "MedicationRequest/1"
+
+
+def test_two_equal_orders_being_written_stay_two() -> None:
+    drafts = (order(400, draft=True), order(400, draft=True, reference="MedicationRequest/2"))
+    assert len(read(record(orders=drafts)).drafts) == 2

@@ -6,8 +6,8 @@ from datetime import timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from cds.assess.course import Segment
 from cds.assess.intake import Intake, Span, dose_history
+from cds.assess.timeline import Segment
 from cds.clinical.regimen import PlannedDose, Regimen, TakenDose
 from tests.assess.build import NOW, ago, once_daily, order, taken
 

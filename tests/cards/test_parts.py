@@ -65,23 +65,32 @@ def test_without_a_level_there_is_no_line() -> None:
 
 
 def test_the_table_lists_tablets_trough_interval_and_chances_by_rising_dose() -> None:
-    table = dose_table(assessment())[0].splitlines()
+    caption, table, *_ = dose_table(assessment())
 
-    assert table[0] == (
-        "| Dose | Tablets each time | Expected trough, ng/mL (90 % interval) | below 1000, % "
-        "| 1000 to 3000, % | above 3000, % |"
+    assert "below 1000, in between, or above 3000 ng/mL" in caption
+    assert table.splitlines() == [
+        "| Dose | Tablets each time | Trough (90 %) | below | in | above |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| 400 mg once daily (current) | 1 × 400 mg | 740 (592 to 925) | &gt;99 | &lt;1 | &lt;1 |",
+        "| **600 mg once daily** (best fit) | 1 × 400 mg + 2 × 100 mg | 1110 (888 to 1388) "
+        "| 12 | 88 | &lt;1 |",
+        "| 800 mg once daily | 2 × 400 mg | 1480 (1184 to 1850) | 12 | 88 | &lt;1 |",
+    ]
+
+
+def test_doses_that_are_not_offered_say_why_the_same_reason_once() -> None:
+    low = "expected trough below the target"
+    options = (
+        option(300, 500, why_not=low),
+        option(400, 740, why_not=low, is_current=True),
+        option(500, 900, why_not=low),
+        option(800, 1480, why_not="over the label's maximum"),
     )
-    assert table[2] == (
-        "| 400 mg once daily (current) | 1 × 400 mg | 740 (592 to 925) | &gt;99 | &lt;1 | &lt;1 |"
-    )
-    assert table[3].startswith("| **600 mg once daily** (best fit) | 1 × 400 mg + 2 × 100 mg |")
-    assert table[4].startswith("| 800 mg once daily (not offered) |")
+    blocks = dose_table(assessment(exposure=exposure(options=options, current=options[1])))
 
-
-def test_a_dose_that_is_not_offered_says_why() -> None:
-    assert (
-        "800 mg once daily is not offered: over the label's maximum for this indication."
-        in dose_table(assessment())
+    assert blocks[2] == (
+        "Not offered: 300 mg once daily and 500 mg once daily (expected trough below the target); "
+        "800 mg once daily (over the label's maximum)."
     )
 
 

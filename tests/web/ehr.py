@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import httpx
 
 from tests.web.fakes import FakeClock
-from tests.web.patients import prefetch
+from tests.web.patients import LEVEL_CODE, prefetch
 
 BASE = "http://127.0.0.1:9090/r4"
 
@@ -48,7 +48,7 @@ class FakeEhr:
         found = self.data.get(self._key(request))
         if found is None:
             found = {"resourceType": "Bundle", "type": "searchset", "total": 0}
-        return httpx.Response(200, content=json.dumps(found).encode())
+        return answer(found)
 
     @staticmethod
     def _key(request: httpx.Request) -> str:
@@ -56,25 +56,31 @@ class FakeEhr:
         if kind != "Observation":
             return _KEY_OF[kind]
         code = parse_qs(request.url.query.decode())["code"][0]
-        if "48366-2" in code:
+        if LEVEL_CODE in code:
             return "levels"
         return "genetics" if "69548-6" in code else "labs"
 
 
+def answer(body: Any, status: int = 200) -> httpx.Response:
+    """An answer that arrives as a stream, as over a network."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return httpx.Response(status, content=iter([raw]))
+
+
 def status(code: int) -> Callable[[httpx.Request], httpx.Response]:
-    return lambda _request: httpx.Response(code, json={"resourceType": "OperationOutcome"})
+    return lambda _request: answer({"resourceType": "OperationOutcome"}, code)
 
 
 def html(_request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, text="<html>Tomcat</html>")
+    return answer(b"<html>Tomcat</html>")
 
 
 def outcome(_request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, json={"resourceType": "OperationOutcome", "issue": []})
+    return answer({"resourceType": "OperationOutcome", "issue": []})
 
 
 def huge(_request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, content=b"[" + b" " * (10 * 1024 * 1024) + b"]")
+    return answer(b"[" + b" " * (10 * 1024 * 1024) + b"]")
 
 
 def redirect(_request: httpx.Request) -> httpx.Response:

@@ -9,6 +9,7 @@ from tests.web.fakes import NOW
 from tests.web.requests import bundle, hook_request, order
 
 UCUM = "http://unitsofmeasure.org"
+LEVEL_CODE = "57844-3"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 
 
@@ -37,7 +38,10 @@ def level(ng_ml: float = 600, identifier: str = "level-1", **changes: Any) -> di
         "id": identifier,
         "status": "final",
         "subject": {"reference": "Patient/p-1"},
-        "code": {"coding": [{"system": "http://loinc.org", "code": "48366-2"}], "text": "imatinib"},
+        "code": {
+            "coding": [{"system": "http://loinc.org", "code": LEVEL_CODE}],
+            "text": "imatinib",
+        },
         "effectiveDateTime": (NOW - timedelta(days=2)).isoformat(),
         "valueQuantity": {"value": ng_ml, "unit": "ng/mL", "system": UCUM, "code": "ng/mL"},
         **changes,

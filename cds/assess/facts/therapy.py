@@ -86,9 +86,8 @@ def course_facts(basis: Basis) -> Iterable[Fact]:
 
 def order_facts(basis: Basis) -> Iterable[Fact]:
     """The orders of the drug that are being written now."""
-    for order in basis.record.orders:
-        if order.is_draft:
-            yield _order(basis, order)
+    for order in basis.therapy.drafts:
+        yield _order(basis, order)
 
 
 def overlap_facts(basis: Basis) -> Iterable[Fact]:
@@ -147,7 +146,7 @@ def _order(basis: Basis, order: DrugOrder) -> Fact:
 
 def _in_use(basis: Basis) -> bool:
     """Whether the drug is taken now, or an order to take it is being written."""
-    drafts = [o for o in basis.record.orders if o.is_draft]
+    drafts = basis.therapy.drafts
     stops = [o for o in drafts if o.status in (OrderStatus.STOPPED, OrderStatus.CANCELLED)]
     course = basis.therapy.course
     return len(drafts) > len(stops) or (course.active and not course.on_hold and not stops)

@@ -1,0 +1,292 @@
+"""Durable work: one row per thing to do, done at least once, by whoever is alive.
+
+A row counts the reasons to work (`wanted`) and how many of them the last finished run covered
+(`done`). Further reasons that arrive while a run is under way keep the row open; reasons that
+arrive before it starts cost nothing. So several levels of one patient end in one run for the state
+they end in, and nothing is lost between two runs.
+
+A worker claims a row for a limited time under a random lease. Finishing is fenced by that lease, in
+the same transaction as everything the run decided: a worker that was taken for dead changes
+nothing. A row is claimed in one statement, so that two workers never hold the same one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, case, or_, select, update
+
+from cds.alerts.tables import insert_into, work
+from cds.store import Cipher, Database
+from cds.store.jsontext import decode, encode
+
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_WAIT: Final = timedelta(hours=1)
+_LONGEST_SETTLE: Final = timedelta(seconds=5)
+_FEWEST_ATTEMPTS: Final = 20
+_MOST_CLAIMS: Final = 12
+"""A row whose workers died this often in a row is what kills them."""
+
+
+class Kind(StrEnum):
+    """The three stages of an alert, each durable by itself."""
+
+    EVENT = "event"
+    """A notification to be read."""
+    PATIENT = "patient"
+    """A patient to be assessed again."""
+    EFFECT = "effect"
+    """A resource at the FHIR server, or a webhook, to be brought to the wanted state."""
+
+
+class LeaseLost(Exception):  # noqa: N818 - the run was overtaken; its transaction must not commit
+    """Another worker has taken over, because this one took too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed row; `generation` is the number of reasons this run covers."""
+
+    id: int
+    kind: Kind
+    server: str
+    key: str
+    generation: int
+    attempts: int
+    lease: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a claim holds, how long to settle, and when to give up."""
+
+    lease: timedelta = timedelta(seconds=60)
+    settle: timedelta = timedelta(seconds=0.5)
+    give_up: timedelta = timedelta(hours=72)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Rows of work over one database. Every method that takes a connection writes as its first
+    statement, because SQLite refuses to turn a reading transaction into a writing one."""
+
+    database: Database
+    cipher: Cipher
+    patience: Patience = Patience()
+    rng: random.Random = field(default_factory=random.SystemRandom)
+
+    def add_once(
+        self,
+        connection: Connection,
+        kind: Kind,
+        server: str,
+        key: str,
+        body: Mapping[str, Any],
+        now: datetime,
+    ) -> bool:
+        """Add work unless it was ever added before; whether it is new."""
+        row = self._row(kind, server, key, body, now, due=now)
+        statement = insert_into(connection, work).values(row)
+        statement = statement.on_conflict_do_nothing(index_elements=["kind", "server", "key"])
+        return connection.execute(statement.returning(work.c.id)).first() is not None
+
+    def bump(
+        self,
+        connection: Connection,
+        kind: Kind,
+        server: str,
+        key: str,
+        body: Mapping[str, Any],
+        now: datetime,
+    ) -> int:
+        """Give one more reason to do this work, with a new body; the number of reasons."""
+        settle = self.patience.settle if kind is Kind.PATIENT else timedelta()
+        row = self._row(kind, server, key, body, now, due=now + settle)
+        waiting = and_(work.c.state == "open", work.c.wanted > work.c.done)
+        latest = work.c.opened <= now + settle - _LONGEST_SETTLE
+        statement = insert_into(connection, work).values(row)
+        statement = statement.on_conflict_do_update(
+            index_elements=["kind", "server", "key"],
+            set_={
+                "wanted": work.c.wanted + 1,
+                "state": "open",
+                "body": row["body"],
+                "updated": now,
+                "due": case((and_(waiting, latest), now), else_=now + settle),
+                "opened": case((waiting, work.c.opened), else_=now),
+                # Work that was given up gets its full patience again for a new reason.
+                "attempts": case((work.c.state == "open", work.c.attempts), else_=0),
+                "failing_since": case((work.c.state == "open", work.c.failing_since), else_=None),
+                "claims": case((work.c.state == "open", work.c.claims), else_=0),
+            },
+        )
+        return int(connection.execute(statement.returning(work.c.wanted)).scalar_one())
+
+    def claim(self, now: datetime) -> Work | None:
+        """Take the work that has been due longest; None when nothing is due."""
+        with self.database.reading() as connection:
+            if connection.execute(select(work.c.id).where(_ready(now)).limit(1)).first() is None:
+                return None
+        with self.database.writing() as connection:
+            chosen = select(work.c.id).where(_ready(now)).order_by(work.c.due, work.c.id).limit(1)
+            if connection.dialect.name == "postgresql":
+                chosen = chosen.with_for_update(skip_locked=True)
+            row = connection.execute(
+                update(work)
+                .where(work.c.id == chosen.scalar_subquery())
+                .values(
+                    lease=f"{self.rng.getrandbits(128):032x}",
+                    lease_until=now + self.patience.lease,
+                    claims=work.c.claims + 1,
+                )
+                .returning(work)
+            ).first()
+            if row is None:
+                return None
+            if row.claims > _MOST_CLAIMS:
+                connection.execute(
+                    update(work)
+                    .where(work.c.id == row.id)
+                    .values(state="dead", problem="worker-died", lease=None, updated=now)
+                )
+                return None
+        return self._work(row)
+
+    def finish(self, connection: Connection, done: Work, now: datetime) -> None:
+        """Record that this run is done; LeaseLost if another worker has taken over."""
+        row = connection.execute(
+            update(work)
+            .where(work.c.id == done.id, work.c.lease == done.lease)
+            .values(
+                done=done.generation,
+                state=case((work.c.wanted > done.generation, "open"), else_="done"),
+                lease=None,
+                lease_until=_NEVER,
+                claims=0,
+                attempts=0,
+                failing_since=None,
+                problem=None,
+                updated=now,
+            )
+            .returning(work.c.id)
+        ).first()
+        if row is None:
+            raise LeaseLost
+
+    def fail(self, failed: Work, problem: str, now: datetime, *, permanent: bool = False) -> bool:
+        """Record that this run failed and when to try again; whether the work was given up."""
+        attempts = failed.attempts + 1
+        with self.database.writing() as connection:
+            row = connection.execute(
+                update(work)
+                .where(work.c.id == failed.id, work.c.lease == failed.lease)
+                .values(
+                    lease=None,
+                    lease_until=_NEVER,
+                    claims=0,
+                    attempts=attempts,
+                    failing_since=case(
+                        (work.c.failing_since.is_(None), now), else_=work.c.failing_since
+                    ),
+                    problem=problem[:120],
+                    due=now + self.wait_after(attempts),
+                    updated=now,
+                )
+                .returning(work.c.failing_since)
+            ).first()
+            if row is None:
+                return False  # overtaken: the other worker reports for itself
+            # Both time and attempts must have run out, so that a clock that is set forward by
+            # days gives nothing up.
+            spent = now - row.failing_since >= self.patience.give_up
+            if permanent or (spent and attempts >= _FEWEST_ATTEMPTS):
+                connection.execute(
+                    update(work).where(work.c.id == failed.id).values(state="dead", updated=now)
+                )
+                return True
+        return False
+
+    def wait_after(self, attempts: int) -> timedelta:
+        """Seconds doubling up to an hour, spread so that rows do not come back all at once."""
+        seconds = min(2.0 ** min(attempts - 1, 12), _LONGEST_WAIT.total_seconds())
+        return timedelta(seconds=seconds * self.rng.uniform(0.75, 1.0))
+
+    def retry(self, row_id: int, now: datetime) -> bool:
+        """Open work again that was given up or is waiting; whether there is such work."""
+        with self.database.writing() as connection:
+            found = connection.execute(
+                update(work)
+                .where(work.c.id == row_id, work.c.state != "done")
+                .values(
+                    state="open",
+                    due=now,
+                    attempts=0,
+                    claims=0,
+                    failing_since=None,
+                    lease=None,
+                    lease_until=_NEVER,
+                    updated=now,
+                )
+            )
+            return found.rowcount > 0
+
+    def opened_body(self, row: Any) -> Mapping[str, Any]:
+        """The decrypted body of a row."""
+        body = decode(self.cipher.open(row.body, f"{row.kind}/{row.server}/{row.key}"))
+        return body if isinstance(body, dict) else {}
+
+    def _work(self, row: Any) -> Work:
+        return Work(
+            id=row.id,
+            kind=Kind(row.kind),
+            server=row.server,
+            key=row.key,
+            generation=row.wanted,
+            attempts=row.attempts,
+            lease=row.lease,
+            body=self.opened_body(row),
+        )
+
+    def _row(
+        self,
+        kind: Kind,
+        server: str,
+        key: str,
+        body: Mapping[str, Any],
+        now: datetime,
+        *,
+        due: datetime,
+    ) -> dict[str, Any]:
+        return {
+            "kind": kind.value,
+            "server": server,
+            "key": key,
+            "wanted": 1,
+            "done": 0,
+            "state": "open",
+            "due": due,
+            "opened": now,
+            "lease_until": _NEVER,
+            "claims": 0,
+            "attempts": 0,
+            "body": self.cipher.seal(encode(dict(body)), f"{kind.value}/{server}/{key}"),
+            "created": now,
+            "updated": now,
+        }
+
+
+def _ready(now: datetime) -> Any:
+    """Work that is due and in nobody's hands.
+
+    Times that lie further ahead than any we write show that the clock was set back; they count as
+    past, or work would wait for the day the clock was set to.
+    """
+    due = or_(work.c.due <= now, work.c.due > now + 2 * _LONGEST_WAIT)
+    free = or_(work.c.lease_until <= now, work.c.lease_until > now + 2 * _LONGEST_WAIT)
+    return and_(work.c.state == "open", due, free)

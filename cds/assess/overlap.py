@@ -1,0 +1,111 @@
+"""Orders that ask for the drug at the same time: two strengths of one dose, or a duplicate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cds.assess.timeline import SAME_DOSE_MG, SAME_START, Segment
+from cds.clinical.problem import Impact, Problem
+from cds.clinical.regimen import DrugOrder, PlannedDose, Regimen
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two orders that ask for the drug at the same time."""
+
+    first: DrugOrder
+    second: DrugOrder
+    first_mg: float
+    second_mg: float
+    make_up: bool
+
+    @property
+    def total_mg(self) -> float:
+        """Daily dose if both are taken."""
+        return self.first_mg + self.second_mg
+
+
+def overlaps_of(current: Sequence[Segment], usual: Sequence[float]) -> Iterable[Overlap]:
+    for i, one in enumerate(current):
+        for other in current[i + 1 :]:
+            if one.order is other.order:
+                continue
+            first, second = one.regimen.daily_mg, other.regimen.daily_mg
+            make_up = _one_dose(one.order, other.order, usual) and (
+                abs(one.starts - other.starts) <= SAME_START or _grouped(one, other)
+            )
+            yield Overlap(one.order, other.order, first, second, make_up)
+
+
+def overlap_problems(overlaps: Iterable[Overlap]) -> Iterable[Problem]:
+    for overlap in overlaps:
+        if not overlap.make_up:
+            yield Problem(
+                "orders-overlap",
+                f"Two orders of the drug overlap ({overlap.first_mg:g} mg and "
+                f"{overlap.second_mg:g} mg a day), so the dose being taken is not known.",
+                Impact.PREVENTS,
+                overlap.second.reference,
+            )
+
+
+def joined(segments: Sequence[Segment], overlaps: Sequence[Overlap]) -> tuple[Segment, ...]:
+    """Replace the two strengths of one dose by one segment with both amounts taken together."""
+    result = list(segments)
+    for overlap in overlaps:
+        if not overlap.make_up:
+            continue
+        pair = [s for s in result if s.order in (overlap.first, overlap.second)]
+        if len(pair) != 2:
+            continue
+        one, other = pair
+        result = [s for s in result if s not in pair]
+        result.append(replace(one, regimen=_together(one.regimen, other.regimen)))
+    return tuple(sorted(result, key=lambda s: s.starts))
+
+
+def joined_drafts(
+    drafts: Sequence[DrugOrder], usual_daily_mg: Sequence[float]
+) -> tuple[DrugOrder, ...]:
+    """The orders being written, the two strengths of one usual dose as one order.
+
+    The order of the larger strength stands for both.
+    """
+    result = list(drafts)
+    for one in drafts:
+        for other in drafts:
+            if one is other or one not in result or other not in result:
+                continue
+            larger = bool(one.regimens and other.regimens) and (
+                one.regimens[0].daily_mg > other.regimens[0].daily_mg
+            )
+            if larger and _one_dose(one, other, usual_daily_mg):
+                both = _together(one.regimens[0], other.regimens[0])
+                selected = one.selected or other.selected
+                result.remove(other)
+                result[result.index(one)] = replace(one, regimens=(both,), selected=selected)
+    return tuple(result)
+
+
+def _one_dose(one: DrugOrder, other: DrugOrder, usual_daily_mg: Sequence[float]) -> bool:
+    """Whether two orders differ in strength and together make one usual dose."""
+    first, second = one.regimens[0].daily_mg, other.regimens[0].daily_mg
+    strengths_differ = (
+        one.strength_mg is None or other.strength_mg is None or one.strength_mg != other.strength_mg
+    ) and abs(first - second) > SAME_DOSE_MG
+    return strengths_differ and any(
+        abs(first + second - dose) <= SAME_DOSE_MG for dose in usual_daily_mg
+    )
+
+
+def _grouped(one: Segment, other: Segment) -> bool:
+    return one.order.group is not None and one.order.group == other.order.group
+
+
+def _together(one: Regimen, other: Regimen) -> Regimen:
+    if one.is_uniform and other.is_uniform and one.interval_h == other.interval_h:
+        amount = one.doses[0].amount_mg + other.doses[0].amount_mg
+        return replace(one, doses=tuple(replace(d, amount_mg=amount) for d in one.doses))
+    doses = sorted((*one.doses, *other.doses), key=lambda d: d.offset_h)
+    return replace(one, doses=tuple(PlannedDose(d.offset_h, d.amount_mg) for d in doses))

@@ -1,0 +1,43 @@
+"""The cheap question whether a request has to do with the drug at all."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from cds.fhir.mentions import mentions
+from tests.fhir.factories import DRUG, RXNORM, coded, lab, level, request
+
+_OTHER = coded(RXNORM, "9384", "rifampin")
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        request(),
+        request(medicationCodeableConcept={"text": "GLIVEC 100 mg"}),
+        request(medicationCodeableConcept=_OTHER, note=[{"text": "stop Imatinib"}]),
+        {"resourceType": "Bundle", "entry": [{"resource": level()}]},
+        level(code={"coding": [{"code": "57844-3"}]}),
+        {"deep": [[[{"x": "imatinib"}]]]},
+    ],
+)
+def test_every_mention_is_noticed(resource: dict[str, Any]) -> None:
+    assert mentions([resource], DRUG)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [request(medicationCodeableConcept=_OTHER), lab("777-3", 5, "10*9/L"), {}, None, 5, "x"],
+)
+def test_silence_is_noticed(resource: Any) -> None:
+    assert not mentions([resource], DRUG)
+
+
+def test_two_hundred_resources_are_searched_in_milliseconds() -> None:
+    resources = [request(f"m{i}", medicationCodeableConcept=_OTHER) for i in range(200)]
+    started = time.process_time()
+    assert not mentions(resources, DRUG)
+    assert time.process_time() - started < 0.05

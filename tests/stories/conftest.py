@@ -1,0 +1,65 @@
+"""The real application over the shipped rulebook, with the clock of the stories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cds.content import examples_dir
+from cds.demo.stories import Story, load_stories
+from cds.services import Services, build_services, prepare
+from cds.services.clock import Clock
+from cds.services.knowledge import Knowledge, load_knowledge
+from cds.settings import Settings
+from cds.web.app import create_app
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+STORIES = load_stories(examples_dir())
+HOOKS = [
+    pytest.param(story, hook, id=f"{story.id}.{hook.hook}")
+    for story in STORIES
+    for hook in story.hooks
+]
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An installation of its own."""
+    chosen = Settings(data_dir=tmp_path_factory.mktemp("stories"))
+    prepare(chosen)
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def knowledge(settings: Settings) -> Knowledge:
+    """The shipped rulebook and models, loaded once."""
+    return load_knowledge(settings)
+
+
+@pytest.fixture(scope="session")
+def client_at(
+    settings: Settings, knowledge: Knowledge
+) -> Iterator[Callable[[datetime], FlaskClient]]:
+    """The service as it would have answered at a given moment."""
+    built: list[Services] = []
+
+    @cache
+    def client(now: datetime) -> FlaskClient:
+        services = build_services(settings, clock=Clock(now=lambda: now), knowledge=knowledge)
+        built.append(services)
+        return create_app(services).test_client()
+
+    yield client
+    for services in built:
+        services.close()
+
+
+def story(identifier: str) -> Story:
+    """One story by its id."""
+    return next(found for found in STORIES if found.id == identifier)
