@@ -1,7 +1,7 @@
 """Which FHIR servers tell us of new levels, and whom we tell: the alerts file.
 
-One YAML file, named by `IMATINIB_TDM_ALERTS` or found as `alerts.yaml` in the data directory. Without
-it nothing is received and nothing is sent. Secrets stand in files of their own.
+One YAML file, named by `IMATINIB_TDM_ALERTS` or found as `alerts.yaml` in the data directory.
+Without it nothing is received and nothing is sent. Secrets stand in files of their own.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ work = Table(
     UniqueConstraint("kind", "server", "key", name="alert_work_once"),
     Index("alert_work_due", "state", "due"),
 )
-"""Work to do: `wanted` counts the reasons to do it, `done` how many of them the last run covered."""
+"""Work to do: `wanted` counts the reasons to do it, `done` those the last run covered."""
 
 seen = Table(
     "alert_seen",

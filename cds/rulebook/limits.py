@@ -13,6 +13,10 @@ from cds.rulebook.facts import Attribute, AttributeType, Value, catalogue
 from cds.rulebook.rule import Word
 
 
+_PLACED = 6
+"""Patterns of a wider rule up to which containment is looked for; there are n! ways to place n."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The values one attribute may have: an interval, or a set, or what is left of one."""
@@ -158,7 +162,10 @@ def contained(inner: Conjunction, outer: Conjunction) -> bool:
 def _placements(inner: Conjunction, outer: Conjunction) -> Iterator[tuple[int, ...]]:
     """Ways to find each pattern of `outer` in `inner`: its position there, for each of outer's."""
     wanted = len(outer.positive)
-    if wanted > len(inner.positive) or wanted > 6:
+    kinds = {pattern.kind for pattern in inner.positive}
+    if wanted > min(len(inner.positive), _PLACED) or any(
+        pattern.kind not in kinds for pattern in outer.positive
+    ):
         return
     for place in permutations(range(len(inner.positive)), wanted):
         pairs = zip(outer.positive, place, strict=True)

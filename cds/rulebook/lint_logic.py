@@ -25,7 +25,10 @@ def check_logic(
         alternatives: dict[str, tuple[Conjunction, ...]] = {}
         for rule in rules:
             found = conjunctions(rule, jurisdiction, catalogue())
-            if found is not None and _check_possible(rule, found, remarks):
+            if found is None:
+                continue
+            unchanged = changed is not None and rule.id not in changed
+            if unchanged or _check_possible(rule, found, remarks):
                 alternatives[rule.id] = found
         live = [r for r in rules if r.id in alternatives and r.status is not Status.RETIRED]
         for first, second in combinations(live, 2):

@@ -152,8 +152,10 @@ class LiveRulebook:
                 active.revision, active.why, lambda: self._from_shelf(active.revision)
             )
         changed = self._swap(revision, "directory", lambda: self._checked(revision, files))
-        if self._current.revision == revision:
-            self._shelf.activate(revision, "directory", self._clock())
+        with self._shelf.alone():
+            # Unless somebody rolled back while the edit was being checked: the next look sees it.
+            if self._current.revision == revision and self._shelf.active() == active:
+                self._shelf.activate(revision, "directory", self._clock())
         return changed
 
     def _swap(self, revision: str, why: str, build: Callable[[], Rulebook]) -> bool:
@@ -199,17 +201,20 @@ class LiveRulebook:
 
 def rollback(shelf: Shelf, directory: Path, at: datetime) -> Active:
     """Let what served before serve again, until the directory is edited anew."""
-    active = shelf.active()
-    if active is None or active.before is None:
-        raise ShelfError("nothing has served before this revision")
-    return activate(shelf, directory, active.before, at, why="rollback")
+    with shelf.alone():
+        active = shelf.active()
+        if active is None or active.before is None:
+            raise ShelfError("nothing has served before this revision")
+        return _set_aside(shelf, directory, active.before, at, "rollback")
 
 
-def activate(
-    shelf: Shelf, directory: Path, revision: str, at: datetime, *, why: str = "activate"
-) -> Active:
-    """Let a kept revision serve, until the directory is edited anew."""
-    found = shelf.find(revision)
+def activate(shelf: Shelf, directory: Path, revision: str, at: datetime) -> Active:
+    """Let a kept revision (or the one that begins so) serve, until the directory is edited anew."""
+    with shelf.alone():
+        return _set_aside(shelf, directory, shelf.find(revision), at, "activate")
+
+
+def _set_aside(shelf: Shelf, directory: Path, revision: str, at: datetime, why: str) -> Active:
     present = revision_of(read_directory(directory))
-    instead_of = None if present == found else present
-    return shelf.activate(found, why, at, instead_of=instead_of)
+    instead_of = None if present == revision else present
+    return shelf.activate(revision, why, at, instead_of=instead_of)

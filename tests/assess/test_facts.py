@@ -286,3 +286,17 @@ def test_a_regimen_that_is_not_even_has_no_single_amount(facts: Facts) -> None:
     found = one(facts(record(orders=(order(regimen=uneven),)), "course"))
     assert found["daily_mg"] == 600
     assert "amount_mg" not in found
+
+
+@pytest.mark.parametrize(("state", "on_track"), [("stable", True), ("progression", False)])
+def test_the_state_of_a_solid_tumour_says_whether_it_is_on_track(
+    facts: Facts, state: str, on_track: bool
+) -> None:
+    patient = record(
+        orders=(order(),),
+        conditions=(condition("gist"),),
+        labs=(lab("disease_status", None, coded=state),),
+    )
+    response = one(facts(patient, "response"))
+    assert response["disease_state"] == state
+    assert response["on_track"] is on_track

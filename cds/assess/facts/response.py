@@ -8,11 +8,7 @@ from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
 from cds.clinical.labs import Lab
 from cds.rulebook import Fact
 
-_DISEASE_STATES = {
-    "disease-progression": "progression",
-    "disease-stable": "stable",
-    "disease-response": "response",
-}
+_DISEASE_STATUS = "disease_status"
 _DAYS_PER_YEAR = 365.25
 
 
@@ -73,15 +69,9 @@ def _on_track(milestone: str | None, state: str | None) -> bool | None:
 
 
 def _disease_state(basis: Basis) -> str | None:
-    """The most recent imaging state among active conditions."""
-    found = [
-        (condition.onset.at if condition.onset else basis.now, _DISEASE_STATES[key])
-        for condition in basis.record.conditions
-        if condition.active
-        for key in condition.keys
-        if key in _DISEASE_STATES
-    ]
-    return max(found, key=lambda f: f[0])[1] if found else None
+    """The most recent judgement on record: response, stable or progression."""
+    latest = basis.record.latest_lab(_DISEASE_STATUS)
+    return latest.coded if latest else None
 
 
 def _rise(series: Sequence[Lab]) -> float | None:
