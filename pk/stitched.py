@@ -31,7 +31,7 @@ Anything = NDArray[Any]
 _STEP: Final = 1e-30
 #: Gradual changes are followed in this many steps; errors fall with its square (0.3 % at 24 for
 #: a fourfold induction, against an ODE solver).
-_PIECES: Final = 12
+_PIECES: Final = 24
 #: After the last step of a gradual change the rest of it is followed dose by dose for so long.
 _FADING_H: Final = 72.0
 #: A gamma-shaped input is given as this many zero-order inputs of equal amount.

@@ -59,10 +59,29 @@ def render_markdown(markdown: str, screen: Screen) -> list[str]:
     for is_table, group in groupby(markdown.splitlines(), key=lambda line: line.startswith("|")):
         if is_table:
             lines += _table(list(group))
-        else:
-            for line in group:
-                lines += _wrapped(_inline(line), screen) if line.strip() else [""]
+            continue
+        for paragraph in _paragraphs(group):
+            lines += _wrapped(_inline(paragraph), screen) if paragraph else [""]
     return lines
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """Join lines as Markdown does: until a blank line, a list item or a hard break."""
+    held = ""
+    for line in lines:
+        starts_item = _LIST_ITEM.match(line) is not None
+        if held and (not line.strip() or starts_item):
+            yield held
+            held = ""
+        if not line.strip():
+            yield ""
+            continue
+        held = f"{held} {line.strip()}" if held else line.rstrip()
+        if line.endswith("  "):
+            yield held
+            held = ""
+    if held:
+        yield held
 
 
 def _offers(card: Mapping[str, Any], screen: Screen) -> Iterator[str]:

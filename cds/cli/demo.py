@@ -30,6 +30,8 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
 
     Exit codes: 0 every answer was as expected, 1 it was not, 2 the service did not start.
     """
+    import httpx
+
     from cds.content import examples_dir
     from cds.demo.server import StartError, is_free, running_service
     from cds.demo.stories import load_stories
@@ -47,7 +49,7 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
             if not once:
                 _say_what_next(service.base_url, str(service.log))
                 service.wait()
-    except StartError as error:
+    except (StartError, httpx.HTTPError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -74,7 +76,8 @@ def _play(stories: list, base_url: str) -> int:  # type: ignore[type-arg]
                 last = played.story
                 click.echo(f"\n{here.paint(f'== {last.title}', 'bold')}\n   {last.sentence}")
             click.echo(f"\n   {played.hook.hook} ({played.milliseconds:.0f} ms)\n")
-            click.echo(render_response(played.response, here))
+            if played.response:
+                click.echo(render_response(played.response, here))
             wrong += bool(played.differences)
             for difference in played.differences:
                 click.echo(f"   not as expected: {difference}", err=True)

@@ -110,9 +110,9 @@ def read_genes(observation: Element, context: ReadContext) -> list[GeneResult]:
     if any(_NOT_FOUND.search(value.lower()) for value in values):
         return []
     code = concept(element(observation, "code")).text or ""
-    said = _squeezed(" ".join([code, *values]))
+    said = " ".join([code, *values]).lower()
     genes = context.terminology.genes
-    found = [key for name, key in genes.items() if _reports(said, _squeezed(name))]
+    found = [key for name, key in genes.items() if _pattern(name).search(said)]
     if not found:
         return []
     at = sampled_at(observation, context.zone)
@@ -133,22 +133,12 @@ def _values(observation: Element) -> Iterator[str]:
         yield from (code.code for code in words.codes if not words.text)
 
 
-def _reports(squeezed: str, target: str) -> bool:
-    """Whether a result is reported, and not merely as the beginning of another name."""
-    start = squeezed.find(target)
-    while start >= 0:
-        end = start + len(target)
-        following = squeezed[end] if end < len(squeezed) else " "
-        if not following.isdigit() and not (target[-1:].isalpha() and following.isalpha()):
-            return bool(target)
-        start = squeezed.find(target, start + 1)
-    return False
-
-
 @lru_cache(maxsize=512)
-def _squeezed(words: str) -> str:
-    """Result words without the spaces and signs in which laboratories differ."""
-    return re.sub(r"[\s:()]+", "", words.lower())
+def _pattern(name: str) -> re.Pattern[str]:
+    """A result's name as a whole word, however laboratories space and punctuate it."""
+    parts = re.findall(r"[a-z0-9]+|[^\sa-z0-9:()]", name.lower())
+    written = r"[\s:()]*".join(re.escape(part) for part in parts)
+    return re.compile(rf"(?<![a-z0-9]){written}(?![a-z0-9])" if parts else r"(?!)")
 
 
 def _status(resource: Element, name: str) -> str | None:

@@ -12,7 +12,6 @@ from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import Attribute, AttributeType, Value, catalogue
 from cds.rulebook.rule import Word
 
-
 _PLACED = 6
 """Patterns of a wider rule up to which containment is looked for; there are n! ways to place n."""
 

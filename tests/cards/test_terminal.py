@@ -64,6 +64,12 @@ def test_long_text_is_wrapped_and_list_items_hang() -> None:
     assert lines[1].startswith("  word")
 
 
+def test_lines_of_one_paragraph_are_joined_and_breaks_are_kept() -> None:
+    lines = render_markdown("One\nsentence.\n\nModel: A.  \nLimits: B.\n- item\n  goes on", PLAIN)
+
+    assert lines == ["One sentence.", "", "Model: A.", "Limits: B.", "- item goes on"]
+
+
 def test_offers_show_what_they_do_and_which_is_recommended() -> None:
     text = shown(
         suggestions=[

@@ -36,9 +36,7 @@ def test_a_saved_request_gives_the_expected_cards(told: Story, hook: HookExample
     assert differences(hook.expected.cards, json.loads(result.stdout)) == []
 
 
-@pytest.mark.parametrize(
-    ("told", "hook"), [pytest.param(s, hook, id=s.id) for s, hook in SEEN]
-)
+@pytest.mark.parametrize(("told", "hook"), [pytest.param(s, hook, id=s.id) for s, hook in SEEN])
 def test_the_patients_bundle_gives_the_same_cards_as_opening_the_chart(
     told: Story, hook: HookExample
 ) -> None:
@@ -53,8 +51,12 @@ def test_people_see_indicator_summary_table_and_reason_without_colour_codes() ->
 
     assert result.exit_code == 0
     assert result.stdout.startswith("patient-view at 2026-11-20T10:00+00:00, us label, rulebook")
-    for part in (" WARNING  Imatinib trough 720 ng/mL", "600 mg once daily (best fit)", "Why:",
-                 "-> Order 600 mg once daily"):
+    for part in (
+        " WARNING  Imatinib trough 720 ng/mL",
+        "600 mg once daily (best fit)",
+        "Why:",
+        "-> Order 600 mg once daily",
+    ):
         assert part in result.stdout
     assert "\x1b[" not in result.stdout
 

@@ -20,7 +20,7 @@ from cds.web import create_app
 from tests.web import ehr
 from tests.web.ehr import BASE, FakeEhr
 from tests.web.fakes import FakeClock
-from tests.web.patients import bundle, concerned_request, drug_order, prefetch
+from tests.web.patients import concerned_request, drug_order, prefetch
 from tests.web.requests import ORDERS, hook_request, url_of
 
 RESPONSE_SCHEMA = json.loads(

@@ -1,0 +1,163 @@
+"""How long an evaluation takes: the real rulebook, and 100, 300, 1,000 synthetic rules.
+
+    python -m benchmarks.rules_speed [--rules DIRECTORY] [--repeat 300]
+
+Prints the median and the 99th percentile of both evaluators together (as every assessment runs)
+beside the reference evaluator alone, and how the time grows with the number of rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cds.clinical.setting import Jurisdiction, Occasion, Setting
+from cds.rulebook import Fact, Outcome, Rulebook, catalogue, load
+from cds.rulebook.evaluate import Deck, Prepared, judge, prepare
+from cds.rulebook.read_tests import with_neutral_values
+from cds.rulebook.reference import index_facts
+from cds.rulebook.render import Renderer
+from tests.rulebook.random_rules import Generator
+
+FACTS = 60
+
+
+def patient(rulebook: Rulebook, seed: int) -> list[Fact]:
+    """One adult with sixty facts: every single kind, results, medicines, interactions, history."""
+    source = random.Random(seed)
+    keys = {part: sorted(words) for part, words in rulebook.content.vocabulary.keys.items()}
+    kinds = catalogue().kinds
+    one: dict[str, dict[str, bool | int | float | str]] = {
+        "setting": {"jurisdiction": "us", "occasion": "patient-view"},
+        "patient": {"age_years": 54, "population": "adult", "sex": "female", "weight_kg": 68},
+        "course": {
+            "disease": "cml", "indication": "cml-cp", "active": True, "daily_mg": 400,
+            "started_days_ago": 400, "months_on_drug": 13, "level_since_change": True,
+        },
+        "levels": {"count": 2, "usable_count": 2, "latest_age_days": 3},
+        "adherence": {"pdc_percent": 96, "pdc_window_days": 90, "refill_late_days": 0},
+        "response": {"bcr_abl_percent": 0.4, "bcr_abl_month": 12, "on_track": False},
+    }  # fmt: skip
+    facts = [with_neutral_values(k, dict(one.get(k.name, {}))) for k in catalogue() if k.one]
+    facts += [
+        with_neutral_values(kinds["level"], {
+            "is_latest": latest, "gate": "trough", "trough_ng_ml": 820 + 90 * latest,
+            "trough_low_ng_ml": 820 + 90 * latest, "trough_high_ng_ml": 820 + 90 * latest,
+            "age_days": 3 if latest else 120, "value_ng_ml": 910, "hours_post_dose": 24,
+        })
+        for latest in (True, False)
+    ]  # fmt: skip
+    for medicine in source.sample(keys["medicines"], 6):
+        facts.append(with_neutral_values(kinds["medicine"], {
+            "ingredient": medicine, "name": medicine, "current": True, "systemic": True,
+        }))  # fmt: skip
+        facts.append(with_neutral_values(kinds["interaction"], {"ingredient": medicine}))
+    facts += [
+        with_neutral_values(kinds["condition"], {"key": key, "active": True})
+        for key in source.sample(keys["conditions"], 4)
+    ]
+    for number in range(FACTS - len(facts)):
+        values = {
+            "key": keys["labs"][number % len(keys["labs"])], "recent": True, "age_days": 4,
+            "value": round(source.uniform(0.5, 200), 2),
+            "multiple_of_uln": round(source.uniform(0.1, 2), 2),
+        }  # fmt: skip
+        facts.append(with_neutral_values(kinds["lab"], values))
+    return facts
+
+
+def measure(work: Callable[[], object], repeat: int) -> tuple[float, float]:
+    """Median and 99th percentile in milliseconds."""
+    work()
+    times = []
+    for _ in range(repeat):
+        begun = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(times), sorted(times)[int(len(times) * 0.99)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rules", type=Path, default=Path(__file__).parents[1] / "rules")
+    parser.add_argument("--repeat", type=int, default=300)
+    options = parser.parse_args()
+    print(f"{'':24}{'rules':>6} {'facts':>6} {'both p50':>9} {'p99':>7} "
+          f"{'reference p50':>14} {'ratio':>6} {'compile':>8}   (ms)")  # fmt: skip
+    real(load(options.rules), options.repeat)
+    medians = {count: synthetic(count, options.repeat) for count in (100, 300, 1000)}
+    for small, large in ((100, 300), (300, 1000)):
+        growth = medians[large] / medians[small]
+        print(f"{large / small:.1f} times the rules: {growth:.1f} times the time")
+
+
+def real(rulebook: Rulebook, repeat: int) -> None:
+    """The rulebook of the product on one patient, by occasion."""
+    facts = patient(rulebook, 1)
+    for occasion in (Occasion.PATIENT_VIEW, Occasion.ORDER_SIGN):
+        setting = Setting(occasion, Jurisdiction.US)
+        begun = time.perf_counter()
+        verdict = rulebook.evaluate(facts, setting)
+        compiled = (time.perf_counter() - begun) * 1000
+        asked = {t.rule_id for t in verdict.trace if t.outcome is not Outcome.NOT_APPLICABLE}
+        prepared = [
+            found
+            for rule in rulebook.rules
+            if rule.id in asked and (found := rulebook.prepared(rule, "us")) is not None
+        ]
+        both = measure(lambda setting=setting: rulebook.evaluate(facts, setting), repeat)
+        alone = measure(lambda prepared=prepared: reference(prepared, facts), repeat)
+        line(f"real, {occasion}", len(asked), len(facts), both, alone, compiled)
+
+
+def synthetic(count: int, repeat: int) -> float:
+    """Random rules on random patients of sixty facts; the median over ten patients."""
+    generator = Generator(7)
+    prepared = [
+        found
+        for rule in generator.rules(count)
+        if (found := prepare(rule, "us", catalogue(), {})) is not None
+    ]
+    begun = time.perf_counter()
+    deck = Deck(prepared, [], Renderer(catalogue(), {}), "synthetic")
+    compiled = (time.perf_counter() - begun) * 1000
+    scenes = [generator.scene(FACTS - 11) for _ in range(10)]
+    each = max(1, repeat // len(scenes))
+    both = [measure(lambda facts=facts: deck.evaluate(facts), each) for facts in scenes]
+    alone = [measure(lambda facts=facts: reference(prepared, facts), each) for facts in scenes]
+    middle = [
+        tuple(statistics.median(values) for values in zip(*pairs, strict=True))
+        for pairs in (both, alone)
+    ]
+    line("synthetic", count, len(scenes[0]), middle[0], middle[1], compiled)
+    deck.close()
+    return float(middle[0][0])
+
+
+def reference(prepared: Sequence[Prepared], facts: Sequence[Fact]) -> None:
+    """The reference evaluator alone."""
+    scene = index_facts(facts)
+    for rule in prepared:
+        judge(rule, scene)
+
+
+def line(
+    name: str,
+    rules: int,
+    facts: int,
+    both: Sequence[float],
+    alone: Sequence[float],
+    compiled: float,
+) -> None:
+    """One row of the table."""
+    print(f"{name:24}{rules:>6} {facts:>6} {both[0]:>9.2f} {both[1]:>7.2f} "
+          f"{alone[0]:>14.2f} {both[0] / alone[0]:>6.1f} {compiled:>8.1f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The command line: help, exit codes, and errors that name the cure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cds.cli import main
+
+OWN = ("db", "doctor", "feedback", "replay", "serve")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("IMATINIB_TDM_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("IMATINIB_TDM_SETTINGS", raising=False)
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    return invoke
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_command_explains_itself_with_examples_and_exit_codes(run, name: str):
+    result = run(name, "--help")
+
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert "Exit codes" in result.output
+
+
+def test_the_overview_lists_every_command_with_one_line(run):
+    lines = run("--help").output.splitlines()
+
+    for name in OWN:
+        assert any(line.strip().startswith(f"{name} ") for line in lines)
+
+
+def test_a_misspelt_command_is_corrected(run):
+    result = run("serv")
+
+    assert result.exit_code == 2
+    assert "Did you mean 'serve'?" in result.output
+
+
+def test_the_overview_imports_neither_web_server_nor_numerics():
+    code = (
+        "import sys; from click.testing import CliRunner; from cds.cli import main; "
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0; "
+        "print([m for m in ('flask', 'scipy', 'sqlalchemy', 'durable') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_database_is_prepared_checked_and_cleaned(run):
+    assert run("db", "check").exit_code == 1
+    assert "db upgrade" in run("db", "check").output
+    assert run("db", "upgrade").exit_code == 0
+    assert "already" in run("db", "upgrade").output
+    assert run("db", "check").exit_code == 0
+    assert "removed 0 expired tokens" in run("db", "purge").output
+
+
+def test_settings_that_are_wrong_end_with_2_and_name_the_field(run, tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    path.write_text("jurisdiction: nowhere")
+
+    for command in (("db", "check"), ("serve",), ("feedback", "figures")):
+        result = run(*command, "--settings", str(path))
+        assert result.exit_code == 2
+        assert "jurisdiction" in result.output
+
+
+def test_serving_beyond_this_machine_without_clients_is_refused_with_the_cure(run):
+    result = run("serve", "--host", "0.0.0.0")
+
+    assert result.exit_code == 2
+    assert "no client is registered" in result.output
+    assert "clients:" in result.output
+
+
+def test_a_shared_database_without_a_key_is_refused_with_the_cure(
+    run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("IMATINIB_TDM_DATABASE_URL", "postgresql://127.0.0.1:1/none")
+
+    result = run("serve")
+
+    assert result.exit_code == 2
+    assert "openssl rand" in result.output
+
+
+def test_feedback_is_exported_as_json_lines(run):
+    run("db", "upgrade")
+    _add_feedback()
+
+    exported = run("feedback", "export")
+    figures = run("feedback", "figures", "--json")
+
+    assert exported.exit_code == 0
+    (line,) = exported.output.splitlines()
+    assert json.loads(line)["outcome"] == "overridden"
+    assert json.loads(figures.output) == [
+        {"rule": "trough.cml-below-target", "shown": 1, "accepted": 0, "overridden": 1}
+    ]
+
+
+def test_replaying_an_unknown_evaluation_ends_with_1(run):
+    run("db", "upgrade")
+
+    result = run("replay", "00000000-0000-0000-0000-000000000000")
+
+    assert result.exit_code == 1
+    assert "there is no evaluation" in result.output
+
+
+def _add_feedback() -> None:
+    from cds.services import open_store
+    from cds.settings import load_settings
+    from tests.store.build import NOW, answer, entry
+
+    store = open_store(load_settings())
+    store.record(entry())
+    store.add_feedback("north", "tdm-orders", [answer()], NOW)
+    store.database.close()

@@ -1,0 +1,94 @@
+"""`imatinib-tdm demo --once`: a real server process, real HTTP, and an honest exit code."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from cds.cli import main
+from cds.content import examples_dir
+from cds.demo import server
+from cds.demo.server import StartError, is_free, running_service
+from cds.demo.stories import load_stories
+
+COMMAND = [sys.executable, "-c", "from cds.cli import main; main(prog_name='imatinib-tdm')"]
+
+
+def demo(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command from another directory, as an installed one would be."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(
+        [*COMMAND, "demo", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env=environment,
+        timeout=180,
+        check=False,
+    )
+
+
+def test_the_demo_plays_every_story_over_http_and_ends_with_0(tmp_path: Path) -> None:
+    done = demo("--once", directory=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    stories = load_stories(examples_dir())
+    for story in stories:
+        assert f"== {story.title}" in done.stdout
+    asked = sum(len(story.hooks) for story in stories)
+    assert done.stdout.endswith(
+        f"{len(stories)} stories, {asked} requests, {asked} answered as expected.\n"
+    )
+    assert "\x1b[" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_that_is_not_as_expected_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cds.demo.play.differences", lambda *_: ["missing: everything"])
+    done = CliRunner().invoke(main, ["demo", "--once", "--story", "omeprazole-silent"])
+
+    assert done.exit_code == 1
+    assert "not as expected: missing: everything" in done.output
+    assert "1 stories, 2 requests, 0 answered as expected." in done.output
+
+
+def test_an_unknown_story_is_wrong_usage() -> None:
+    done = CliRunner().invoke(main, ["demo", "--story", "nobody"])
+
+    assert done.exit_code == 2
+    assert "no story is called nobody" in done.output
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert not is_free(port)
+        done = CliRunner().invoke(main, ["demo", "--once", "--port", str(port)])
+
+    assert done.exit_code == 2
+    assert f"port {port} is taken" in done.output
+
+
+def test_the_service_has_its_own_data_and_is_gone_afterwards(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IMATINIB_TDM_SETTINGS", str(tmp_path / "a-sites-own.yaml"))
+    with running_service(0) as service:
+        log = service.log
+        assert httpx.get(f"{service.base_url}/cds-services").is_success
+
+    assert service.process.returncode is not None
+    assert not log.exists()
+
+
+def test_a_service_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_COMMAND", "raise SystemExit('no rulebook here')")
+    with pytest.raises(StartError, match="no rulebook here"), running_service(0):
+        pytest.fail("it started")
