@@ -19,7 +19,7 @@ from cds.clinical.setting import Jurisdiction, Occasion, Setting
 from cds.rulebook import Fact, Outcome, Rulebook, catalogue, load
 from cds.rulebook.evaluate import Deck, Prepared, judge, prepare
 from cds.rulebook.read_tests import with_neutral_values
-from cds.rulebook.reference import index_facts
+from cds.rulebook.reference import Scene
 from cds.rulebook.render import Renderer
 from tests.rulebook.random_rules import Generator
 
@@ -141,7 +141,7 @@ def synthetic(count: int, repeat: int) -> float:
 
 def reference(prepared: Sequence[Prepared], facts: Sequence[Fact]) -> None:
     """The reference evaluator alone."""
-    scene = index_facts(facts)
+    scene = Scene(facts)
     for rule in prepared:
         judge(rule, scene)
 

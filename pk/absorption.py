@@ -23,6 +23,8 @@ _GAMMA_OVER: Final = 80.0
 _LONGEST_TRANSIT_H: Final = 720.0
 
 
+#: exp of this is still finite; a mode so fast has died out before any dose counts as settled.
+_STEEPEST: Final = 300.0
 _INPUTS: Final = frozenset({"tlag", "D", "n"})
 
 
@@ -78,7 +80,7 @@ def settled(rate: Array, p: Theta) -> Shaped:
     """Factor on exp(-rate s) for doses whose input is over."""
     if "D" in p:
         d = p["D"][..., None]
-        x = rate * d
+        x = np.minimum(rate * d, _STEEPEST)
         value = np.expm1(x) / x
         rate_slope = d * (np.exp(x) - value) / x
         slopes = {"D": rate * rate_slope}
@@ -88,7 +90,7 @@ def settled(rate: Array, p: Theta) -> Shaped:
         value, rate_slope, slopes = np.ones_like(rate), np.zeros_like(rate), {}
     if "tlag" in p:
         lag = p["tlag"][..., None]
-        shift = np.exp(rate * lag)
+        shift = np.exp(np.minimum(rate * lag, _STEEPEST))
         slopes = {name: v * shift for name, v in slopes.items()}
         slopes["tlag"] = rate * lag * value * shift
         value, rate_slope = value * shift, (rate_slope + lag * value) * shift

@@ -79,8 +79,8 @@ class Adherence:
     """What the levels say about intake, and about the patient once intake is in doubt.
 
     dose_times_h and p_missed: the last window, dose by dose. p_at_least[m]: at least m doses of the
-    last window missed. `all_taken` and `some_missed` are the two readings (None if impossible); `overall` weighs both.
-    prior_all_taken: probability of full intake before the levels were seen.
+    last window missed. `all_taken` and `some_missed` are the two readings (None if impossible);
+    `overall` weighs both. prior_all_taken: probability of full intake before the levels were seen.
     """
 
     posterior: Posterior

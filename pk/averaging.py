@@ -120,7 +120,7 @@ class Average:
             regimen,
             float(trough[1]),
             (float(trough[0]), float(trough[2])),
-            float(auc @ auc_weight) * regimen.daily_mg,
+            float(weighted_quantiles(auc, auc_weight, tails[1:2])[0]) * regimen.daily_mg,
             {p.model.id: p.trough_at_map(regimen, clearance_factor) for p, _ in self.active},
         )
 

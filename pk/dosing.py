@@ -127,7 +127,7 @@ def propose(exposure: Exposure, target: Target, options: DoseOptions) -> list[Pr
     if exposure.doubts:
         raise NotReliableError(exposure.doubts)
     auc, weight = exposure.auc24_nodes(options.clearance_factor)
-    daily_auc = float(auc @ weight)
+    daily_auc = float(weighted_quantiles(auc, weight, np.array([0.5]))[0])
     troughs: dict[float, tuple[Array, Array]] = {}
     rows = []
     for regimen in _regimens(options):

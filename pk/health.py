@@ -25,11 +25,11 @@ class Criteria:
 
     prior_tail: a level less likely than this under the population (either side) is not explained by
     it - think of dose times, adherence, interactions, units. residual_sd: a level further than this
-    from the fitted curve (below the curve counted on the log scale). bound_sd: a random effect further than this from the population.
-    effective: least effective sample size of importance sampling.
+    from the fitted curve (below the curve counted on the log scale). bound_sd: a random effect
+    further than this from the population. effective: least effective sample size of importance sampling.
     """
 
-    prior_tail: float = 0.001
+    prior_tail: float = 1e-5
     residual_sd: float = 3.0
     bound_sd: float = 4.0
     effective: float = 200.0

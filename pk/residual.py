@@ -17,6 +17,9 @@ from pk.errors import PkError
 
 Array = NDArray[np.float64]
 
+#: Predictions below this (ng/mL) count as this: far draws can underflow to zero, where a
+#: proportional error has no density.
+_NOTHING: Final = 1e-9
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -55,6 +58,7 @@ class Residual:
 
         f has any shape that broadcasts with y and below; units ng/mL.
         """
+        f = np.maximum(f, _NOTHING)
         if self.kind == "log-normal":
             r = np.log(y) - np.log(f)
             s2 = self.log_sd**2

@@ -10,7 +10,7 @@ Amounts in mg, volumes in L, time in h, so concentrations here are mg/L.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -40,8 +40,8 @@ _METABOLITE: Final = {
     "two-compartment": ("CLm", "Vm", "Qm", "V2m"),
 }
 
-# Two modes nearer than this (relative) are pulled apart: partial fractions divide by their distance.
-# The error this makes (a few 1e-7) and the cancellation it avoids (1e-8) are both negligible.
+# Two modes nearer than this (relative) are pulled apart, as partial fractions divide by their
+# distance. The error this makes (a few 1e-7) and the cancellation it avoids (1e-8) are negligible.
 _CONFLUENT: Final = 1e-8
 _STEP: Final = 1e-30  # complex step: no subtraction, so no rounding, however small
 
@@ -73,27 +73,27 @@ class Structure:
     metabolite: str = "none"
     binding: str = "none"
 
+    #: Names of the structural parameters, in the order every array uses.
+    parameters: tuple[str, ...] = field(init=False)
+
     def __post_init__(self) -> None:
-        for field, words in (
+        for name, words in (
             ("disposition", _DISPOSITION),
             ("absorption", _ABSORPTION),
             ("metabolite", _METABOLITE),
         ):
-            if getattr(self, field) not in words:
+            if getattr(self, name) not in words:
                 raise ModelFileError(
-                    f"structure.{field}", f"{getattr(self, field)!r} is not one of {list(words)}"
+                    f"structure.{name}", f"{getattr(self, name)!r} is not one of {list(words)}"
                 )
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the structural parameters, in the order every array uses."""
-        return (
+        names = (
             *_DISPOSITION[self.disposition],
             *_ABSORPTION[self.absorption],
             *(("tlag",) if self.lag else ()),
             *(("F",) if self.bioavailability else ()),
             *_METABOLITE[self.metabolite],
         )
+        object.__setattr__(self, "parameters", names)
 
     @property
     def analytes(self) -> tuple[str, ...]:

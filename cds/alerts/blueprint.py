@@ -58,9 +58,7 @@ def _response(reply: Reply) -> Response:
     if reply.message:
         issue["diagnostics"] = reply.message
     outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
-    response = Response(
-        encode(outcome), status=reply.status, content_type="application/fhir+json"
-    )
+    response = Response(encode(outcome), status=reply.status, content_type="application/fhir+json")
     if reply.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if reply.status == 503:

@@ -51,16 +51,27 @@ def recent(remote: Remote, queue: Queue, drug: Drug, now: datetime) -> Found:
     codes = ",".join(sorted(f"{code.system}|{code.code}" for code in drug.level_codes))
     query = (
         f"Observation?code={quote(codes, safe=',')}"
-        f"&_lastUpdated=ge{quote(since.isoformat(timespec='seconds'), safe='')}&_count={_PAGE}"
+        f"&_lastUpdated=ge{quote(since.isoformat(timespec='seconds'), safe='')}"
+        f"&_sort=_lastUpdated&_count={_PAGE}"
     )
     found = Found()
     with remote.reading() as client:
-        first = client.get(query)
-        for page in (first, *client.following_pages(first)):
+        for page in _pages(client, query):
             for resource in _resources(page):
                 found.cursor = _later(found.cursor, _last_updated(resource))
                 found.sightings += _sighted(resource, remote, drug)
     return found
+
+
+def _pages(client: ReadingClient, query: str) -> Iterator[dict[str, Any]]:
+    """The pages of a search, oldest change first; a very long one is continued the next time."""
+    first = client.get(query)
+    yield first
+    try:
+        yield from client.following_pages(first)
+    except FetchError as error:
+        if error.reason != "too-many-pages":
+            raise
 
 
 def _from_focuses(

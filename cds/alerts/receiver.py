@@ -116,9 +116,7 @@ class Receiver:
             if notification.subscription:
                 shaken = notification.meaning is Meaning.HANDSHAKE
                 status = "active" if shaken else notification.status
-                watching.note(
-                    connection, server.id, notification.subscription, now, status=status
-                )
+                watching.note(connection, server.id, notification.subscription, now, status=status)
             for event in notification.events:
                 self._keep_event(connection, server, notification, event, digest, now)
             if notification.subscription:

@@ -102,11 +102,15 @@ class Remote:
                 return resource
         return None
 
-    def create(self, resource: Mapping[str, Any], identifier: Mapping[str, str]) -> str | None:
+    def create(
+        self, resource: Mapping[str, Any], identifier: Mapping[str, str] | None = None
+    ) -> str | None:
         """Create unless it is there; the id. Raises FetchError (try again) or Refused (do not)."""
-        kind = resource["resourceType"]
-        condition = {"If-None-Exist": f"identifier={identifier['system']}|{identifier['value']}"}
-        return self._write("POST", f"{kind}", resource, condition)
+        condition: dict[str, str] = {}
+        if identifier is not None:
+            named = f"{identifier['system']}|{identifier['value']}"
+            condition["If-None-Exist"] = f"identifier={named}"
+        return self._write("POST", str(resource["resourceType"]), resource, condition)
 
     def update(self, resource: Mapping[str, Any]) -> None:
         """Replace a resource, if it is still the version that was read."""

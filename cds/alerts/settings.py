@@ -121,6 +121,13 @@ class MllpListener(_Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 2575
 
+    @field_validator("host")
+    @classmethod
+    def _on_this_machine(cls, host: str) -> str:
+        if host not in _LOOPBACK:
+            raise ValueError("MLLP has no authentication: listen on 127.0.0.1 behind a TLS tunnel")
+        return host
+
 
 class AlertSettings(_Section):
     """All servers, and how patiently and how widely work is done."""

@@ -18,11 +18,13 @@ _INDICATIONS: tuple[tuple[str, str], ...] = (
     ("asm", "mastocytosis"),
     ("hes-fip1l1", "hes"),
     ("hes", "hes"),
+    ("mastocytosis", "mastocytosis"),
     ("dfsp", "dfsp"),
     ("mds-mpd", "mds-mpd"),
 )
 _ALL = "all"
 _BCR_ABL = "bcr_abl_is"
+_FIP1L1 = "fip1l1-pdgfra"
 
 
 def indication_of(record: PatientRecord) -> tuple[str | None, str | None]:
@@ -37,9 +39,13 @@ def indication_of(record: PatientRecord) -> tuple[str | None, str | None]:
         if condition.active and condition.confirmed
         for key in condition.keys
     }
+    genes = {gene.key for gene in record.genes}
+    if "hes" in keys and _FIP1L1 in genes:
+        keys.add("hes-fip1l1")
     for indication, disease in _INDICATIONS:
         if indication in keys:
-            return indication, disease
+            # Plain mastocytosis names the disease; which of its indications is not recorded.
+            return (None if indication == "mastocytosis" else indication), disease
     if _ALL in keys:
         has_transcript = bool(record.labs_of(_BCR_ABL))
         return ("ph-all" if has_transcript else None), "all"

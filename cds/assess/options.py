@@ -30,7 +30,7 @@ def with_options(exposure: Exposure, posterior: pk.Posterior, patient: Patient) 
                 ordered[draft.reference] = _option(row, is_best=False)
     rows = rows or pk.propose(posterior, target, _limits(patient.policy, current, None))
     rows = _usual_intervals(rows, patient.policy, current)
-    best = pk.best_proposal(rows)
+    best = pk.best_proposal(rows) or _nearest(rows, patient.policy)
     options = tuple(_option(row, is_best=row is best) for row in rows)
     return replace(
         exposure,
@@ -49,6 +49,27 @@ def readable_drafts(therapy: Therapy) -> list[DrugOrder]:
     """Orders being written whose dosing is one evenly spaced regimen, the selected ones first."""
     drafts = [o for o in therapy.drafts if o.regimens and o.regimens[0].is_uniform]
     return sorted(drafts, key=lambda o: not o.selected)
+
+
+def _nearest(rows: Sequence[pk.Proposal], policy: Policy) -> pk.Proposal | None:
+    """The likeliest regimen inside the limits whose trough is at least tolerated, if any.
+
+    Where no allowed dose is expected to reach the target, one that comes within the tolerance of
+    the target (`accepted_low_ng_ml`) is still worth showing; its probability of reaching the
+    target stands beside it.
+    """
+    low, limits = policy.target.accepted_low_ng_ml, policy.limits
+    if low is None:
+        return None
+    inside = [
+        row
+        for row in rows
+        if row.tablets
+        and limits.min_daily_mg <= row.regimen.daily_mg <= limits.max_daily_mg
+        and row.regimen.amount_mg <= limits.once_daily_max_mg
+        and low <= row.trough_ng_ml <= policy.target.high_ng_ml
+    ]
+    return max(inside, key=lambda row: row.p_in, default=None)
 
 
 def _limits(

@@ -62,20 +62,37 @@ def last_change(segments: Sequence[Segment], until: datetime) -> datetime | None
     for segment in segments:
         if segment.starts > until or segment.on_hold:
             continue
-        adjoins = (
+        goes_on = (
             before is not None
-            and (before.ends is None or before.ends + SAME_START >= segment.starts)
+            and _adjoins(before, segment)
             and abs(before.regimen.daily_mg - segment.regimen.daily_mg) <= SAME_DOSE_MG
         )
-        if not adjoins:
+        if not goes_on:
             changed = segment.starts
         before = segment
     return changed
 
 
+def last_start(segments: Sequence[Segment], until: datetime) -> datetime | None:
+    """The last start or restart at or before `until`: where a segment does not adjoin another."""
+    started: datetime | None = None
+    before: Segment | None = None
+    for segment in segments:
+        if segment.starts > until or segment.on_hold:
+            continue
+        if before is None or not _adjoins(before, segment):
+            started = segment.starts
+        before = segment
+    return started
+
+
 def last_end(segments: Sequence[Segment], now: datetime) -> datetime | None:
     ends = [s.ends for s in segments if s.ends is not None and s.ends <= now]
     return max(ends) if ends else None
+
+
+def _adjoins(before: Segment, segment: Segment) -> bool:
+    return before.ends is None or before.ends + SAME_START >= segment.starts
 
 
 def _segments(order: DrugOrder) -> Iterable[Segment]:

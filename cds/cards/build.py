@@ -25,7 +25,7 @@ from cds.cards.state import card_uuid, state_digest
 from cds.cards.suggest import suggestions_for
 from cds.cards.trace import matched_facts
 from cds.cards.why import source_lines, why_lines
-from cds.cards.wire import Card, Coding, Link, OverrideReason, Source
+from cds.cards.wire import Card, Coding, Indicator, Link, OverrideReason, Source
 from cds.clinical.finding import Finding, Matter, Severity
 from cds.clinical.setting import Occasion
 
@@ -33,6 +33,11 @@ PRODUCT = "imatinib-tdm"
 MATTER_SYSTEM = "urn:imatinib-tdm:matter"
 EXTENSION_KEY = "org.imatinib-tdm.evaluation"
 
+_INDICATORS: Mapping[Severity, Indicator] = {
+    Severity.INFO: "info",
+    Severity.WARNING: "warning",
+    Severity.CRITICAL: "critical",
+}
 _ORDERING = {Occasion.ORDER_SELECT, Occasion.ORDER_SIGN, Occasion.MEDICATION_REFILL}
 
 
@@ -153,7 +158,7 @@ def _card(group: Sequence[Spoken], desk: _Desk) -> Card:
     return Card(
         uuid=uuid,
         summary=words.summary(lead.summary),
-        indicator=lead.severity.indicator,
+        indicator=_INDICATORS[lead.severity],
         detail=_detail(findings, desk),
         source=_source(lead.matter, desk),
         suggestions=suggestions,

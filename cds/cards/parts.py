@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cds.assess.assessment import Assessment, DoseOption
+from cds.assess.assessment import AdherenceView, Assessment, DoseOption
 from cds.cards import words
 from cds.cards.dose_table import basis, dose_table, regimen_words
 from cds.cards.level_line import level_lines
@@ -29,16 +29,24 @@ def adherence_lines(assessment: Assessment) -> list[str]:
         said.append(supply)
     view = assessment.exposure.adherence
     if view is not None:
-        said.append(
-            f"the latest level speaks for all of the last {view.recent_doses} doses taken with "
-            f"{words.percent(view.percent_all_taken)} %, for at least one missed with "
-            f"{words.percent(view.percent_missed_some)} % probability"
-        )
+        said.append(_level_says(view))
         trough = words.number(view.trough_if_all_taken_ng_ml)
         said.append(f"with every dose taken the trough would be about {trough} ng/mL")
     if not said:
         said.append("no dispensing record and no usable level speak for or against missed doses")
     return [f"**Adherence:** {words.sentence('; '.join(said))}"]
+
+
+def _level_says(view: AdherenceView) -> str:
+    """The chance that doses were taken, beside what it was before the level was known."""
+    before = ""
+    if view.prior_percent_all_taken is not None:
+        before = f" ({words.percent(view.prior_percent_all_taken)} % before the level was known)"
+    return (
+        f"given the latest level, all of the last {view.recent_doses} doses were taken with "
+        f"{words.percent(view.percent_all_taken)} % probability{before}, at least one was missed "
+        f"with {words.percent(view.percent_missed_some)} %"
+    )
 
 
 def exposure_lines(assessment: Assessment) -> list[str]:

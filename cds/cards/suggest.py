@@ -25,6 +25,7 @@ from cds.clinical.terminology import Drug
 from cds.fhir import write
 
 Resources = Mapping[str, dict[str, Any]]
+_DAY_H = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,23 @@ def suggestions_for(
 
 
 def _order_dose(case: _Case) -> list[Suggestion]:
-    """The best dose as an order, and keeping the dose with another level."""
-    best = case.assessment.exposure.best
-    if best is None or best.is_current or not _may_offer(best, case.assessment):
+    """The best dose as an order, and keeping the dose with another level.
+
+    Where no dose within the limits is expected to reach the target, the one that comes closest is
+    offered, and said to be that; it is never recommended.
+    """
+    assessment = case.assessment
+    best = assessment.exposure.best
+    if not _may_show_doses(assessment) or (best is not None and best.is_current):
         return _order_level(case)
-    label = f"Order {regimen_words(best)} ({tablet_words(best)} each time)"
-    offer = case.suggestion(label, *_dose_actions(case, best), recommended=_is_recommended(case))
+    option = best or _closest(assessment)
+    if option is None or not option.tablets:
+        return _order_level(case)
+    label = f"Order {regimen_words(option)} ({tablet_words(option)} each time)"
+    if best is None:
+        label += ", the closest to the target within the limits"
+    recommended = best is not None and best.why_not is None and _is_recommended(case)
+    offer = case.suggestion(label, *_dose_actions(case, option), recommended=recommended)
     return [offer, *_keep_and_measure(case)]
 
 
@@ -89,7 +101,7 @@ def _replace_dose(case: _Case) -> list[Suggestion]:
         draft = case.resources.get(order.reference)
         if not isinstance(usual, float) or not isinstance(interval, float) or draft is None:
             continue
-        amount = usual * interval / 24.0
+        amount = usual * interval / _DAY_H
         label = f"Change the order to {words.dose(amount)} mg {words.interval(interval)}"
         resource = write.with_dose(
             draft,
@@ -121,7 +133,7 @@ def _cancel_order(case: _Case) -> list[Suggestion]:
     if medicines or about_another:
         return [
             case.suggestion(
-                f"Cancel the order of {words.summary(medicine.display)[:80]}",
+                f"Cancel the order of {words.one_line(medicine.display)[:80]}",
                 _delete(medicine.reference, "Cancel the order"),
             )
             for medicine in medicines
@@ -155,15 +167,25 @@ _BUILDERS: Mapping[str, Callable[[_Case], list[Suggestion]]] = {
 }
 
 
-def _may_offer(option: DoseOption, assessment: Assessment) -> bool:
+def _may_show_doses(assessment: Assessment) -> bool:
     """Whether a model's dose may become an order for this patient."""
     child = assessment.course.population == "child"
-    return (
-        assessment.exposure.state.quantitative
-        and option.why_not is None
-        and bool(option.tablets)
-        and (assessment.setting.paediatric_doses or not child)
-    )
+    allowed = assessment.setting.paediatric_doses or not child
+    return allowed and assessment.exposure.state.quantitative
+
+
+def _closest(assessment: Assessment) -> DoseOption | None:
+    """The dose within the limits that is likelier in the target than the current one, if any."""
+    limits, exposure = assessment.policy.limits, assessment.exposure
+    chance_now = exposure.current.percent_in if exposure.current else 0.0
+    within = [
+        option
+        for option in exposure.options
+        if limits.min_daily_mg <= option.daily_mg <= limits.max_daily_mg
+        and (option.interval_h < _DAY_H or option.amount_mg <= limits.once_daily_max_mg)
+        and option.percent_in > chance_now
+    ]
+    return max(within, key=lambda option: option.percent_in, default=None)
 
 
 def _is_recommended(case: _Case) -> bool:
@@ -186,20 +208,26 @@ def _dose_actions(case: _Case, best: DoseOption) -> list[Action]:
     """
     drafts = _our_drafts(case)
     description = f"Order {regimen_words(best)}"
-    dose = {"amount_mg": best.amount_mg, "interval_h": best.interval_h, "tablets": best.tablets}
     if not drafts:
         assessment = case.assessment
         resource = write.new_order(
             patient_id=assessment.record.person.id,
             drug=case.drug,
+            amount_mg=best.amount_mg,
+            interval_h=best.interval_h,
+            tablets=best.tablets,
             replaces=assessment.course.current_order,
             authored=assessment.now,
-            **dose,
         )
         return [Action(type="create", description=description, resource=resource)]
     first, *others = drafts
-    draft = case.resources[first.reference]
-    changed = write.with_dose(draft, drug=case.drug, **dose)
+    changed = write.with_dose(
+        case.resources[first.reference],
+        drug=case.drug,
+        amount_mg=best.amount_mg,
+        interval_h=best.interval_h,
+        tablets=best.tablets,
+    )
     withdrawn = [_delete(o.reference, "Its part of the dose is in the other order") for o in others]
     return [_update(changed, description), *withdrawn]
 

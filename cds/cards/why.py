@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cds.cards import words
 from cds.cards.content import CardContent
@@ -10,7 +11,7 @@ from cds.cards.trace import Matched, matched_facts
 from cds.clinical.finding import Finding, SourceCitation
 from cds.rulebook import Rule, Verdict, catalogue
 from cds.rulebook.facts import Attribute
-from cds.rulebook.rule import ORDERED, Comparison, ParamRef
+from cds.rulebook.rule import ORDERED, Comparison, ParamRef, Word
 
 _SCREEN = {"setting"}
 _UNITS = {
@@ -21,6 +22,13 @@ _UNITS = {
     "d": "days",
     "m2": "m²",
     "mg/m2": "mg/m²",
+}
+_SPOKEN = {"h": "hours", "d": "days", "mo": "month", "wk": "week", "a": "years"}
+_HOLDS: Mapping[Word, Callable[[float, float], bool]] = {
+    Word.BELOW: operator.lt,
+    Word.AT_MOST: operator.le,
+    Word.ABOVE: operator.gt,
+    Word.AT_LEAST: operator.ge,
 }
 
 
@@ -61,32 +69,43 @@ def _attribute_words(
 ) -> str:
     """The attribute's name without its unit, the value with it, and the limits it was held to."""
     attribute = catalogue().attribute(item.fact.kind, name)
-    unit = _UNITS.get(attribute.unit or "1", attribute.unit or "")
-    limits = _limits(name, item.binding, rule, content)
-    shown = f"{_label(name, attribute)} {_value(value, attribute)} {unit}".rstrip()
+    label = _label(name, attribute)
+    named = attribute.unit or ""
+    unit = "" if _says_unit(label, attribute) else _UNITS.get(named, named)
+    limits = _limits(name, value, item.binding, rule, content)
+    shown = f"{label} {_value(value, attribute)} {unit}".rstrip()
     return f"{shown} ({' and '.join(limits)})" if limits else shown
 
 
-def _limits(name: str, binding: str, rule: Rule | None, content: CardContent) -> list[str]:
-    """The comparisons with a number that the rule makes on this attribute."""
-    if rule is None:
+def _limits(
+    name: str, value: object, binding: str, rule: Rule | None, content: CardContent
+) -> list[str]:
+    """The comparisons with a number that hold: a rule may have matched by another alternative."""
+    if rule is None or not isinstance(value, int | float):
         return []
-    return [
-        f"{comparison.word.value.replace('_', ' ')} {value}"
+    found = {
+        f"{comparison.word.value.replace('_', ' ')} {_trimmed(limit)}": None
         for pattern in rule.patterns()
         if pattern.binding == binding
         for comparison in pattern.comparisons()
         if comparison.attribute == name
         and comparison.word in ORDERED
-        and (value := _limit(comparison, rule, content)) is not None
-    ]
+        and (limit := _limit(comparison, rule, content)) is not None
+        and _HOLDS[comparison.word](value, limit)
+    }
+    return list(found)
 
 
-def _limit(comparison: Comparison, rule: Rule, content: CardContent) -> str | None:
+def _limit(comparison: Comparison, rule: Rule, content: CardContent) -> float | None:
     operand = comparison.operand
     param = rule.params.get(operand.name) if isinstance(operand, ParamRef) else None
     value = param.values.get(content.jurisdiction) if param else None
-    return None if value is None else _trimmed(value)
+    return value if isinstance(value, int | float) else None
+
+
+def _says_unit(label: str, attribute: Attribute) -> bool:
+    """Whether the name of the attribute says its unit already: hours post dose."""
+    return attribute.unit in _SPOKEN and _SPOKEN[attribute.unit] in label.split()
 
 
 def _label(name: str, attribute: Attribute) -> str:
@@ -108,9 +127,8 @@ def _value(value: object, attribute: Attribute) -> str:
     return str(value)
 
 
-def _trimmed(value: object) -> str:
-    text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    return text or "0"
+def _trimmed(value: float) -> str:
+    return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
 def _citation(citation: SourceCitation) -> str:

@@ -33,7 +33,8 @@ class _Wire(BaseModel):
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object; attributes without a value are left out, as required."""
-        return without_empties(self.model_dump(by_alias=True, mode="json"))
+        dumped: dict[str, Any] = without_empties(self.model_dump(by_alias=True, mode="json"))
+        return dumped
 
 
 class Coding(_Wire):

@@ -33,13 +33,17 @@ def authored(text: str) -> str:
     """
     unescaped = re.sub(r"\\([<>])", r"\1", _CONTROL.sub("", text))  # an entity takes no backslash
     bracketed = re.sub(r"(?<!\\)([\[\]])", r"\\\1", unescaped)
-    return _no_autolink(_no_html(bracketed)).strip()
+    return _capital(_no_autolink(_no_html(bracketed)).strip())
+
+
+def one_line(text: str) -> str:
+    """Return plain text (no Markdown) on one line, in which nothing opens a tag."""
+    return _TAG_START.sub("‹", _SPACES.sub(" ", _CONTROL.sub("", text)).strip())
 
 
 def summary(text: str) -> str:
     """Return one line of plain text that fits a card's summary."""
-    line = _SPACES.sub(" ", _CONTROL.sub("", text)).strip()
-    line = _TAG_START.sub("‹", line)
+    line = _capital(one_line(text))
     if len(line) <= SUMMARY_LIMIT:
         return line
     cut = line[: SUMMARY_LIMIT - 1]
@@ -86,8 +90,13 @@ def sentence(text: str) -> str:
     text = text.strip()
     if not text:
         return text
-    text = text[0].upper() + text[1:]
+    text = _capital(text)
     return text if text[-1] in ".!?:" else f"{text}."
+
+
+def _capital(text: str) -> str:
+    """A sentence may begin with the name of a medicine, which rules write small."""
+    return text[:1].upper() + text[1:]
 
 
 def _no_html(text: str) -> str:

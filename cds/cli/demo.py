@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from cds.cli._screen import screen
+
+if TYPE_CHECKING:
+    from cds.demo.stories import Story
 
 _PORT = 8000
 
@@ -58,7 +63,7 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
     sys.exit(1 if wrong else 0)
 
 
-def _play(stories: list, base_url: str) -> int:  # type: ignore[type-arg]
+def _play(stories: Sequence[Story], base_url: str) -> int:
     """Print every answer; return how many were not as expected."""
     from datetime import UTC, datetime
 

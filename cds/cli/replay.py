@@ -32,22 +32,32 @@ def command(evaluation: str, rules: Path | None, as_json: bool, settings_file: P
 
     Exit codes: 0 the same answer, 1 another answer or not replayable, 2 wrong settings.
     """
-    from cds.services import SetupFailed, build_services
+    from cds.services import open_store
+    from cds.services.knowledge import (
+        Knowledge,
+        KnowledgeError,
+        knowledge_of_revision,
+        load_knowledge,
+    )
     from cds.services.replay import CannotReplay, replay
 
     settings = read_settings(settings_file)
-    if rules:
-        settings = settings.model_copy(update={"rules": rules})
     try:
-        services = build_services(settings)
-    except SetupFailed as error:
+        store = open_store(settings)
+    except (CipherError, DatabaseError) as error:
         raise SetupError(str(error)) from None
+
+    def knowledge_of(revision: str) -> Knowledge:
+        if rules:
+            return load_knowledge(settings.model_copy(update={"rules": rules}))
+        return knowledge_of_revision(settings, revision)
+
     try:
-        replayed = replay(services.store, services.knowledge, evaluation)
-    except (CannotReplay, DatabaseError, CipherError) as error:
+        replayed = replay(store, knowledge_of, evaluation)
+    except (CannotReplay, KnowledgeError, DatabaseError, CipherError) as error:
         raise click.ClickException(str(error)) from None
     finally:
-        services.close()
+        store.database.close()
     if as_json:
         click.echo(json.dumps(replayed.response, ensure_ascii=False, indent=2, default=float))
     for difference in replayed.differences:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -49,11 +50,12 @@ def running_service(port: int) -> Iterator[RunningService]:
     base_url = f"http://{_HOST}:{port}"
     with tempfile.TemporaryDirectory(prefix="tdm-demo-") as directory:
         log = Path(directory) / "service.log"
-        environment = _environment(directory, base_url)
+        settings = _write_settings(Path(directory), base_url)
         command = [sys.executable, "-c", _COMMAND, "serve", "--host", _HOST, "--port", str(port)]
+        command += ["--settings", str(settings)]
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                command, env=environment, stdout=output, stderr=subprocess.STDOUT
+                command, env=_environment(), stdout=output, stderr=subprocess.STDOUT
             )
         try:
             _wait_until_it_answers(process, base_url, log)
@@ -75,14 +77,24 @@ def _free_port() -> int:
         return port
 
 
-def _environment(directory: str, base_url: str) -> dict[str, str]:
+def _write_settings(directory: Path, base_url: str) -> Path:
+    """Settings of the demo: data of its own, and patience on a busy laptop. JSON is YAML."""
+    path = directory / "demo.yaml"
+    settings = {
+        "site": "demo",
+        "data_dir": str(directory),
+        "public_base_url": base_url,
+        "deadline_s": 10,
+        "server": {"workers": 1, "threads": 4},
+    }
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    return path
+
+
+def _environment() -> dict[str, str]:
     """The environment without a site's own settings: the demo must not meet real clients."""
     kept = {name: v for name, v in os.environ.items() if not name.startswith("IMATINIB_TDM_")}
-    return kept | {
-        "IMATINIB_TDM_DATA_DIR": directory,
-        "IMATINIB_TDM_PUBLIC_BASE_URL": base_url,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.terminology import Drug
 from cds.fhir.bundle import Entry, Index
-from cds.fhir.elements import Element, reference_of
+from cds.fhir.elements import Element, reference_of, word
 from cds.fhir.identity import check_subject
 from cds.fhir.medications import MedicationFindings, unread_order
 from cds.fhir.mentions import mentions
@@ -52,12 +52,12 @@ def accept(
     unread_types: set[str] = set()
     for entry, is_draft in _newest(entries, drafts):
         raw = entry.resource
-        kind = raw.get("resourceType")
+        kind = word(raw, "resourceType")
         if kind == "Patient":
             _accept_patient(raw, identity, aliases, kept, problems)
             continue
         if kind not in READ_TYPES and kind not in OLD_MEDICATION_TYPES:
-            unread_types.add(str(kind)[:40])
+            unread_types.add(kind[:40] or "unknown")
             continue
         refused = check_subject(raw, aliases, is_draft=is_draft)
         if refused is not None:
@@ -94,8 +94,8 @@ def _newest(entries: Sequence[Entry], drafts: Sequence[Entry]) -> list[tuple[Ent
     chosen: dict[tuple[str, str], tuple[Entry, bool]] = {}
     unnamed: list[tuple[Entry, bool]] = []
     for entry, is_draft in [*((e, False) for e in entries), *((d, True) for d in drafts)]:
-        kind, identity = entry.resource.get("resourceType"), entry.resource.get("id")
-        if not isinstance(kind, str) or not isinstance(identity, str):
+        kind, identity = word(entry.resource, "resourceType"), word(entry.resource, "id")
+        if not kind or not identity:
             unnamed.append((entry, is_draft))
             continue
         other = chosen.get((kind, identity))
@@ -112,7 +112,7 @@ def _version(entry: Entry, is_draft: bool) -> tuple[bool, datetime, int, bool, s
         at = read_moment(updated, _UTC_ZONE).at
     except ReadError:
         at = _LONG_AGO
-    status = str(entry.resource.get("status") or "")
+    status = word(entry.resource, "status")
     version = int(number) if number.isdecimal() and len(number) < 10 else 0
     return is_draft, at, version, entry.matches, status
 
@@ -124,8 +124,8 @@ def _accept_patient(
     kept: Accepted,
     problems: list[Problem],
 ) -> None:
-    found = raw.get("id")
-    if found not in aliases and not (found is None and identity is None):
+    found = word(raw, "id")
+    if found not in aliases and (found or identity is not None):
         message = "The Patient resource is not the patient asked about; it was not used."
         problems.append(problem("patient-mismatch", message, reference_of(raw), field="id"))
         return
@@ -141,5 +141,5 @@ def _impact(raw: Element, is_draft: bool) -> Impact:
     """An unread order of the drug prevents advice unless it is certainly not followed now."""
     if is_draft:
         return Impact.PREVENTS
-    over = raw.get("resourceType") not in _ORDERS or raw.get("status") in _OVER
+    over = word(raw, "resourceType") not in _ORDERS or word(raw, "status") in _OVER
     return Impact.LIMITS if over else Impact.PREVENTS

@@ -56,10 +56,10 @@ def allowed_base(base: str, registered: Collection[str], *, loopback: bool = Fal
     base on a loopback address is allowed too. Raises ForbiddenBaseError otherwise.
     """
     found = _plain_url(base)
-    plain = base.rstrip("/")
+    plain = base.removesuffix("/")
     if found is None:
         raise ForbiddenBaseError("the FHIR base is not a plain http(s) address")
-    if found.scheme == "https" and plain in {known.rstrip("/") for known in registered}:
+    if found.scheme == "https" and plain in {known.removesuffix("/") for known in registered}:
         return plain
     if loopback and found.scheme in {"http", "https"} and found.hostname in _LOOPBACK:
         return plain
@@ -75,7 +75,7 @@ def _plain_url(url: str) -> SplitResult | None:
         port = found.port
     except ValueError:
         return None
-    if not found.hostname or port == 0 or ".." in found.path.split("/"):
+    if not found.hostname or port == 0 or ".." in found.path.split("/") or "//" in found.path:
         return None
     return found
 
@@ -172,7 +172,7 @@ class FhirClient:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise FetchError("compressed", "the server compressed its answer unasked")
             received = bytearray()
-            for chunk in response.iter_raw():
+            for chunk in response.iter_bytes():
                 received += chunk
                 if len(received) > self.limits.bytes_per_response:
                     raise FetchError("too-large", "the server's answer is too large")

@@ -177,26 +177,20 @@ def _steps(instructions: list[_Instruction]) -> list[list[_Instruction]]:
 def _unnumbered(instructions: list[_Instruction]) -> list[list[_Instruction]]:
     """Without sequence numbers, only distinct periods or distinct times of day are unambiguous."""
     schedules = [instruction.schedule for instruction in instructions]
-    if (
-        all(schedule.starts and schedule.ends for schedule in schedules[:-1])
-        and schedules[-1].starts
-    ):
-        ordered = sorted(
-            instructions, key=lambda i: i.schedule.starts.at if i.schedule.starts else 0
-        )
-        apart = all(
-            one.schedule.ends
-            and two.schedule.starts
-            and one.schedule.ends.at <= two.schedule.starts.at
-            for one, two in pairwise(ordered)
-        )
-        if apart:
+    dated = [(i.schedule.starts.at, i) for i in instructions if i.schedule.starts is not None]
+    if len(dated) == len(instructions):
+        ordered = [instruction for _, instruction in sorted(dated, key=lambda pair: pair[0])]
+        if all(_is_before(one.schedule, two.schedule) for one, two in pairwise(ordered)):
             return [[instruction] for instruction in ordered]
     hours = [offset for schedule in schedules for offset in schedule.offsets_h]
     timed = all(schedule.clock_known or schedule.part_of_day for schedule in schedules)
     if timed and len(set(hours)) == len(hours) and len({_bounds(s) for s in schedules}) == 1:
         return [instructions]
     raise _ambiguous()
+
+
+def _is_before(one: Schedule, two: Schedule) -> bool:
+    return one.ends is not None and two.starts is not None and one.ends.at <= two.starts.at
 
 
 def _concurrent(

@@ -17,7 +17,13 @@ _COUNT_WORDS: Final = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "half"
 _CEILING: Final = re.compile(
     r"(?:max(?:imum|\.)?|not (?:to )?exceed(?: more than)?|do not exceed)[^.;]*"
 )
-_PRODUCT_MG: Final = re.compile(r"(\d+)\s*(?:x|×|\*)\s*(\d+(?:\.\d+)?)\s*mg\b")
+_TABLETS: Final = r"(?:(\d+(?:\.\d+)?)\s*(?:x|×|\*)\s*)?(\d+(?:\.\d+)?)\s*mg\b"
+_TABLETS_OF: Final = re.compile(_TABLETS)
+# "1 x 400 mg + 2 x 100 mg", also a single "2 x 200 mg": one dose made of tablets.
+_SUM: Final = re.compile(
+    rf"(?<![\w.,]){_TABLETS}(?:\s*(?:\+|plus)\s*{_TABLETS})+"
+    r"|(?<![\w.,])\d+(?:\.\d+)?\s*(?:x|×|\*)\s*\d+(?:\.\d+)?\s*mg\b"
+)
 _MG: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*(mg|milligrams?|g|grams?)\b(?!\s*/\s*\w)")
 _MG_PER: Final = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?\s*mg\s*/\s*(?:m2|m²|kg|ml)")
 _ML: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*ml\b")
@@ -70,9 +76,9 @@ def read_text(written: str) -> TextDosage:
     comma = _COMMA_NUMBER.search(said) is not None  # 1,250 is a thousand here and one there
     rest = _CEILING.sub(" ", said)
     relative = _MG_PER.search(rest) is not None
-    products = tuple(float(n) * float(mg) for n, mg in _PRODUCT_MG.findall(rest))
-    rest = _PRODUCT_MG.sub(" ", rest)
-    amounts = products + tuple(
+    sums = tuple(_summed(found.group(0)) for found in _SUM.finditer(rest))
+    rest = _SUM.sub(" ", rest)
+    amounts = sums + tuple(
         float(value) * (1000.0 if unit.startswith("g") else 1.0)
         for value, unit in _MG.findall(rest)
     )
@@ -94,6 +100,11 @@ def read_text(written: str) -> TextDosage:
         changed.group(0) if changed else None,
         understood=known and not changed and not comma and not relative,
     )
+
+
+def _summed(tablets: str) -> float:
+    """mg of one dose written as tablets added up."""
+    return sum(float(count or 1) * float(mg) for count, mg in _TABLETS_OF.findall(tablets))
 
 
 def _food(said: str) -> bool | None:

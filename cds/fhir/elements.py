@@ -20,6 +20,8 @@ Element = Mapping[str, Any]
 
 UCUM = "http://unitsofmeasure.org"
 
+_NOTHING = Concept()
+
 
 def element(parent: Element, name: str) -> Element | None:
     """The complex element `name`, or None if absent. Raises ReadError if it is something else."""
@@ -82,16 +84,16 @@ def flag(parent: Element, name: str) -> bool | None:
 def concept(found: Element | None) -> Concept:
     """A CodeableConcept as codes and all the words that came with it."""
     if found is None:
-        return Concept()
-    codings = elements(found, "coding")
-    codes = tuple(
-        Code(system, code)
-        for coding in codings
-        if (code := text(coding, "code")) and (system := text(coding, "system") or "") is not None
-    )
-    words = [text(found, "text"), *(text(coding, "display") for coding in codings)]
-    kept = dict.fromkeys(word for word in words if word)
-    return Concept(codes, " | ".join(kept) or None)
+        return _NOTHING
+    codes: list[Code] = []
+    words = [text(found, "text")]
+    for coding in elements(found, "coding"):
+        code = text(coding, "code")
+        if code:
+            codes.append(Code(text(coding, "system") or "", code))
+        words.append(text(coding, "display"))
+    said = " | ".join(dict.fromkeys(word for word in words if word))
+    return Concept(tuple(codes), said or None)
 
 
 def display(found: Element | None) -> str | None:
@@ -101,6 +103,12 @@ def display(found: Element | None) -> str | None:
     named = [text(found, "text"), *(text(c, "display") for c in elements(found, "coding"))]
     coded = (text(coding, "code") for coding in elements(found, "coding"))
     return next((name for name in named if name), None) or next((c for c in coded if c), None)
+
+
+def word(raw: Element, name: str) -> str:
+    """The string `name` of a resource that was not validated, or "" for anything else."""
+    found = raw.get(name)
+    return found if isinstance(found, str) else ""
 
 
 def reference_of(resource: Element) -> str:

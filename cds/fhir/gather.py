@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from cds.clinical.labs import Lab
 from cds.clinical.level import Level
-from cds.clinical.medication import Allergy, Condition, GeneResult
+from cds.clinical.medication import Allergy, Condition
 from cds.clinical.moment import Moment
 from cds.clinical.person import Person
 from cds.clinical.problem import Impact, Problem
@@ -73,7 +73,8 @@ def gather(
     kept = accept(entries, written, aliases, index, drug, problems, selections, identity)
     context = ReadContext(drug, terminology, zone, now, index.resolve)
     person = _person(kept.patient, identity, zone, problems)
-    labs = _labs(kept.observations, context, problems)
+    known, unknown = _by_knowledge(kept.observations, context, problems)
+    labs = _labs(known, context, problems)
     context = replace(
         context,
         body_surface_m2=_recent(labs, "m2", now),
@@ -82,9 +83,10 @@ def gather(
     _medications(kept, context, selections)
     found = kept.findings
     problems += found.problems
-    levels = _levels(kept.observations, context, found, problems)
+    levels = _levels([*known, *unknown], context, found, problems)
+    problems += _unknown_levels(unknown, context)
     conditions, allergies = _histories(kept.others, context, problems)
-    genes = _genes(kept.observations, context, problems)
+    genes = [gene for o in unknown for gene in _reading(read_genes, o, context, problems) or ()]
     return PatientRecord(
         person,
         orders=tuple(sorted(found.orders, key=lambda o: (_time(o.authored), o.reference))),
@@ -114,12 +116,25 @@ def _person(
         return Person(identity or "unknown")
 
 
+def _by_knowledge(
+    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
+) -> tuple[list[Element], list[Element]]:
+    """Observations the rulebook has a result key for, and the others; malformed ones are said."""
+    known: list[Element] = []
+    unknown: list[Element] = []
+    for observation in observations:
+        try:
+            (known if is_known(observation, context) else unknown).append(observation)
+        except ReadError as error:
+            problems.append(error.as_problem(reference_of(observation)))
+    return known, unknown
+
+
 def _labs(
     observations: Sequence[Element], context: ReadContext, problems: list[Problem]
 ) -> list[Lab]:
     labs: list[Lab] = []
-    known = [found for found in observations if _reading(is_known, found, context, problems)]
-    for observation, is_latest in _latest(known, context, problems):
+    for observation, is_latest in _latest(observations, context, problems):
         result = _reading(read_labs, observation, context, problems) if is_latest else None
         if result is not None:
             labs += result[0]
@@ -181,13 +196,8 @@ def _levels(
     for observation in (
         part for whole in observations for part in with_level_components(whole, context)
     ):
-        try:
-            if level_code(observation, context) is not None:
-                coded.append(observation)
-            elif not is_known(observation, context) and looks_like_level(observation, context):
-                problems.append(unknown_level(observation))
-        except ReadError:
-            continue  # already a problem of this Observation from reading it as a result
+        if level_code(observation, context) is not None:
+            coded.append(observation)
     levels: list[Level] = []
     panels = Panels(observations)
     for observation, is_latest in _latest(coded, context, problems):
@@ -213,15 +223,12 @@ def _levels(
     return levels
 
 
-def _genes(
-    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
-) -> list[GeneResult]:
-    """Genetic findings among the Observations that are neither level nor laboratory result."""
+def _unknown_levels(observations: Sequence[Element], context: ReadContext) -> list[Problem]:
+    """Results that are named like a level of the drug but whose code nobody knows."""
     return [
-        gene
+        unknown_level(observation)
         for observation in observations
-        if not _reading(is_known, observation, context, problems)
-        for gene in _reading(read_genes, observation, context, problems) or ()
+        if level_code(observation, context) is None and looks_like_level(observation, context)
     ]
 
 

@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo
 from cds.clinical.person import Person, Sex
 from cds.clinical.problem import Problem
 from cds.fhir.bundle import Entry
-from cds.fhir.elements import Element, element, local_reference, reference_of, referred, text
+from cds.fhir.elements import (
+    Element,
+    element,
+    local_reference,
+    reference_of,
+    referred,
+    text,
+    word,
+)
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.times import moment
 
@@ -57,7 +65,7 @@ def check_subject(
 
     A draft comes from the context of the hook, which is one patient's, so it may leave it unsaid.
     """
-    if resource.get("resourceType") in _WITHOUT_SUBJECT:
+    if word(resource, "resourceType") in _WITHOUT_SUBJECT:
         return None
     reference = reference_of(resource)
     try:
@@ -77,7 +85,7 @@ def check_subject(
 
 def subject_of(resource: Element) -> str | None:
     """The bare id of the patient a resource belongs to. Raises ReadError if malformed."""
-    name = _SUBJECT.get(str(resource.get("resourceType")), "subject")
+    name = _SUBJECT.get(word(resource, "resourceType"), "subject")
     if name not in resource and "patient" in resource:
         name = "patient"  # older FHIR versions: still this patient's, though it cannot be read
     target = referred(element(resource, name))

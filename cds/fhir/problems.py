@@ -120,6 +120,10 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
                 "The documented last dose is not at the ordered time.",
                 _N,
             ),
+            "level-schedule-ambiguous": (
+                "A level without a documented dose was drawn soon after an ordered dose time.",
+                _L,
+            ),
             "last-dose-after-sample": ("The stated last dose is after the sample.", _L),
             # laboratory
             "lab-unit-unreadable": ("The unit of a result is missing or not accepted.", _L),

@@ -37,6 +37,12 @@ _AGREE_H: Final = 1.0
 _DOCUMENTED_H: Final = 48.0
 """A documented dose longer ago says nothing about doses taken since and not documented."""
 _LONGEST_H: Final = 30 * 24.0
+_HELD_H: Final = 3.0
+"""A dose is usually held back until a trough is drawn, so a sample this soon after an ordered time
+may just as well have been drawn before that dose: the schedule then tells nothing."""
+_ON_SCHEDULE_H: Final = 2.0
+"""A dose this close to an ordered clock time was taken as ordered."""
+_DAY_H: Final = 24.0
 
 _LAST_DOSE: Final = (
     r"last (?:dose|intake|tablet|administration)(?: (?:was|taken|given|time|at|on))*"
@@ -81,12 +87,13 @@ def timing_claims(
         }
         claims.extend(_documented_claims(sampled, taken, linked))
         claims.extend(_form_claims(observation, members, sampled, zone))
-        claims.extend(_schedule_claims(sampled, orders, zone))
     problems = [_after_sample(claim, reference) for claim in claims if claim.hours < 0]
-    usable = [claim for claim in claims if 0 <= claim.hours <= _LONGEST_H]
+    documented = [claim for claim in claims if 0 <= claim.hours <= _LONGEST_H]
+    problems += _disagreements(documented, reference)
+    scheduled, doubts = _scheduled(sampled, orders, documented, zone, reference)
+    usable = [*documented, *scheduled]
     usable.sort(key=lambda claim: (_TRUST.index(claim.basis), claim.hours, claim.reference or ""))
-    unique = tuple(dict.fromkeys(usable))
-    return unique, problems + _disagreements(unique, reference)
+    return tuple(dict.fromkeys(usable)), problems + doubts
 
 
 def _documented_claims(
@@ -191,6 +198,40 @@ def _clock_moment(hours: float, day: str, sampled: Moment, zone: ZoneInfo) -> Mo
     return Moment((midnight + timedelta(hours=hours)).astimezone(sampled.at.tzinfo))
 
 
+def _scheduled(
+    sampled: Moment | None,
+    orders: Sequence[DrugOrder],
+    documented: Sequence[TimingClaim],
+    zone: ZoneInfo,
+    reference: str,
+) -> tuple[list[TimingClaim], list[Problem]]:
+    """What the ordered clock times claim, and whether the documented last dose kept to them."""
+    if sampled is None or not sampled.has_clock_time:
+        return [], []
+    claims = list(_schedule_claims(sampled, orders, zone))
+    if not claims:
+        return [], []
+    if documented:
+        kept = any(_on_schedule(one, claim) for one in documented for claim in claims)
+        message = f"The last dose was not at the ordered time: {_listed([*documented, *claims])}."
+        doubts = [] if kept else [problem("level-schedule-disagrees", message, reference)]
+        return [claim for claim in claims if claim.hours >= _HELD_H], doubts
+    latest = min(claim.hours for claim in claims)
+    if latest < _HELD_H:
+        message = (
+            f"The sample was drawn {latest:.1f} h after an ordered dose time; "
+            "was it drawn before or after that dose?"
+        )
+        return [], [problem("level-schedule-ambiguous", message, reference)]
+    return claims, []
+
+
+def _on_schedule(documented: TimingClaim, scheduled: TimingClaim) -> bool:
+    """Whether a documented dose was at the ordered clock time of the same or an earlier day."""
+    apart = abs(documented.hours - scheduled.hours) % _DAY_H
+    return min(apart, _DAY_H - apart) <= _ON_SCHEDULE_H
+
+
 def _schedule_claims(
     sampled: Moment, orders: Sequence[DrugOrder], zone: ZoneInfo
 ) -> Iterable[TimingClaim]:
@@ -199,7 +240,11 @@ def _schedule_claims(
         if order.status in {OrderStatus.CANCELLED, OrderStatus.UNKNOWN} or order.is_draft:
             continue
         for regimen in order.regimens:
-            if not regimen.clock_known or regimen.cycle_h != 24.0 or not _covers(regimen, sampled):
+            if (
+                not regimen.clock_known
+                or regimen.cycle_h != _DAY_H
+                or not _covers(regimen, sampled)
+            ):
                 continue
             last = max(
                 last_clock_time_before(dose.offset_h, sampled.at, zone) for dose in regimen.doses
@@ -212,18 +257,12 @@ def _covers(regimen: Regimen, sampled: Moment) -> bool:
     return begun and (regimen.ends is None or sampled.at < regimen.ends.at)
 
 
-def _disagreements(claims: Sequence[TimingClaim], reference: str) -> list[Problem]:
-    documented = [claim for claim in claims if claim.basis != "schedule"]
-    found: list[Problem] = []
-    if documented and _spread(documented) > _AGREE_H:
-        message = f"Sources disagree on the time since the last dose: {_listed(documented)}."
-        found.append(problem("level-timing-disagrees", message, reference))
-    for claim in claims:
-        apart = [abs(claim.hours - other.hours) for other in documented]
-        if claim.basis == "schedule" and apart and min(apart) > _AGREE_H:
-            message = f"The last dose was not at the ordered time: {_listed([*documented, claim])}."
-            found.append(problem("level-schedule-disagrees", message, reference))
-    return found
+def _disagreements(documented: Sequence[TimingClaim], reference: str) -> list[Problem]:
+    if not documented or _spread(documented) <= _AGREE_H:
+        return []
+    by_trust = sorted(documented, key=lambda claim: (_TRUST.index(claim.basis), claim.hours))
+    message = f"Sources disagree on the time since the last dose: {_listed(by_trust)}."
+    return [problem("level-timing-disagrees", message, reference)]
 
 
 def _spread(claims: Sequence[TimingClaim]) -> float:

@@ -106,8 +106,9 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str) -> Read
             _model(kind).model_validate(shadow)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False)
-        except (KeyError, RecursionError):
-            # An unknown type inside `contained` reaches us as a KeyError of the models.
+        except (KeyError, TypeError, AttributeError, RecursionError):
+            # What the models themselves trip over: an unknown type inside `contained` (KeyError),
+            # a resourceType that is no text (TypeError).
             return Reading(None, (_unreadable(reference, "it contains an unknown resource"),))
         else:
             return _accepted(resource, reference, dropped)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cds.rulebook.evaluate import Deck, Judgement, Prepared, conclude, judge
 from cds.rulebook.facts import Catalogue, Fact, catalogue
 from cds.rulebook.read_tests import with_neutral_values
-from cds.rulebook.reference import index_facts
+from cds.rulebook.reference import Scene
 from cds.rulebook.remarks import Place, Remark
 from cds.rulebook.rule import Outcome, Rule, RuleTest
 from cds.rulebook.rulebook import Rulebook
@@ -48,7 +48,7 @@ def firing_texts(rulebook: Rulebook, rule: Rule) -> Iterator[tuple[str, str]]:
         prepared = rulebook.prepared(rule, jurisdiction)
         facts = scene_of(test, jurisdiction, test.occasion or rule.occasions[0], catalogue())
         if prepared is not None and not isinstance(facts, str):
-            for match in judge(prepared, index_facts(facts)).matches:
+            for match in judge(prepared, Scene(facts)).matches:
                 bound = {binding: facts[number] for binding, number in match}
                 yield test.name, conclude(prepared, bound, rulebook.renderer).summary
 
@@ -90,7 +90,7 @@ def _failure(
     verdict = deck.evaluate(facts)
     if not verdict.agreed:
         return f"the evaluators disagree: {verdict.disagreement}"
-    return against(test, prepared, judge(prepared, index_facts(facts)), facts, rulebook)
+    return against(test, prepared, judge(prepared, Scene(facts)), facts, rulebook)
 
 
 def against(

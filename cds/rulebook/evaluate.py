@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cds.clinical.finding import Finding, SourceCitation
 from cds.rulebook.conditions import Conjunction, conjunctions
 from cds.rulebook.facts import Catalogue, Fact, FactError, Value
 from cds.rulebook.program import EngineError, Program
-from cds.rulebook.reference import Indexed, Matcher, index_facts
+from cds.rulebook.reference import Matcher, Scene
 from cds.rulebook.render import Renderer
 from cds.rulebook.rule import Outcome, Rule, Status
 from cds.rulebook.verdict import MatchedFacts, RuleTrace, Verdict
@@ -65,7 +66,13 @@ class Deck:
         renderer: Renderer,
         revision: str,
     ) -> None:
-        self._asked, self._passed = tuple(asked), tuple(passed)
+        self._asked = tuple(asked)
+        rules = sorted((*(p.rule.id for p in asked), *(trace.rule_id for trace in passed)))
+        order = {rule_id: place for place, rule_id in enumerate(rules)}
+        self._places = [order[prepared.rule.id] for prepared in asked]
+        waiting = [_traced(p.rule, _silent(()), ()) for p in asked]
+        self._frame = sorted((*waiting, *passed), key=lambda trace: trace.rule_id)
+        self._silent: dict[tuple[int, tuple[str, ...]], RuleTrace] = {}
         self._renderer, self._revision = renderer, revision
         self._by_number = [
             (prepared, conjunction) for prepared in asked for conjunction in prepared.conjunctions
@@ -83,7 +90,7 @@ class Deck:
 
     def evaluate(self, facts: Sequence[Fact]) -> Verdict:
         """Ask both evaluators; on any difference say so and conclude nothing."""
-        scene = index_facts(facts)
+        scene = Scene(facts)
         judged = [(prepared, judge(prepared, scene)) for prepared in self._asked]
         expected = {
             (prepared.rule.id, match) for prepared, result in judged for match in result.matches
@@ -92,8 +99,7 @@ class Deck:
             disagreement = _difference(expected, self._fired(facts))
         except EngineError as error:
             disagreement = f"durable-rules failed: {error}"
-        traces = [_trace(prepared, result, facts) for prepared, result in judged]
-        trace = tuple(sorted((*traces, *self._passed), key=lambda t: t.rule_id))
+        trace = self._trace(judged, facts)
         if disagreement is not None:
             return Verdict((), (), trace, False, disagreement, self._revision)
         spoken: list[Finding] = []
@@ -105,6 +111,21 @@ class Deck:
         return Verdict(
             _urgent_first(spoken), _urgent_first(shadow), trace, True, None, self._revision
         )
+
+    def _trace(
+        self, judged: Sequence[tuple[Prepared, Judgement]], facts: Sequence[Fact]
+    ) -> tuple[RuleTrace, ...]:
+        """What became of every rule, by id; most are silent for a reason they had before."""
+        trace = list(self._frame)
+        for place, (prepared, result) in zip(self._places, judged, strict=True):
+            if result.outcome is not Outcome.SILENT:
+                trace[place] = _traced(prepared.rule, result, facts)
+                continue
+            key = place, result.because
+            if key not in self._silent:
+                self._silent[key] = _traced(prepared.rule, result, facts)
+            trace[place] = self._silent[key]
+        return tuple(trace)
 
     def _fired(self, facts: Sequence[Fact]) -> set[Key]:
         hits = self._program.hits([(fact.kind, fact.values) for fact in facts])
@@ -127,7 +148,7 @@ class Deck:
         return list(found.values())
 
 
-def judge(prepared: Prepared, scene: Indexed) -> Judgement:
+def judge(prepared: Prepared, scene: Scene) -> Judgement:
     """The reference evaluator over every alternative of one rule."""
     matches: dict[tuple[tuple[str, int], ...], None] = {}
     missing: list[frozenset[str]] = []
@@ -140,12 +161,21 @@ def judge(prepared: Prepared, scene: Indexed) -> Judgement:
             missing.append(result.missing)
         if result.blocked is not None:
             because[result.blocked] = None
-    wanting = min(missing, key=lambda words: (len(words), sorted(words)), default=frozenset())
+    if not matches and not missing:
+        return _silent(tuple(because))
+    wanting = tuple(sorted(min(missing, key=_fewest, default=())))
     if matches:
-        return Judgement(Outcome.FIRED, tuple(sorted(matches)), tuple(sorted(wanting)), ())
-    if wanting:
-        return Judgement(Outcome.UNDECIDED, (), tuple(sorted(wanting)), ())
-    return Judgement(Outcome.SILENT, (), (), tuple(because))
+        return Judgement(Outcome.FIRED, tuple(sorted(matches)), wanting, ())
+    return Judgement(Outcome.UNDECIDED, (), wanting, ())
+
+
+@lru_cache(maxsize=10_000)
+def _silent(because: tuple[str, ...]) -> Judgement:
+    return Judgement(Outcome.SILENT, (), (), because)
+
+
+def _fewest(missing: frozenset[str]) -> tuple[int, list[str]]:
+    return len(missing), sorted(missing)
 
 
 def conclude(prepared: Prepared, bound: Mapping[str, Fact], renderer: Renderer) -> Finding:
@@ -180,8 +210,7 @@ def check_scene(facts: Sequence[Fact], catalogue: Catalogue) -> None:
             raise FactError(f"{counts.get(kind.name, 0)} facts of kind {kind.name} instead of one")
 
 
-def _trace(prepared: Prepared, result: Judgement, facts: Sequence[Fact]) -> RuleTrace:
-    rule = prepared.rule
+def _traced(rule: Rule, result: Judgement, facts: Sequence[Fact]) -> RuleTrace:
     matches = tuple(
         MatchedFacts(tuple((binding, facts[number]) for binding, number in match))
         for match in result.matches

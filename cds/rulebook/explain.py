@@ -13,7 +13,7 @@ from cds.clinical.setting import Setting
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.evaluate import judge
 from cds.rulebook.facts import Fact, Value
-from cds.rulebook.reference import compare_atom, index_facts
+from cds.rulebook.reference import Scene, compare_atom
 from cds.rulebook.render import show_number
 from cds.rulebook.rule import Outcome, Rule, Status
 from cds.rulebook.rulebook import Rulebook
@@ -61,7 +61,7 @@ def _explain(
         return _not_asked(rule, f"the rule does not speak on {setting.occasion}")
     if prepared is None:
         return _not_asked(rule, f"the rule does not exist in {setting.jurisdiction}")
-    result = judge(prepared, index_facts(facts))
+    result = judge(prepared, Scene(facts))
     branches = [
         _alternative(number, conjunction, facts)
         for number, conjunction in enumerate(prepared.conjunctions)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cds.rulebook.cases import against, jurisdiction_of, scene_of
 from cds.rulebook.evaluate import judge
 from cds.rulebook.facts import Fact, catalogue
-from cds.rulebook.reference import Indexed, index_facts
+from cds.rulebook.reference import Scene
 from cds.rulebook.remarks import Place
 from cds.rulebook.rule import (
     Alternatives,
@@ -65,7 +65,7 @@ def _mutants(rulebook: Rulebook, rule: Rule) -> Iterator[Mutant]:
         jurisdiction = jurisdiction_of(rulebook, rule, test)
         facts = scene_of(test, jurisdiction, test.occasion or rule.occasions[0], catalogue())
         if not isinstance(facts, str):
-            scenes.append(_Scene(test, jurisdiction, facts, index_facts(facts)))
+            scenes.append(_Scene(test, jurisdiction, facts, Scene(facts)))
     # A test that fails anyway would seem to notice everything.
     scenes = [scene for scene in scenes if not _noticed(rulebook, rule, [scene])]
     for when, place, change in _changes(rule):
@@ -80,7 +80,7 @@ class _Scene:
     test: RuleTest
     jurisdiction: str
     facts: list[Fact]
-    indexed: Indexed
+    indexed: Scene
 
 
 def _noticed(rulebook: Rulebook, mutant: Rule, scenes: list[_Scene]) -> bool:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
-from cds.rulebook.facts import Fact, Value
+from cds.rulebook.facts import Fact, Value, catalogue
 from cds.rulebook.rule import Word
 
-Indexed = Mapping[str, Sequence[tuple[int, Mapping[str, Value]]]]
-"""Facts by kind, each with its number in the scene."""
 Match = tuple[int, ...]
 """The facts matched, by number, in the order of the positive patterns."""
 
@@ -31,6 +30,38 @@ _COMPARE: dict[Word, Callable[[Any, Any], bool]] = {
     Word.ONE_OF: lambda value, allowed: value in allowed,
     Word.NOT_ONE_OF: lambda value, refused: value not in refused,
 }
+
+
+class Scene:
+    """Facts arranged for matching; what one rule found out, the next need not look for again."""
+
+    __slots__ = ("_by_key", "_by_kind", "_seen")
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        self._by_kind: dict[str, list[_Numbered]] = {}
+        for number, fact in enumerate(facts):
+            self._by_kind.setdefault(fact.kind, []).append((number, fact.values))
+        self._by_key: dict[tuple[str, str], dict[Value, list[_Numbered]]] = {}
+        self._seen: dict[_Prepared, list[_Candidate]] = {}
+
+    def candidates(self, pattern: _Prepared) -> list[_Candidate]:
+        """Facts that a pattern does not rule out, each with the attributes it lacks."""
+        found = self._seen.get(pattern)
+        if found is None:
+            found = self._seen[pattern] = pattern.candidates(self._of(pattern))
+        return found
+
+    def _of(self, pattern: _Prepared) -> Sequence[_Numbered]:
+        if pattern.key is None:
+            return self._by_kind.get(pattern.kind, ())
+        attribute, code = pattern.key
+        place = pattern.kind, attribute
+        if place not in self._by_key:
+            arranged: dict[Value, list[_Numbered]] = {}
+            for numbered in self._by_kind.get(pattern.kind, ()):
+                arranged.setdefault(numbered[1][attribute], []).append(numbered)
+            self._by_key[place] = arranged
+        return self._by_key[place].get(code, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +81,20 @@ class Matcher:
     __slots__ = ("_negative", "_positive")
 
     def __init__(self, conjunction: Conjunction) -> None:
-        self._positive = tuple(_Prepared(pattern) for pattern in conjunction.positive)
-        self._negative = tuple(_Prepared(pattern) for pattern in conjunction.negative)
+        self._positive = tuple(_prepared(pattern) for pattern in conjunction.positive)
+        self._negative = tuple(_prepared(pattern) for pattern in conjunction.negative)
 
-    def judge(self, scene: Indexed) -> Judged:
+    def judge(self, scene: Scene) -> Judged:
         """Match against facts."""
         candidates = []
         for pattern in self._positive:
-            found = pattern.candidates(scene)
+            found = scene.candidates(pattern)
             if not found:
-                return Judged(blocked=pattern.absent)
+                return _blocked(pattern.absent)
             candidates.append(found)
         for pattern in self._negative:
-            if not pattern.joins and pattern.candidates(scene):
-                return Judged(blocked=pattern.present)
+            if not pattern.joins and scene.candidates(pattern):
+                return _blocked(pattern.present)
         matches, unknown = [], []
         for chosen in self._combinations(candidates, ()):
             if any(pattern.exists_with(scene, chosen) for pattern in self._negative):
@@ -74,7 +105,7 @@ class Matcher:
             else:
                 matches.append(tuple(number for number, _, _ in chosen))
         if not matches and not unknown:
-            return Judged(blocked=self._last_join())
+            return _blocked(self._last_join())
         return Judged(tuple(matches), min(unknown, key=_order, default=frozenset()))
 
     def _combinations(
@@ -98,13 +129,24 @@ class Matcher:
         return (joined or present or [self._positive[-1].absent])[-1]
 
 
+_Numbered = tuple[int, Mapping[str, Value]]
 _Candidate = tuple[int, Mapping[str, Value], tuple[str, ...]]
 
 
 class _Prepared:
     """One pattern with its comparisons turned into functions."""
 
-    __slots__ = ("_pattern", "_words", "binding", "joins", "kind", "known", "tests")
+    __slots__ = (
+        "_absent",
+        "_pattern",
+        "_words",
+        "binding",
+        "joins",
+        "key",
+        "kind",
+        "known",
+        "tests",
+    )
 
     def __init__(self, pattern: FlatPattern) -> None:
         self.kind, self.binding = pattern.kind, pattern.binding or "none"
@@ -121,7 +163,8 @@ class _Prepared:
             for atom in pattern.atoms
             if isinstance(atom.value, Join)
         )
-        self._pattern, self._words = pattern, ""
+        self.key = next((key for atom in pattern.atoms if (key := _key(pattern, atom))), None)
+        self._pattern, self._words, self._absent = pattern, "", ""
 
     @property
     def words(self) -> str:
@@ -133,17 +176,18 @@ class _Prepared:
     @property
     def absent(self) -> str:
         """What to say when no fact satisfies it."""
-        return f"no {self.words}"
+        self._absent = self._absent or f"no {self.words}"
+        return self._absent
 
     @property
     def present(self) -> str:
         """What to say when a fact satisfies it that must not."""
         return f"there is {self.words}"
 
-    def candidates(self, scene: Indexed) -> list[_Candidate]:
-        """Facts that are not ruled out, each with the attributes it lacks."""
+    def candidates(self, facts: Sequence[_Numbered]) -> list[_Candidate]:
+        """The facts that are not ruled out, each with the attributes it lacks."""
         found: list[_Candidate] = []
-        for number, values in scene.get(self.kind, ()):
+        for number, values in facts:
             lacks: tuple[str, ...] = ()
             for attribute, compare, wanted in self.tests:
                 value = values.get(attribute)
@@ -156,10 +200,10 @@ class _Prepared:
                     found.append((number, values, lacks))
         return found
 
-    def exists_with(self, scene: Indexed, chosen: tuple[_Candidate, ...]) -> bool:
+    def exists_with(self, scene: Scene, chosen: tuple[_Candidate, ...]) -> bool:
         """Whether a fact satisfies this pattern together with the chosen ones."""
         return bool(self.joins) and any(
-            _joined(values, self.joins, chosen) for _, values, _ in self.candidates(scene)
+            _joined(values, self.joins, chosen) for _, values, _ in scene.candidates(self)
         )
 
 
@@ -182,9 +226,20 @@ def _order(missing: frozenset[str]) -> tuple[int, list[str]]:
     return len(missing), sorted(missing)
 
 
-def index_facts(facts: Sequence[Fact]) -> Indexed:
-    """Arrange facts by kind, keeping their numbers."""
-    scene: dict[str, list[tuple[int, Mapping[str, Value]]]] = {}
-    for number, fact in enumerate(facts):
-        scene.setdefault(fact.kind, []).append((number, fact.values))
-    return scene
+@lru_cache(maxsize=20_000)
+def _prepared(pattern: FlatPattern) -> _Prepared:
+    """Rules that share a pattern share its preparation, and so its result in a scene."""
+    return _Prepared(pattern)
+
+
+@lru_cache(maxsize=20_000)
+def _blocked(why: str) -> Judged:
+    return Judged(blocked=why)
+
+
+def _key(pattern: FlatPattern, atom: Atom) -> tuple[str, str] | None:
+    """The attribute and code by which facts of the kind can be looked up."""
+    always = catalogue().attribute(pattern.kind, atom.attribute).always
+    if atom.word is Word.IS and isinstance(atom.value, str) and always:
+        return atom.attribute, atom.value
+    return None

@@ -1,16 +1,27 @@
-"""What decisions are made with: one rulebook revision and the population models."""
+"""What decisions are made with: one rulebook revision and the population models.
+
+While serving, the rulebook directory is followed: an edit that passes its tests takes over, and
+every call keeps the revision it began with. Each revision that ever served stays on a shelf in the
+data directory, so that old decisions can be replayed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pk
 from cds import content
 from cds.assess.exposure import ModelLibrary
 from cds.rulebook import Rulebook, RulebookError, load
+from cds.rulebook.live import LiveRulebook, LiveStatus
+from cds.rulebook.rulebook import load_files
+from cds.rulebook.shelf import Shelf, ShelfError
 from cds.settings import Settings
+
+_SHELF = "rulebook"
 
 
 class KnowledgeError(Exception):
@@ -27,26 +38,77 @@ class Knowledge:
     """Rules whose answered cards stay quiet for another time than their severity says."""
 
 
+class LiveKnowledge:
+    """The knowledge in force; build it before workers fork, follow in each of them."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._shelf = Shelf(shelf_path(settings))
+        self._models = load_models()
+        self._clock = clock
+        try:
+            self._live = LiveRulebook(
+                rules_path(settings), self._shelf, clock, on_change=self._warm_up
+            )
+        except (RulebookError, ShelfError, FileNotFoundError) as error:
+            raise KnowledgeError(str(error)) from None
+
+    @property
+    def current(self) -> Knowledge:
+        """The knowledge that serves now; hold it for the length of a call."""
+        return Knowledge(self._live.current, self._models)
+
+    @property
+    def status(self) -> LiveStatus:
+        """What serves, and which edit was refused."""
+        return self._live.status
+
+    def follow(self) -> None:
+        """Watch the directory in a thread of this process; call it after a fork."""
+        self._live.follow()
+
+    def stop(self) -> None:
+        """End the thread and give back compiled programs."""
+        self._live.stop()
+        self._live.current.close()
+
+    def _warm_up(self, rulebook: Rulebook) -> None:
+        from cds.services.warmup import warm_up
+
+        warm_up(Knowledge(rulebook, self._models), self._clock())
+
+
 def rules_path(settings: Settings) -> Path:
     """Where the rulebook in force stands."""
     return settings.rules or content.rules_dir()
 
 
+def shelf_path(settings: Settings) -> Path:
+    """Where the revisions that served are kept."""
+    return settings.data_dir / _SHELF
+
+
 def load_knowledge(settings: Settings) -> Knowledge:
-    """Load the rulebook of the settings and all models that the product ships."""
+    """Load the rulebook directory of the settings and all models that the product ships."""
     try:
-        rulebook = load(rules_path(settings))
+        return Knowledge(load(rules_path(settings)), load_models())
+    except (RulebookError, FileNotFoundError) as error:
+        raise KnowledgeError(str(error)) from None
+
+
+def knowledge_of_revision(settings: Settings, revision: str) -> Knowledge:
+    """Load a revision that served before, from the shelf or from the directory."""
+    try:
+        files = Shelf(shelf_path(settings)).files(revision)
+        return Knowledge(load_files(files), load_models())
+    except ShelfError:
+        return load_knowledge(settings)
     except RulebookError as error:
         raise KnowledgeError(str(error)) from None
-    except FileNotFoundError as error:
-        raise KnowledgeError(str(error)) from None
-    return knowledge_of(rulebook)
 
 
-def knowledge_of(rulebook: Rulebook) -> Knowledge:
-    """Join a rulebook with the models."""
+def load_models() -> ModelLibrary:
+    """Load all models that the product ships."""
     try:
-        models = {name: pk.load_model(name) for name in pk.list_models()}
+        return {name: pk.load_model(name) for name in pk.list_models()}
     except pk.errors.PkError as error:
         raise KnowledgeError(str(error)) from None
-    return Knowledge(rulebook, models)

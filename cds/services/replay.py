@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,17 @@ class Replayed:
         return len(self.response["cards"])
 
 
-def replay(store: Store, knowledge: Knowledge, evaluation: str) -> Replayed:
-    """Decide again on the recorded input at the recorded time."""
+def replay(store: Store, knowledge_of: Callable[[str], Knowledge], evaluation: str) -> Replayed:
+    """Decide again on the recorded input at the recorded time.
+
+    `knowledge_of` finds the rulebook of a revision, as far as it is still there.
+    """
     stored = store.decision(evaluation)
     if stored is None:
         raise CannotReplay(f"there is no evaluation {evaluation} in this ledger")
     if stored.body is None:
         raise CannotReplay("the clinical content of this decision is past its retention time")
+    knowledge = knowledge_of(stored.rulebook_revision)
     revision = knowledge.rulebook.revision
     if stored.rulebook_revision != revision:
         raise CannotReplay(

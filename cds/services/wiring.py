@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from cds.services.answer import Answered, HookDesk
 from cds.services.call import Caller, HookCall
 from cds.services.catalogue import ServiceDescription, catalogue_for
 from cds.services.clock import Clock
-from cds.services.knowledge import Knowledge, KnowledgeError, load_knowledge
+from cds.services.knowledge import Knowledge, KnowledgeError, LiveKnowledge, load_knowledge
 from cds.services.obtain import Obtainer
 from cds.settings import Settings
 from cds.store import Cipher, CipherError, Database, DatabaseError, Store, read_or_create_key
@@ -32,10 +31,19 @@ class Services:
     clock: Clock
     metrics: Metrics
     store: Store
-    catalogue: tuple[ServiceDescription, ...]
     desk: HookDesk
-    knowledge: Knowledge
-    _closed: bool = field(default=False, repr=False)
+    current_knowledge: Callable[[], Knowledge] = field(repr=False)
+    live: LiveKnowledge | None = field(default=None, repr=False)
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """The rulebook and models in force; hold them for the length of a call."""
+        return self.current_knowledge()
+
+    @property
+    def catalogue(self) -> tuple[ServiceDescription, ...]:
+        """The services as discovery lists them."""
+        return catalogue_for(self.knowledge.rulebook)
 
     def answer(self, call: HookCall, caller: Caller, *, started: float) -> Answered:
         """Answer a hook call with the knowledge in force."""
@@ -43,19 +51,23 @@ class Services:
 
     def problems(self) -> Mapping[str, str]:
         """What keeps the service from answering now: part -> why."""
-        problem = self.store.database.check()
-        return {"database": problem} if problem else {}
+        found = {"database": self.store.database.check()}
+        if self.live is not None:
+            found["rulebook"] = self.live.status.trouble
+        return {part: why for part, why in found.items() if why}
 
     def close(self) -> None:
         """Give back what is held."""
-        if not self._closed:
-            self._closed = True
-            self.knowledge.rulebook.close()
-            self.store.database.close()
+        if self.live is not None:
+            self.live.stop()
+        self.store.database.close()
 
 
-def prepare(settings: Settings) -> None:
-    """Check, before any worker starts, that the service can start; bring SQLite up to date."""
+def prepare(settings: Settings) -> LiveKnowledge:
+    """Check, before any worker starts, that the service can start; bring SQLite up to date.
+
+    What it returns may cross a fork: rule programs are compiled where they are first used.
+    """
     try:
         store = open_store(settings)
         if settings.uses_sqlite:
@@ -65,32 +77,49 @@ def prepare(settings: Settings) -> None:
             upgrade(store.database)
         problem = store.database.check()
         store.database.close()
-        load_knowledge(settings)
+        knowledge = LiveKnowledge(settings, Clock().now)
     except (DatabaseError, CipherError, KnowledgeError) as error:
         raise SetupFailed(str(error)) from None
     if problem:
         raise SetupFailed(problem)
+    return knowledge
 
 
-def build_services(settings: Settings, **replacements: Any) -> Services:
-    """Build the services of one process; call it after a fork. `replacements` are for tests."""
-    clock = replacements.get("clock") or Clock()
-    metrics = replacements.get("metrics") or Metrics()
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    knowledge: LiveKnowledge | Knowledge | None = None,
+    store: Store | None = None,
+    obtainer: Obtainer | None = None,
+) -> Services:
+    """Build the services of one process; call it after a fork.
+
+    `knowledge` may be what `prepare` returned; fixed knowledge is for commands and tests.
+    """
+    clock = clock or Clock()
+    metrics = Metrics()
     try:
-        store = replacements.get("store") or open_store(settings)
-        knowledge = replacements.get("knowledge") or load_knowledge(settings)
+        store = store or open_store(settings)
+        knowledge = knowledge or load_knowledge(settings)
     except (DatabaseError, CipherError, KnowledgeError) as error:
         raise SetupFailed(str(error)) from None
-    obtainer = replacements.get("obtainer") or Obtainer(clock)
+    live = knowledge if isinstance(knowledge, LiveKnowledge) else None
     return Services(
         settings=settings,
         clock=clock,
         metrics=metrics,
         store=store,
-        catalogue=catalogue_for(knowledge.rulebook),
-        desk=HookDesk(settings, clock, metrics, store, obtainer),
-        knowledge=knowledge,
+        desk=HookDesk(settings, clock, metrics, store, obtainer or Obtainer(clock)),
+        current_knowledge=_source_of(knowledge),
+        live=live,
     )
+
+
+def _source_of(knowledge: LiveKnowledge | Knowledge) -> Callable[[], Knowledge]:
+    if isinstance(knowledge, LiveKnowledge):
+        return lambda: knowledge.current
+    return lambda: knowledge
 
 
 def open_store(settings: Settings) -> Store:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cds.settings import Settings
 from cds.telemetry import configure_logging, log
+
+if TYPE_CHECKING:
+    from cds.services.knowledge import LiveKnowledge
 
 # A worker that hangs is replaced after this time; the deadline of a call is far shorter.
 _WORKER_TIMEOUT_S = 30
@@ -28,7 +31,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     from cds.services.wiring import SetupFailed, prepare
 
     try:
-        prepare(settings)
+        knowledge = prepare(settings)
     except SetupFailed as error:
         raise CannotServe(str(error)) from None
     log().info(
@@ -43,7 +46,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             "open-loopback",
             problem="no client is registered: this machine is answered without a token",
         )
-    _server(settings, host, port).run()
+    _server(settings, knowledge, host, port).run()
 
 
 def check_exposure(settings: Settings, host: str) -> None:
@@ -86,7 +89,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _server(settings: Settings, host: str, port: int) -> Any:
+def _server(settings: Settings, knowledge: LiveKnowledge, host: str, port: int) -> Any:
     from gunicorn.app.base import BaseApplication
 
     # Imported here so that workers inherit the loaded modules; services are built in each worker,
@@ -119,8 +122,9 @@ def _server(settings: Settings, host: str, port: int) -> Any:
                     self.cfg.set(name, value)
 
         def load(self) -> Any:
-            services = build_services(settings)
+            services = build_services(settings, knowledge=knowledge)
             warm_up(services.knowledge, services.clock.now())
+            knowledge.follow()
             return create_app(services)
 
     return Server()

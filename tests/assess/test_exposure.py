@@ -253,3 +253,24 @@ def test_shifting_every_date_together_changes_nothing(rulebook: Rulebook, models
     assert here.current is not None
     assert later.current is not None
     assert here.current.trough_ng_ml == pytest.approx(later.current.trough_ng_ml, rel=1e-3)
+
+
+def test_a_dose_within_the_tolerance_is_shown_when_none_reaches_the_target(
+    rulebook: Rulebook, models: Models
+) -> None:
+    """600 mg is the label's maximum; its expected trough misses 1000 but not 750 ng/mL."""
+    patient = record(orders=(order(400),), levels=(level(640),))
+    exposure = run(patient, rulebook, models).exposure
+    assert exposure.best is not None
+    assert exposure.best.daily_mg == 600
+    assert 750 <= exposure.best.trough_ng_ml < 1000
+    assert exposure.best.percent_in < 50
+
+
+def test_nothing_is_proposed_when_even_the_maximum_stays_far_below(
+    rulebook: Rulebook, models: Models
+) -> None:
+    patient = record(orders=(order(400),), levels=(level(250),))
+    exposure = run(patient, rulebook, models).exposure
+    assert exposure.best is None
+    assert exposure.no_option_reason is not None

@@ -300,3 +300,40 @@ def test_the_state_of_a_solid_tumour_says_whether_it_is_on_track(
     response = one(facts(patient, "response"))
     assert response["disease_state"] == state
     assert response["on_track"] is on_track
+
+
+def test_after_one_recovered_episode_the_full_dose_is_resumed(facts: Facts) -> None:
+    labs = (*(lab("anc", v, days=d) for v, d in ((0.8, 30), (2.0, 2))), lab("platelets", 200))
+    found = one(facts(record(orders=(order(),), labs=labs), "toxicity"))
+    assert found["cytopenia_before"] is True
+    assert found["counts_recovered"] is True
+    assert found["resume_mg"] == 400
+
+
+def test_an_old_negative_test_does_not_hide_a_recorded_pregnancy(facts: Facts) -> None:
+    patient = record(
+        sex=Sex.FEMALE,
+        age=30,
+        conditions=(condition("pregnancy", days=20),),
+        labs=(lab("pregnancy", None, coded="not-pregnant", days=500),),
+        orders=(order(),),
+    )
+    found = one(facts(patient, "patient"))
+    assert found["pregnancy"] == "pregnant"
+    assert found["pregnancy_age_days"] == pytest.approx(20)
+
+
+def test_advanced_disease_never_gets_the_table_of_chronic_phase(facts: Facts) -> None:
+    child = record(
+        age=9, orders=(order(),), conditions=(condition("cml-bc", "cml"),), labs=(lab("anc", 0.7),)
+    )
+    assert "cytopenia_group" not in one(facts(child, "toxicity"))
+
+
+def test_a_change_of_dose_does_not_make_an_old_combination_new(facts: Facts) -> None:
+    orders = (
+        order(400, since_days=300, status=OrderStatus.STOPPED, stopped_days=20),
+        order(600, since_days=20, reference="MedicationRequest/2"),
+    )
+    patient = record(orders=orders, medicines=(medicine("simvastatin", days=200),))
+    assert one(facts(patient, "medicine"))["pair_new"] is False

@@ -138,14 +138,15 @@ def test_a_long_list_of_doses_keeps_the_current_the_ordered_and_the_best() -> No
 
 
 def test_adherence_is_one_sentence_from_supply_and_level() -> None:
-    view = AdherenceView(62.0, 38.0, 1450.0)
+    view = AdherenceView(62.0, 38.0, 1450.0, prior_percent_all_taken=80.0)
     supply = fact("adherence", pdc_percent=73.0, pdc_window_days=90.0, refill_late_days=4.0)
     made = assessment(exposure=exposure(adherence=view), facts=(supply,))
 
     assert shown_parts(made, ["adherence"]) == [
         "**Adherence:** Dispensed supply covers 73 % of the last 90 days and ran out 4 days ago; "
-        "the latest level speaks for all of the last 7 doses taken with 62 %, for at least one "
-        "missed with 38 % probability; with every dose taken the trough would be about 1450 ng/mL."
+        "given the latest level, all of the last 7 doses were taken with 62 % probability (80 % "
+        "before the level was known), at least one was missed with 38 %; with every dose taken "
+        "the trough would be about 1450 ng/mL."
     ]
 
 

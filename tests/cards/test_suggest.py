@@ -131,8 +131,24 @@ def test_a_child_is_never_offered_a_models_dose_unless_the_site_says_so() -> Non
     assert ORDER_600 in [s.label for s in offers(low_trough(), course=child, setting=allowed)]
 
 
-def test_a_dose_that_may_not_be_given_is_not_offered() -> None:
-    refused = exposure(options=(option(800, 1480, is_best=True, why_not="too much"),))
+def test_without_an_acceptable_dose_the_closest_within_the_limits_is_offered_as_that() -> None:
+    options = (
+        option(400, 640, is_current=True, why_not="below", percent_in=3.0),
+        option(600, 960, why_not="below", percent_in=43.0),
+        option(1200, 1900, why_not="over the maximum", percent_in=90.0),
+    )
+    unreachable = exposure(options=options, current=options[0])
+    offered = offers(low_trough(), exposure=unreachable)
+
+    assert [s.label for s in offered][:2] == [
+        f"{ORDER_600}, the closest to the target within the limits",
+        KEEP,
+    ]
+    assert not any(s.is_recommended for s in offered)
+
+
+def test_a_dose_over_the_limits_is_never_offered() -> None:
+    refused = exposure(options=(option(1200, 1480, why_not="too much", percent_in=90.0),))
 
     assert [s.label for s in offers(low_trough(), exposure=refused)] == [
         "Order an imatinib trough level"

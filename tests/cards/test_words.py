@@ -78,8 +78,13 @@ def test_a_summary_has_fewer_than_140_characters_and_ends_at_a_word() -> None:
 
 
 def test_a_summary_that_fits_is_kept() -> None:
-    assert words.summary("x" * 139) == "x" * 139
-    assert len(words.summary("x" * 140)) == 139
+    assert words.summary("X" * 139) == "X" * 139
+    assert len(words.summary("X" * 140)) == 139
+
+
+def test_a_sentence_may_begin_with_a_medicine_that_rules_write_small() -> None:
+    assert words.summary("rifampicin lowers it") == "Rifampicin lowers it"
+    assert words.authored("rifampicin lowers it") == "Rifampicin lowers it"
 
 
 def test_a_summary_is_one_line_without_tags() -> None:

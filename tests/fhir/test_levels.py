@@ -306,8 +306,22 @@ def test_the_test_code_can_say_the_time_by_definition(read: Read) -> None:
 
 
 def test_the_clock_times_of_the_order_are_an_assumption(read: Read) -> None:
+    clocked = request(dosageInstruction=[dosage(timeOfDay=["20:00:00"])])
+    assert _claims(read(clocked, level())) == [(12.0, "schedule")]
+
+
+def test_a_sample_just_after_an_ordered_time_may_have_come_before_the_dose(read: Read) -> None:
     clocked = request(dosageInstruction=[dosage(timeOfDay=["07:30:00"])])
-    assert _claims(read(clocked, level())) == [(0.5, "schedule")]
+    record = read(clocked, level())
+    assert _claims(record) == []
+    assert _codes(record) == ["level-schedule-ambiguous"]
+
+
+def test_a_dose_held_back_until_the_sample_keeps_to_the_schedule(read: Read) -> None:
+    clocked = request(dosageInstruction=[dosage(timeOfDay=["07:30:00"])])
+    record = read(clocked, level(), _given("2024-05-19T08:00:00+02:00"))
+    assert _claims(record) == [(24.0, "administration")]
+    assert _codes(record) == []
 
 
 @pytest.mark.parametrize(
@@ -315,7 +329,7 @@ def test_the_clock_times_of_the_order_are_an_assumption(read: Read) -> None:
     [{"status": "cancelled"}, {"authoredOn": "2024-05-25"}, {"intent": "proposal"}],
 )
 def test_an_order_not_in_force_has_no_schedule(fields: dict[str, Any], read: Read) -> None:
-    clocked = request(dosageInstruction=[dosage(timeOfDay=["07:30:00"])], **fields)
+    clocked = request(dosageInstruction=[dosage(timeOfDay=["20:00:00"])], **fields)
     assert _claims(read(clocked, level())) == []
 
 

@@ -1,4 +1,4 @@
-"""The prefetch state machine: sent, no data, broken, paged, absent - and every fault of the server."""
+"""The prefetch state machine: sent, no data, broken, paged, absent; every fault of the server."""
 
 from __future__ import annotations
 

@@ -55,9 +55,7 @@ def cohort() -> tuple[pk.Case, ...]:
                 "indication": "gist" if p["gist"] else "cml",
             },
             doses=[pk.Dose(t, p["dose_mg"]) for t in p["dose_times_h"]],
-            levels=[
-                pk.Level(t, y) for t, y in zip(p["sample_times_h"], p["y_ng_ml"], strict=True)
-            ],
+            levels=[pk.Level(t, y) for t, y in zip(p["sample_times_h"], p["y_ng_ml"], strict=True)],
         )
         for p in stored("simulated_cohort")["patients"]
     )

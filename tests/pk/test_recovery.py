@@ -89,9 +89,7 @@ def test_levels_bring_the_estimate_nearer_to_the_truth_than_the_population(fits,
 def test_every_model_recovers_a_patient_simulated_from_it(name):
     """Ten error-free levels of a patient one SD off in every random effect: CL within 10 %."""
     model = pk.load_model(name)
-    case = pk.Case(
-        {**subject(), "age_years": 30.0}, daily(40), treatment_start_h=-5000.0
-    )
+    case = pk.Case({**subject(), "age_years": 30.0}, daily(40), treatment_start_h=-5000.0)
     prior = pk.fit(case, model)
     z = np.where(np.arange(len(prior.z)) % 2 == 0, 0.8, -0.8)
     true = dict(zip(model.structure.parameters, prior.theta(z), strict=True))

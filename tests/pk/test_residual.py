@@ -98,7 +98,7 @@ def test_the_published_error_can_be_replaced():
     case = pk.Case(ADULT, daily(30), [pk.Level(29 * 24.0 + 23.5, 250.0)])
     published = pk.fit(case, model)
     tight = pk.fit(
-        case, model, pk.FitOptions(residual={"parent": Residual("log-normal", log_sd=0.1)})
+        case, model, pk.FitOptions(residual={"parent": Residual("log-normal", log_sd=0.05)})
     )
     assert tight.predict([719.5])[0] == pytest.approx(250.0, rel=0.05)
     assert published.predict([719.5])[0] > 300.0

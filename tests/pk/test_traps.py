@@ -5,7 +5,7 @@ import pytest
 
 import pk
 
-from .cases import ADULT, DAILY_400, daily
+from .cases import ADULT, daily
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ HOOKS = [
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An installation of its own."""
-    chosen = Settings(data_dir=tmp_path_factory.mktemp("stories"))
+    """An installation of its own; what is tested here is the answer, not how fast it comes."""
+    chosen = Settings(data_dir=tmp_path_factory.mktemp("stories"), deadline_s=10)
     prepare(chosen)
     return chosen
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds.services import Services, build_services, open_store, prepare
+from cds.services import Services, build_services, open_store
 from cds.services.knowledge import Knowledge, load_knowledge
 from cds.settings import Settings
 from cds.store import Store
+from cds.store.migrate import upgrade
 from cds.web import create_app
 from tests.web.fakes import FakeClock, FakeDesk
 
@@ -28,7 +29,9 @@ def knowledge() -> Iterator[Knowledge]:
 def prepared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, copied for each test: migrating takes longer than most tests."""
     directory = tmp_path_factory.mktemp("prepared")
-    prepare(Settings(data_dir=directory))
+    store = open_store(Settings(data_dir=directory))
+    upgrade(store.database)
+    store.database.close()
     return directory
 
 

@@ -97,7 +97,7 @@ def test_the_decision_is_in_the_ledger_and_replays_to_the_same_answer(
     response = client.post(ORDERS, json=concerned_request())
 
     (decision,) = services.store.recent_decisions()
-    replayed = replay(services.store, services.knowledge, decision["evaluation"])
+    replayed = replay(services.store, lambda _: services.knowledge, decision["evaluation"])
 
     assert replayed.differences == ()
     assert json.loads(json.dumps(replayed.response, default=float)) == response.get_json()
@@ -114,7 +114,7 @@ def test_replay_refuses_an_unknown_evaluation_and_another_rulebook(
     (decision,) = services.store.recent_decisions()
 
     with pytest.raises(CannotReplay, match="no evaluation"):
-        replay(services.store, services.knowledge, "none")
+        replay(services.store, lambda _: services.knowledge, "none")
 
     class Other:
         revision = "f" * 64
@@ -123,7 +123,7 @@ def test_replay_refuses_an_unknown_evaluation_and_another_rulebook(
         rulebook = Other()
 
     with pytest.raises(CannotReplay, match="--rules"):
-        replay(services.store, OtherKnowledge(), decision["evaluation"])
+        replay(services.store, lambda _: OtherKnowledge(), decision["evaluation"])
 
 
 def test_what_is_absent_is_fetched_with_the_token_and_nothing_else(
@@ -279,4 +279,4 @@ def test_an_answered_card_is_quiet_for_the_same_state_and_the_ledger_says_so(
     newest = services.store.recent_decisions()[0]["evaluation"]
     suppressed = services.store.decision(newest).body["suppressed"]
     assert {item["reason"] for item in suppressed} >= {"answered"}
-    assert replay(services.store, services.knowledge, newest).same
+    assert replay(services.store, lambda _: services.knowledge, newest).same

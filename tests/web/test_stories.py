@@ -85,4 +85,4 @@ def test_an_example_is_answered_validly_and_the_same_when_replayed(
         if action["type"] == "delete":
             assert action["resourceId"] in drafts
     for decision in services.store.recent_decisions():
-        assert replay(services.store, services.knowledge, decision["evaluation"]).same
+        assert replay(services.store, lambda _: services.knowledge, decision["evaluation"]).same

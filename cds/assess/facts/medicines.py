@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from cds.assess.facts.basis import Basis, fact
+from cds.assess.timeline import last_start
 from cds.clinical.medication import Medicine, UseState
 from cds.rulebook import Fact
 
@@ -57,7 +58,7 @@ def _medicine(basis: Basis, medicine: Medicine, ingredient: str, new_within: flo
     started = basis.days_ago(medicine.started)
     current = medicine.is_draft or medicine.state in (UseState.ACTIVE, UseState.DRAFT)
     new = medicine.is_draft or (current and started is not None and started <= new_within)
-    on_drug = basis.days_ago(basis.therapy.course.dose_changed)
+    on_drug = basis.days_ago(last_start(basis.therapy.segments, basis.now))
     drug_new = basis.therapy.course.starting or (on_drug is not None and on_drug <= new_within)
     return fact(
         "medicine",

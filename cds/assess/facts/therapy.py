@@ -28,6 +28,7 @@ def patient_facts(basis: Basis) -> Iterable[Fact]:
     """The person."""
     record = basis.record
     conditions = {k for c in record.conditions if c.active for k in c.keys}
+    pregnancies = [c.onset for c in record.conditions if c.active and "pregnancy" in c.keys]
     ever = {k for c in record.conditions for k in c.keys}
     pregnancy = record.latest_lab("pregnancy")
     state = "pregnant" if "pregnancy" in conditions else None
@@ -45,7 +46,11 @@ def patient_facts(basis: Basis) -> Iterable[Fact]:
         bsa_age_days=basis.days_ago(surface.measured) if surface else None,
         height_age_days=basis.days_ago(height.at) if height else None,
         pregnancy=state,
-        pregnancy_age_days=basis.days_ago(pregnancy.at) if pregnancy else None,
+        pregnancy_age_days=basis.days_ago(
+            max((p for p in pregnancies if p), key=lambda p: p.at, default=None)
+            if pregnancies
+            else (pregnancy.at if pregnancy else None)
+        ),
         lactating="lactation" in conditions,
         sterile=bool(ever & {"hysterectomy", "menopause"}),
         contraception="contraception" in ever or pregnancy is not None,

@@ -45,7 +45,7 @@ def toxicity_facts(basis: Basis) -> Iterable[Fact]:
     group, row = _haematology_row(basis)
     hold = row["hold"] if row else None
     resume = row["resume"] if row else None
-    before = bool(row) and _earlier_episode(basis, row or {})
+    episodes, low_now = _episodes(basis, row) if row else (0, False)
     liver_hold, liver_ready, liver_age = _liver(basis)
     attention = list(_beyond(basis, "attention"))
     severe = list(_beyond(basis, "severe"))
@@ -57,7 +57,7 @@ def toxicity_facts(basis: Basis) -> Iterable[Fact]:
         leading=next(iter(severe or attention), None),
         cytopenia_group=group,
         cytopenia=counts.below(hold["anc_below"], hold["platelets_below"]) if hold else None,
-        cytopenia_before=before,
+        cytopenia_before=episodes > low_now,
         counts_recovered=(
             counts.at_least(resume["anc_at_least"], resume["platelets_at_least"])
             if resume
@@ -66,7 +66,7 @@ def toxicity_facts(basis: Basis) -> Iterable[Fact]:
         counts_age_days=max((age for age in ages if age is not None), default=None),
         anc=counts.anc.value if counts.anc else None,
         platelets=counts.platelets.value if counts.platelets else None,
-        resume_mg=_resume_dose(basis, row, again=before) if row else None,
+        resume_mg=_resume_dose(basis, row, again=episodes > 1) if row else None,
         resume_unit=("mg/m2/day" if _per_m2(row) else "mg/day") if row else None,
         liver_hold=liver_hold,
         liver_recovered=liver_ready,
@@ -79,9 +79,8 @@ def toxicity_facts(basis: Basis) -> Iterable[Fact]:
 def _haematology_row(basis: Basis) -> tuple[str | None, Mapping[str, Any] | None]:
     """The haematology table for indication, age, jurisdiction and starting dose."""
     course = basis.therapy.course
-    names = {course.indication, course.disease} - {None}
     for key, row in basis.tables.toxicity["haematology"].items():
-        if not names.intersection(row["indications"] or ()):
+        if course.indication not in (row["indications"] or ()):
             continue
         if course.population is not None and row["population"] != course.population:
             continue
@@ -91,14 +90,19 @@ def _haematology_row(basis: Basis) -> tuple[str | None, Mapping[str, Any] | None
     return None, None
 
 
-def _earlier_episode(basis: Basis, row: Mapping[str, Any]) -> bool:
-    """Whether counts fell below the limit and recovered earlier on this therapy."""
+def _episodes(basis: Basis, row: Mapping[str, Any]) -> tuple[int, bool]:
+    """How often counts fell below the limit on this therapy, and whether they are low now.
+
+    An episode ends when the count has recovered to the resume limit; the larger number of the two
+    counts stands for both.
+    """
     hold, resume = row["hold"], row["resume"]
     limits = {
         "anc": (hold["anc_below"], resume["anc_at_least"]),
         "platelets": (hold["platelets_below"], resume["platelets_at_least"]),
     }
     started = basis.therapy.course.started
+    most, low_now = 0, False
     for key, (low, recovered) in limits.items():
         was_low, episodes = False, 0
         for lab in basis.record.labs_of(key):
@@ -108,14 +112,16 @@ def _earlier_episode(basis: Basis, row: Mapping[str, Any]) -> bool:
                 was_low, episodes = True, episodes + 1
             elif was_low and lab.value >= recovered:
                 was_low = False
-        if episodes > 1 or (episodes == 1 and not was_low):
-            return True
-    return False
+        if episodes > most or (episodes == most and was_low):
+            most, low_now = episodes, was_low
+    return most, low_now
 
 
 def _resume_dose(basis: Basis, row: Mapping[str, Any], *, again: bool) -> float | None:
     """Dose to resume: the table's for a first episode, its lower step for a recurrence."""
     suffix = "_per_m2" if _per_m2(row) else ""
+    if row.get("resume_previous"):
+        return _last_daily_mg(basis)
     name = ("recurrence_mg" if again else "resume_mg") + suffix
     start = basis.therapy.course.start_daily_mg
     by_start = row.get(f"{name}_start_{start:g}") if start is not None else None
@@ -152,6 +158,13 @@ def _liver(basis: Basis) -> tuple[bool | None, bool | None, float | None]:
     return (True if over else (False if complete else None)), ready, age
 
 
+def _last_daily_mg(basis: Basis) -> float | None:
+    """The current daily dose, or the last one if the drug is held or stopped."""
+    course, segments = basis.therapy.course, basis.therapy.segments
+    regimen = course.regimen or (segments[-1].regimen if segments else None)
+    return regimen.daily_mg if regimen else None
+
+
 def _liver_before(basis: Basis) -> bool:
     """Whether an earlier test on this therapy was beyond the hold limits."""
     hold = basis.tables.hepatotoxicity["hold"]
@@ -170,13 +183,10 @@ def _liver_before(basis: Basis) -> bool:
 
 def _liver_step(basis: Basis) -> float | None:
     """Dose to resume after liver toxicity, by the current (or last) daily dose."""
-    course = basis.therapy.course
-    regimen = course.regimen or (
-        basis.therapy.segments[-1].regimen if basis.therapy.segments else None
-    )
-    if regimen is None or course.population == "child":
+    daily_mg = _last_daily_mg(basis)
+    if daily_mg is None or basis.therapy.course.population == "child":
         return None
-    step = basis.tables.hepatotoxicity["steps_mg"].get(round(regimen.daily_mg))
+    step = basis.tables.hepatotoxicity["steps_mg"].get(round(daily_mg))
     return float(step) if step is not None else None
 
 

@@ -1,0 +1,183 @@
+"""Latency of order-sign as a ratio to a floor measured in the same run.
+
+The floor is the same request through Flask with nothing but JSON decoding and `fhir.resources` R4B
+parsing of each resource: what any service in this stack must pay. Floor and service take turns, so
+that a slow moment of the machine hits both.
+
+    python benchmarks/hook_latency.py [--story cml-low-trough] [--rounds 300] [--labs 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fhir.resources.R4B import get_fhir_model_class
+from flask import Flask, Response, request
+from flask.testing import FlaskClient
+from ruamel.yaml import YAML
+
+from cds import content
+from cds.services import build_services, prepare
+from cds.services.clock import Clock
+from cds.services.warmup import warm_up
+from cds.settings import Limits, Settings
+from cds.telemetry import configure_logging
+from cds.web import create_app
+
+AIM = 2.5
+SERVICE = "/cds-services/tdm-orders"
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = _arguments()
+    body, now = story_request(arguments.story, arguments.labs)
+    raw = json.dumps(body).encode()
+    with tempfile.TemporaryDirectory() as directory:
+        service = service_client(Path(directory), now)
+        floor = floor_client()
+        cards = len(json.loads(post(service, raw).data)["cards"])
+        times = measure(floor, service, raw, arguments.rounds)
+        silent = time_of(service, json.dumps(without_drug(body)).encode(), arguments.rounds)
+    resources = sum(1 for _ in resources_in(body))
+    print(f"order-sign, {arguments.story}: {len(raw)} bytes, {resources} resources, {cards} cards")
+    report(times, silent)
+
+
+def measure(
+    floor: FlaskClient, service: FlaskClient, raw: bytes, rounds: int
+) -> dict[str, list[float]]:
+    """Take turns between floor and service; milliseconds."""
+    times: dict[str, list[float]] = {"floor": [], "service": []}
+    for round_number in range(rounds + 20):
+        for name, client in (("floor", floor), ("service", service)):
+            started = time.perf_counter()
+            answer = post(client, raw)
+            elapsed = (time.perf_counter() - started) * 1000
+            if answer.status_code != 200:
+                raise SystemExit(f"{name} answered {answer.status_code}: {answer.data!r}")
+            if round_number >= 20:
+                times[name].append(elapsed)
+    return times
+
+
+def report(times: dict[str, list[float]], silent: list[float]) -> None:
+    """Print percentiles and the ratio that counts."""
+    print(f"{'':<28} {'p50 ms':>8} {'p99 ms':>8}")
+    for name, values in (*times.items(), ("service, drug not mentioned", silent)):
+        print(f"{name:<28} {statistics.median(values):>8.2f} {percentile(values, 99):>8.2f}")
+    at_p50 = statistics.median(times["service"]) / statistics.median(times["floor"])
+    at_p99 = percentile(times["service"], 99) / percentile(times["floor"], 99)
+    verdict = "within" if at_p50 <= AIM else "ABOVE"
+    print(f"ratio to the floor: {at_p50:.2f} at p50, {at_p99:.2f} at p99 ({verdict} the aim {AIM})")
+
+
+def story_request(story: str, labs: int) -> tuple[dict[str, Any], datetime]:
+    """The story's order-sign request and its moment; `labs` more results make it larger."""
+    examples = content.examples_dir()
+    stories = YAML(typ="safe").load(examples / "index.yaml")["stories"]
+    now = datetime.fromisoformat(next(s["now"] for s in stories if s["id"] == story))
+    body = json.loads((examples / "hooks" / f"{story}.order-sign.json").read_text())
+    if labs:
+        entries = body["prefetch"]["labs"]["entry"]
+        pattern = entries[0]["resource"]
+        for number in range(labs):
+            at = (now - timedelta(days=10 + number)).isoformat()
+            more = {**copy.deepcopy(pattern), "id": f"more-{number}", "effectiveDateTime": at}
+            entries.append({"resource": more})
+    return body, now
+
+
+def without_drug(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request for a patient who never had the drug."""
+    changed = copy.deepcopy(body)
+    changed["prefetch"] = {
+        key: value if key in ("patient", "labs", "conditions") else None
+        for key, value in changed["prefetch"].items()
+    }
+    for entry in changed["context"]["draftOrders"]["entry"]:
+        if entry["resource"]["resourceType"] == "MedicationRequest":
+            entry["resource"]["medicationCodeableConcept"] = {"text": "paracetamol 500 mg"}
+            entry["resource"].pop("note", None)
+    return changed
+
+
+def service_client(directory: Path, now: datetime) -> FlaskClient:
+    """The whole service over a temporary database, at the story's moment."""
+    configure_logging(json_lines=True)
+    settings = Settings(
+        data_dir=directory,
+        loopback_limits=Limits(requests_per_second=1e6, burst=1_000_000),
+    )
+    knowledge = prepare(settings)
+    services = build_services(settings, knowledge=knowledge, clock=Clock(now=lambda: now))
+    warm_up(services.knowledge, now)
+    return create_app(services).test_client()
+
+
+def floor_client() -> FlaskClient:
+    """Flask that decodes the JSON and parses every resource, and says nothing."""
+    app = Flask("floor")
+
+    @app.post(SERVICE)
+    def parse() -> Response:
+        for resource in resources_in(json.loads(request.get_data())):
+            get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+        return Response(b'{"cards":[]}', content_type="application/json")
+
+    return app.test_client()
+
+
+def resources_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Every resource of the request that is not a Bundle."""
+    if isinstance(value, dict):
+        if value.get("resourceType") not in (None, "Bundle"):
+            yield value
+            return
+        for item in value.values():
+            yield from resources_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from resources_in(item)
+
+
+def time_of(client: FlaskClient, raw: bytes, rounds: int) -> list[float]:
+    """Milliseconds per request."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        if post(client, raw).json != {"cards": []}:
+            raise SystemExit("a request without the drug got cards")
+        times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+def post(client: FlaskClient, raw: bytes) -> Any:
+    """Send one request."""
+    return client.post(SERVICE, data=raw, content_type="application/json")
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The value below which `percent` of the values lie."""
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--story", default="cml-low-trough")
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--labs", type=int, default=0, help="results to add to the prefetch")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A decision made because of a new level, as the ledger keeps every decision."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cds.clinical.setting import Occasion
+from cds.services.decide import Decision, EvaluationInput
+from cds.services.trace import assessment_json, suppressed_json
+from cds.store import CardRow, LedgerEntry
+from cds.store.jsontext import canonical
+
+
+def ledger_entry(given: EvaluationInput, decision: Decision, cause: str) -> LedgerEntry:
+    """The decision as the ledger keeps it; `cause` names the run of work that made it."""
+    assessment = decision.assessment
+    if assessment is None:
+        raise ValueError("a decision without an assessment is not recorded")
+    versions = assessment.versions
+    given_json = given.to_json()
+    return LedgerEntry(
+        evaluation=given.evaluation,
+        at=given.at,
+        client=given.client,
+        hook=Occasion.NEW_LEVEL.value,
+        hook_instance=cause,
+        patient=given.patient_id,
+        user=None,
+        input_digest=hashlib.sha256(canonical(given_json)).hexdigest(),
+        rulebook_revision=versions.rulebook,
+        rulebook_version=versions.rulebook_version,
+        models=versions.models,
+        code_version=versions.code,
+        body={
+            "input": given_json,
+            "response": decision.response,
+            "suppressed": suppressed_json(decision.cards.suppressed),
+            "decision": assessment_json(assessment),
+        },
+        cards=_card_rows(decision),
+        suppressed=len(decision.cards.suppressed),
+    )
+
+
+def _card_rows(decision: Decision) -> tuple[CardRow, ...]:
+    return tuple(
+        CardRow(
+            uuid=card.uuid,
+            matter=card.source.topic.code if card.source.topic else "",
+            indicator=card.indicator,
+            findings=tuple(
+                {
+                    "rule": state.rule_id,
+                    "revision": state.revision,
+                    "subject": state.subject,
+                    "severity": state.severity.indicator,
+                    "state": state.state_digest,
+                }
+                for state in decision.cards.state_digests
+                if state.card_uuid == card.uuid
+            ),
+            suggestions=tuple(suggestion.uuid for suggestion in card.suggestions),
+        )
+        for card in decision.cards.cards
+    )

@@ -1,0 +1,236 @@
+"""Translate conjunctions into the rules, and facts into the messages, that durable-rules is given.
+
+What reaches durable-rules is kept plain, because each plainness avoids a defect or saves time:
+
+- Only attributes that a rule compares: finite numbers of four decimals, booleans and codes. Never
+  a text of the record, never a name that an author chose.
+- Facts of which there is one per patient travel in one message, the scene. Most patterns are about
+  them, and one pattern over one message costs far less than joins over ten.
+- Set membership and presence are flags worked out here: `one_of` would multiply the rules, and a
+  lone test for absence can loop.
+- Facts of a negated kind are sent again under a second name, before all others: negation depends
+  on the order of arrival, and must not share its kind with positive patterns.
+- A fact whose key no pattern names is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cds.rulebook.conditions import MAX_COMPARISONS, Atom, Conjunction, FlatPattern, Join
+from cds.rulebook.facts import AttributeType, Catalogue, Value
+from cds.rulebook.rule import Word
+
+Scene = Sequence[tuple[str, Mapping[str, Value]]]
+"""Facts as kind and values, in the order in which they are numbered."""
+
+_OPERATORS = {
+    Word.NOT: "$neq", Word.BELOW: "$lt", Word.AT_MOST: "$lte", Word.ABOVE: "$gt",
+    Word.AT_LEAST: "$gte",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Messages in order, and for each the number of its fact (or of each single fact by kind)."""
+
+    messages: list[dict[str, Any]]
+    numbers: list[int]
+    single: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What messages of one name carry."""
+
+    kind: str
+    """Kind of the facts; empty for a scene."""
+    attributes: set[str] = field(default_factory=set)
+    flags: dict[Atom, str] = field(default_factory=dict)
+    keys: dict[str, set[str]] = field(default_factory=dict)
+    """By attribute, the codes that patterns ask for."""
+    patterns: int = 0
+    keyed: dict[str, int] = field(default_factory=dict)
+    """By attribute, how many patterns ask for codes; if all do, other facts are left out."""
+
+    def wants(self, values: Mapping[str, Value]) -> bool:
+        """Whether some pattern could match a fact, as far as its keys tell."""
+        return all(
+            values.get(attribute) in self.keys[attribute]
+            for attribute, count in self.keyed.items()
+            if count == self.patterns
+        )
+
+
+class Translation:
+    """The rules of one program, and how facts become its messages."""
+
+    def __init__(self, conjunctions: Sequence[Conjunction], catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._streams: dict[str, _Stream] = {}
+        self._layouts: dict[int, list[int | str]] = {}
+        self.rules: dict[str, Any] = {}
+        for number, conjunction in enumerate(conjunctions):
+            if not self._binds_one_twice(conjunction):
+                self.rules[f"r{number}"] = self._rule(number, conjunction)
+
+    def facts_of(self, number: int, matched: Mapping[int, int], sent: Sent) -> tuple[int, ...]:
+        """The facts of a match, in the order of the conjunction's positive patterns."""
+        return tuple(
+            sent.single[part] if isinstance(part, str) else matched[part]
+            for part in self._layouts[number]
+        )
+
+    def send(self, scene: Scene) -> Sent:
+        """The messages of a scene, negated kinds first."""
+        first: list[tuple[dict[str, Any], int]] = []
+        then: list[tuple[dict[str, Any], int]] = []
+        single: dict[str, int] = {}
+        joint: dict[str, Value] = {}
+        for number, (kind, values) in enumerate(scene):
+            if self._catalogue.kinds[kind].one:
+                single[kind] = number
+                joint.update({f"{kind}__{name}": value for name, value in values.items()})
+            for name, messages in ((_negated(kind), first), (kind, then)):
+                stream = self._streams.get(name)
+                if stream is not None and stream.wants(values):
+                    messages.append((_message(name, stream, values), number))
+        for name, stream in self._streams.items():
+            if not stream.kind:
+                then.append((_message(name, stream, joint), -1))
+        both = [*first, *then]
+        return Sent([message for message, _ in both], [number for _, number in both], single)
+
+    def _binds_one_twice(self, conjunction: Conjunction) -> bool:
+        """Two patterns over the only fact of a kind: two bindings never share a fact."""
+        kinds = [p.kind for p in conjunction.positive if self._catalogue.kinds[p.kind].one]
+        return len(kinds) != len(set(kinds))
+
+    def _rule(self, number: int, conjunction: Conjunction) -> dict[str, Any]:
+        scenes, names = self._scenes(conjunction)
+        layout: list[int | str] = []
+        patterns = [{f"b{at}": self._scene(at, scene)} for at, scene in enumerate(scenes)]
+        for position, pattern in enumerate(conjunction.positive):
+            if position in names and names[position][0] < len(scenes):
+                layout.append(pattern.kind)
+                continue
+            at = names[position][0]
+            layout.append(at)
+            patterns.append({f"b{at}": self._pattern(pattern, pattern.kind, names)})
+        for at, pattern in enumerate(conjunction.negative):
+            body = self._pattern(pattern, _negated(pattern.kind), names)
+            patterns.append({f"n{at}$not": body})
+        self._send_joined(conjunction, names, len(scenes))
+        self._layouts[number] = layout
+        return {"all": patterns}
+
+    def _scenes(
+        self, conjunction: Conjunction
+    ) -> tuple[list[list[FlatPattern]], dict[int, tuple[int, str]]]:
+        """Gather single kinds into as few patterns as the limit of comparisons allows.
+
+        Returns them, and for each position the pattern it ends up in with the prefix of its
+        attributes there.
+        """
+        scenes: list[list[FlatPattern]] = []
+        names: dict[int, tuple[int, str]] = {}
+        for position, pattern in enumerate(conjunction.positive):
+            joins = any(isinstance(atom.value, Join) for atom in pattern.atoms)
+            if not self._catalogue.kinds[pattern.kind].one or joins:
+                continue
+            taken = sum(len(other.atoms) for other in scenes[-1]) if scenes else 0
+            if not scenes or taken + len(pattern.atoms) > MAX_COMPARISONS:
+                scenes.append([])
+            scenes[-1].append(pattern)
+            names[position] = (len(scenes) - 1, f"{pattern.kind}__")
+        others = [at for at in range(len(conjunction.positive)) if at not in names]
+        names.update({position: (len(scenes) + at, "") for at, position in enumerate(others)})
+        return scenes, names
+
+    def _scene(self, at: int, patterns: list[FlatPattern]) -> dict[str, Any]:
+        name = f"scene {at}"
+        stream = self._streams.setdefault(name, _Stream(""))
+        terms: list[dict[str, Any]] = [{"kind": name}]
+        for pattern in patterns:
+            for atom in pattern.atoms:
+                whole = Atom(f"{pattern.kind}__{atom.attribute}", atom.word, atom.value)
+                terms.append(_term(whole, stream, {}))
+        return {"$and": terms} if len(terms) > 1 else terms[0]
+
+    def _pattern(
+        self, pattern: FlatPattern, name: str, names: Mapping[int, tuple[int, str]]
+    ) -> dict[str, Any]:
+        stream = self._streams.setdefault(name, _Stream(pattern.kind))
+        stream.patterns += 1
+        for attribute, codes in self._codes(pattern).items():
+            stream.keys.setdefault(attribute, set()).update(codes)
+            stream.keyed[attribute] = stream.keyed.get(attribute, 0) + 1
+        terms: list[dict[str, Any]] = [{"kind": name}]
+        terms.extend(_term(atom, stream, names) for atom in pattern.atoms)
+        return {"$and": terms} if len(terms) > 1 else terms[0]
+
+    def _codes(self, pattern: FlatPattern) -> dict[str, set[str]]:
+        """By attribute, the codes a pattern allows (of codes that are always known)."""
+        found: dict[str, set[str]] = {}
+        for atom in pattern.atoms:
+            attribute = self._catalogue.attribute(pattern.kind, atom.attribute)
+            if attribute.type is AttributeType.CODE and attribute.always:
+                if atom.word is Word.IS and isinstance(atom.value, str):
+                    found.setdefault(atom.attribute, set()).add(atom.value)
+                elif atom.word is Word.ONE_OF and isinstance(atom.value, frozenset):
+                    found.setdefault(atom.attribute, set()).update(atom.value)
+        return found
+
+    def _send_joined(
+        self, conjunction: Conjunction, names: Mapping[int, tuple[int, str]], scenes: int
+    ) -> None:
+        """A join reads an attribute of another fact: it has to be sent."""
+        for pattern in (*conjunction.positive, *conjunction.negative):
+            for atom in pattern.atoms:
+                if isinstance(atom.value, Join):
+                    at, prefix = names[atom.value.position]
+                    other = conjunction.positive[atom.value.position].kind
+                    name = f"scene {at}" if at < scenes else other
+                    self._streams[name].attributes.add(prefix + atom.value.attribute)
+
+
+def _term(atom: Atom, stream: _Stream, names: Mapping[int, tuple[int, str]]) -> dict[str, Any]:
+    if isinstance(atom.value, frozenset) or atom.word is Word.KNOWN:
+        return {stream.flags.setdefault(atom, f"flag{len(stream.flags)}"): True}
+    stream.attributes.add(atom.attribute)
+    if isinstance(atom.value, Join):
+        at, prefix = names[atom.value.position]
+        return {atom.attribute: {f"b{at}": prefix + atom.value.attribute}}
+    if atom.word is Word.IS:
+        return {atom.attribute: atom.value}
+    return {_OPERATORS[atom.word]: {atom.attribute: atom.value}}
+
+
+def _message(name: str, stream: _Stream, values: Mapping[str, Value]) -> dict[str, Any]:
+    message: dict[str, Any] = {"kind": name}
+    for attribute in stream.attributes:
+        if attribute in values:
+            message[attribute] = values[attribute]
+    for atom, flag in stream.flags.items():
+        if _holds(atom, values.get(atom.attribute)):
+            message[flag] = True
+    return message
+
+
+def _holds(atom: Atom, value: Value | None) -> bool:
+    if atom.word is Word.KNOWN:
+        return (value is not None) is atom.value
+    if value is None or not isinstance(atom.value, frozenset):
+        return False
+    return (value in atom.value) is (atom.word is Word.ONE_OF)
+
+
+def _negated(kind: str) -> str:
+    return f"not {kind}"
+
+
+def largest(sent: Iterable[Mapping[str, Any]]) -> int:
+    """The most properties that any message has."""
+    return max((len(message) for message in sent), default=0)
