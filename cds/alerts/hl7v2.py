@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final
 
-import hl7
+import hl7  # type: ignore[import-untyped]
 
 from cds.alerts.sightings import version_of
 from cds.clinical.codes import Code

@@ -1,36 +1,53 @@
-"""`imatinib-tdm rules`: lint, test, show, explain and compare the clinical content."""
+"""Check, test, read and change the clinical content in rules/."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds.rulebook import Rulebook, RulebookError
-from cds.rulebook.cases import run_tests
-from cds.rulebook.content import read_content, read_directory
-from cds.rulebook.lint import lint as lint_directory
-from cds.rulebook.mutation import Mutant, kill_ratio, mutate
-from cds.rulebook.remarks import Level, Remarks
+from cds.cli._common import SetupError, read_settings, settings_option
+from cds.clinical.setting import Jurisdiction, Occasion
+from cds.rulebook import Rulebook, RulebookError, catalogue, load
 
-_DIRECTORY = click.argument(
-    "directory", type=click.Path(path_type=Path, file_okay=False, exists=True), default="rules"
-)
+if TYPE_CHECKING:
+    from cds.assess import Assessment
+    from cds.rulebook.diff import PatientChange
+    from cds.rulebook.mutation import Mutant
+    from cds.settings import Settings
+
+_folder = click.Path(path_type=Path, file_okay=False, exists=True)
+_directory = click.argument("directory", type=_folder, required=False)
 
 
 @click.group()
 def command() -> None:
-    """Check, test and read the clinical content in rules/."""
+    """Check, test, read and change the clinical content in rules/.
+
+    DIRECTORY is a rulebook; without it, the one that came with the product.
+
+    \b
+    Examples:
+      imatinib-tdm rules lint rules/
+      imatinib-tdm rules test rules/ --rule trough. --mutations
+      imatinib-tdm rules show trough.cml-below-target
+    """
 
 
 @command.command()
-@_DIRECTORY
+@_directory
 @click.option("--strict", is_flag=True, help="Warnings refuse too.")
-def lint(directory: Path, *, strict: bool) -> None:
+def lint(directory: Path | None, *, strict: bool) -> None:
     """Say what is wrong with every file, where, and how to mend it."""
-    remarks = lint_directory(directory, today=datetime.now(UTC).date())
+    from cds.rulebook.lint import lint as lint_directory
+    from cds.rulebook.remarks import Level
+
+    remarks = lint_directory(_place(directory), today=datetime.now(UTC).date())
     for remark in remarks:
         click.echo(str(remark))
     errors = sum(remark.level is Level.ERROR for remark in remarks)
@@ -40,12 +57,15 @@ def lint(directory: Path, *, strict: bool) -> None:
 
 
 @command.command()
-@_DIRECTORY
+@_directory
 @click.option("--rule", "only", multiple=True, help="Only rules whose id contains this text.")
 @click.option("--mutations", is_flag=True, help="Name the conditions that no test would miss.")
-def test(directory: Path, *, only: tuple[str, ...], mutations: bool) -> None:
+def test(directory: Path | None, *, only: tuple[str, ...], mutations: bool) -> None:
     """Run the tests inside the rule files on both evaluators."""
-    rulebook, errors = _load_what_is_sound(directory)
+    from cds.rulebook.cases import run_tests
+    from cds.rulebook.mutation import mutate
+
+    rulebook, errors = _load_what_is_sound(_place(directory))
     chosen = [r for r in rulebook.rules if not only or any(part in r.id for part in only)]
     results = run_tests(rulebook, chosen)
     failed = [result for result in results if result.failure is not None]
@@ -60,7 +80,160 @@ def test(directory: Path, *, only: tuple[str, ...], mutations: bool) -> None:
         sys.exit(1)
 
 
+@command.command()
+@click.argument("rule_id")
+@click.option("--rules", "directory", type=_folder, help="Another rulebook.")
+def show(rule_id: str, directory: Path | None) -> None:
+    """Show one rule as a readable page (Markdown)."""
+    from cds.rulebook.page import rule_page
+    from cds.rulebook.remarks import did_you_mean
+
+    rulebook = _load(_place(directory), with_tests=True)
+    try:
+        rule = rulebook.rule(rule_id)
+    except KeyError:
+        cure = did_you_mean(rule_id, [rule.id for rule in rulebook.rules])
+        raise click.ClickException(f"no rule '{rule_id}': {cure}") from None
+    click.echo(rule_page(rulebook, rule), nl=False)
+
+
+@command.command()
+@click.option("--rules", "directory", type=_folder, help="Another rulebook.")
+def schema(directory: Path | None) -> None:
+    """Write the JSON Schema of a rule file, for an editor that completes and checks YAML."""
+    from cds.rulebook.schema import rule_schema
+
+    rulebook = _load(_place(directory))
+    click.echo(json.dumps(rule_schema(catalogue(), rulebook), ensure_ascii=False, indent=1))
+
+
+@command.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--rule", "only", multiple=True, help="Only rules whose id contains this text.")
+@click.option("--all", "every", is_flag=True, help="Silent rules too.")
+@click.option("--occasion", type=click.Choice([o.value for o in Occasion]))
+@click.option("--now", help="The moment of the assessment, such as 2026-11-20T10:00:00Z.")
+@click.option("--jurisdiction", type=click.Choice([j.value for j in Jurisdiction]))
+@settings_option
+def explain(
+    file: Any,
+    only: tuple[str, ...],
+    occasion: str | None,
+    now: str | None,
+    jurisdiction: str | None,
+    settings_file: Path | None,
+    *,
+    every: bool,
+) -> None:
+    """Say why each rule fired, stayed silent or could not decide for one patient.
+
+    FILE is a Bundle with one patient's resources, or a CDS Hooks request with its prefetch.
+    Each line of the tree begins with + (holds), - (does not hold) or ? (unknown).
+    """
+    from cds.rulebook.explain import as_text
+    from cds.rulebook.explain import explain as explain_rules
+    from cds.rulebook.rule import Outcome
+
+    settings = read_settings(settings_file)
+    rulebook = _load(_place(settings.rules))
+    assessment = _assess(file, rulebook, settings, occasion, now, jurisdiction)
+    if assessment is None:
+        click.echo(f"{rulebook.drug.name} appears nowhere in this record: no rule was asked")
+        return
+    quiet = () if every or only else (Outcome.SILENT, Outcome.NOT_APPLICABLE)
+    for explanation in explain_rules(rulebook, assessment.facts, assessment.setting):
+        if only and not any(part in explanation.rule_id for part in only):
+            continue
+        if explanation.outcome not in quiet:
+            click.echo("\n".join(as_text(explanation)))
+
+
+@command.command()
+@click.argument("old", type=_folder)
+@click.argument("new", type=_folder)
+@click.option("--patients", type=_folder, help="Bundles (*.json) to assess with both.")
+@settings_option
+def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None) -> None:
+    """Say what changed between two rulebooks, and which patients' findings change."""
+    from cds.rulebook.diff import compare
+
+    before, after = _load(old, with_tests=True), _load(new, with_tests=True)
+    changes = compare(before, after)
+    for change in changes:
+        click.echo(str(change))
+    click.echo(f"{len(changes)} changes, {before.revision[:12]} -> {after.revision[:12]}")
+    if patients is not None:
+        for patient in _patient_changes(before, after, patients, read_settings(settings_file)):
+            click.echo(f"{patient.patient}:")
+            for sign, lines in (("+", patient.appears), ("-", patient.vanishes)):
+                for line in lines:
+                    click.echo(f"  {sign} {line}")
+            for was, now in patient.changes:
+                click.echo(f"  ~ {was}\n    {now}")
+
+
+@command.command()
+@click.argument("revision")
+@settings_option
+def activate(revision: str, settings_file: Path | None) -> None:
+    """Let a kept revision serve until the directory is edited anew; REVISION may be its beginning."""
+    from cds.rulebook.live import activate as activate_revision
+
+    _on_shelf(settings_file, lambda shelf, directory, at: activate_revision(
+        shelf, directory, revision, at))  # fmt: skip
+
+
+@command.command()
+@settings_option
+def rollback(settings_file: Path | None) -> None:
+    """Let the revision that served before serve again, in every worker."""
+    from cds.rulebook.live import rollback as roll_back
+
+    _on_shelf(settings_file, roll_back)
+
+
+@command.command()
+@settings_option
+def history(settings_file: Path | None) -> None:
+    """Show which revisions served, since when and why."""
+    from cds.rulebook.shelf import Shelf
+    from cds.services.knowledge import shelf_path
+
+    for entry in Shelf(shelf_path(read_settings(settings_file))).history():
+        click.echo(f"{entry.at}  {entry.revision[:12]}  {entry.why}")
+
+
+def _place(directory: Path | None) -> Path:
+    from cds import content
+
+    return directory or content.rules_dir()
+
+
+def _load(directory: Path, *, with_tests: bool = False) -> Rulebook:
+    try:
+        return load(directory, with_tests=with_tests)
+    except RulebookError as error:
+        raise SetupError(str(error)) from None
+
+
+def _load_what_is_sound(directory: Path) -> tuple[Rulebook, int]:
+    """The rulebook without its broken files, so that the others can be worked on."""
+    from cds.rulebook.content import read_content, read_directory
+    from cds.rulebook.remarks import Remarks
+
+    remarks = Remarks()
+    try:
+        content = read_content(read_directory(directory), remarks, root=directory.name)
+    except RulebookError as error:
+        raise SetupError(str(error)) from None
+    if content is None:
+        raise SetupError("\n".join(str(remark) for remark in remarks.errors))
+    return Rulebook(content), len(remarks.errors)
+
+
 def _show_mutations(mutants: tuple[Mutant, ...]) -> None:
+    from cds.rulebook.mutation import kill_ratio
+
     for mutant in mutants:
         if not mutant.killed:
             click.echo(f"{mutant.place}: {mutant.rule_id}: no test notices: {mutant.change}")
@@ -68,19 +241,53 @@ def _show_mutations(mutants: tuple[Mutant, ...]) -> None:
     click.echo(f"{killed} of {len(mutants)} mutants killed ({kill_ratio(mutants):.1%})")
 
 
-def _load_what_is_sound(directory: Path) -> tuple[Rulebook, int]:
-    """The rulebook without its broken files, so that the others can be worked on."""
-    remarks = Remarks()
+def _assess(
+    file: Any,
+    rulebook: Rulebook,
+    settings: Settings,
+    occasion: str | None,
+    now: str | None,
+    jurisdiction: str | None,
+) -> Assessment | None:
+    """Assess the patient in a file exactly as `imatinib-tdm assess` does."""
+    from cds.cli import assess as patient
+    from cds.services.decide import decide
+    from cds.services.knowledge import Knowledge, load_models
+
+    value = patient._read(file)
+    knowledge = Knowledge(rulebook, load_models())
+    at = patient._moment(now, value)
+    given = patient._input(value, knowledge, settings, occasion, at, jurisdiction)
+    return decide(given, knowledge).assessment
+
+
+def _patient_changes(
+    before: Rulebook, after: Rulebook, patients: Path, settings: Settings
+) -> Iterator[PatientChange]:
+    from cds.rulebook.diff import compare_patients
+
+    files = {path.stem: path for path in sorted(patients.glob("*.json"))}
+    yield from compare_patients(before, after, files, lambda book, path: _findings(
+        book, path, settings))  # fmt: skip
+
+
+def _findings(rulebook: Rulebook, path: Path, settings: Settings) -> tuple[Any, ...]:
+    with path.open("rb") as file:
+        assessment = _assess(file, rulebook, settings, None, None, None)
+    return () if assessment is None else assessment.verdict.findings
+
+
+def _on_shelf(settings_file: Path | None, change: Any) -> None:
+    """Change what serves, and say what serves now."""
+    from cds.rulebook.shelf import Shelf, ShelfError
+    from cds.services.knowledge import rules_path, shelf_path
+
+    settings = read_settings(settings_file)
     try:
-        content = read_content(read_directory(directory), remarks, root=directory.name)
-    except RulebookError as error:
-        content = None
-        remarks.extend(error.remarks)
-    if content is None:
-        for remark in remarks.errors:
-            click.echo(str(remark), err=True)
-        sys.exit(1)
-    return Rulebook(content), len(remarks.errors)
+        active = change(Shelf(shelf_path(settings)), rules_path(settings), datetime.now(UTC))
+    except (ShelfError, RulebookError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{active.revision} serves from now on ({active.why})")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from cds.clinical.codes import Code, Concept
 
 
+_DENIALS = ("no", "not", "without", "excluded", "exclude", "suspected", "history", "risk", "vs")
+"""Words that turn a name into something else than a diagnosis made."""
+_OFFICIAL_NOT = "not having achieved remission"
+"""Part of official ICD-10-CM names; it denies the remission, not the disease."""
+WORDS_APART = " | "
+"""Between the words that came with a concept: its text and the display of each code."""
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """A coded product of the monitored drug: strength in mg of base per unit (tablet, capsule)."""
@@ -79,6 +87,10 @@ class Terminology:
     """Code whose children share its meaning (ICD-10 categories) -> condition keys."""
     genes: Mapping[str, str]
     """Lower-case result text -> gene key (`cyp2c8*4`, `t315i`, ...)."""
+    condition_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Lower-case name of a condition -> its keys, for conditions without a known code."""
+    condition_details: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Lower-case words that refine a condition (`blast crisis`) -> (key refined, keys meant)."""
 
     def ingredients_of(self, concept: Concept) -> tuple[str, ...]:
         """Ingredient keys by code first, otherwise by the words of the text."""
@@ -89,18 +101,36 @@ class Terminology:
         return tuple(dict.fromkeys(found))
 
     def conditions_of(self, concept: Concept) -> tuple[str, ...]:
-        """Condition keys by exact code or by the code of an enclosing category."""
+        """Condition keys by code or enclosing category, else by name; then refined by its words.
+
+        No code tells the phase of a leukaemia or the setting of a tumour, so the words of the
+        record do. Words that deny something are not read at all.
+        """
         found: list[str] = []
         for code in concept.codes:
             found.extend(self.conditions.get(code, ()))
             for prefix, keys in self.condition_prefixes.items():
                 if code.system == prefix.system and code.code.startswith(prefix.code):
                     found.extend(keys)
+        words = _affirmed(concept.text or "")
+        if not found:
+            for name, keys in self.condition_names.items():
+                found.extend(keys if _mentions(words, name) else ())
+        for detail, (refined, keys) in self.condition_details.items():
+            found.extend(keys if refined in found and _mentions(words, detail) else ())
         return tuple(dict.fromkeys(found))
 
     def lab_of(self, concept: Concept) -> LabDefinition | None:
         """The definition of the first code that the rulebook knows."""
         return next((self.labs[code] for code in concept.codes if code in self.labs), None)
+
+
+def _affirmed(text: str) -> str:
+    """The lower-case parts of a concept's words that deny or doubt nothing."""
+    parts = (part.replace(_OFFICIAL_NOT, "") for part in text.lower().split(WORDS_APART))
+    return WORDS_APART.join(
+        part for part in parts if not any(_mentions(part, denial) for denial in _DENIALS)
+    )
 
 
 def _mentions(words: str, name: str) -> bool:

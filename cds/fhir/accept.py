@@ -12,8 +12,9 @@ from cds.clinical.problem import Impact, Problem
 from cds.clinical.terminology import Drug
 from cds.fhir.bundle import Entry, Index
 from cds.fhir.elements import Element, reference_of, word
+from cds.fhir.findings import MedicationFindings
 from cds.fhir.identity import check_subject
-from cds.fhir.medications import MedicationFindings, unread_order
+from cds.fhir.medications import unread_order
 from cds.fhir.mentions import mentions
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.times import read_moment

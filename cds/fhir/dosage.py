@@ -8,7 +8,7 @@ assumptions, which every card repeats.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from math import lcm
@@ -17,22 +17,14 @@ from zoneinfo import ZoneInfo
 
 from cds.clinical.moment import Moment
 from cds.clinical.regimen import PlannedDose, Regimen
-from cds.fhir.dose import Dose, DoseContext, read_dose, tablets_dose, volume_dose
-from cds.fhir.dose_text import TextDosage, read_text
-from cds.fhir.elements import Element, concept, element, elements, flag, number, text
+from cds.fhir.dose import DoseContext
+from cds.fhir.elements import Element
+from cds.fhir.instruction import Instruction, read_instruction
 from cds.fhir.problems import ReadError
-from cds.fhir.timing import Schedule, read_bounds, read_timing, schedule_of
+from cds.fhir.timing import Schedule
 
 _WEEK_H: Final = 168.0
 _LONGEST_CYCLE_H: Final = 8 * _WEEK_H
-_SAME: Final = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class _Instruction:
-    sequence: int | None
-    dose: Dose
-    schedule: Schedule
 
 
 def read_dosages(
@@ -45,8 +37,8 @@ def read_dosages(
     """
     if not dosages:
         raise ReadError("dose-missing", "The order has no dosage.", "dosageInstruction")
-    instructions = [_read_instruction(dosage, context, zone) for dosage in dosages]
-    start = _start(instructions[0].schedule.starts, authored)
+    instructions = [read_instruction(dosage, context, zone) for dosage in dosages]
+    start = _start(authored)
     regimens: list[Regimen] = []
     for step in _steps(instructions):
         if regimens and step[0].schedule.starts is None and start[0] is None:
@@ -57,107 +49,7 @@ def read_dosages(
     return tuple(regimens)
 
 
-def is_as_needed(dosage: Element) -> bool:
-    """Whether a Dosage is to be taken only as needed."""
-    return bool(flag(dosage, "asNeededBoolean")) or "asNeededCodeableConcept" in dosage
-
-
-def _read_instruction(dosage: Element, context: DoseContext, zone: ZoneInfo) -> _Instruction:
-    if is_as_needed(dosage):
-        message = f"{context.drug.name.capitalize()} is ordered as needed, which is not a regimen."
-        raise ReadError("as-needed", message, "dosageInstruction.asNeeded")
-    written = [text(dosage, name) for name in ("text", "patientInstruction")]
-    said = [read_text(words) for words in written if words]
-    timing = element(dosage, "timing")
-    schedule = read_timing(timing, zone) if timing is not None else None
-    dose = read_dose(dosage, context)
-    if dose is None and schedule is None and not said:
-        raise _nothing_said(dosage)
-    if dose is None or schedule is None:
-        dose, schedule = _completed_by_text(dose, schedule, said, context)
-        if timing is not None and schedule.starts is None:
-            schedule = _bounded_by(schedule, read_bounds(timing, zone))
-    else:
-        for reading in said:
-            _compare(reading, dose, schedule, context)
-    food = _food(dosage, said)
-    sequence = number(dosage, "sequence")
-    if schedule.with_food is None and food is not None:
-        schedule = replace(schedule, with_food=food)
-    return _Instruction(int(sequence) if sequence is not None else None, dose, schedule)
-
-
-def _completed_by_text(
-    dose: Dose | None, schedule: Schedule | None, said: list[TextDosage], context: DoseContext
-) -> tuple[Dose, Schedule]:
-    """Fill what the structure lacks from the text, if the text is understood to the last word."""
-    reading = next(iter(said), None)
-    if reading is None:
-        if dose is None:
-            raise ReadError("dose-missing", "The order states no dose.", "doseAndRate")
-        raise ReadError("timing-missing", "The order does not say how often.", "timing")
-    if not reading.understood or len(said) > 1:
-        message = "The dosage is written as free text that cannot be read safely."
-        raise ReadError("text-unreadable", message, "dosageInstruction.text")
-    assumed = "The dosage was read from free text."
-    if schedule is None:
-        if reading.rate is None:
-            message = "The text of the order does not say one frequency."
-            raise ReadError("timing-missing", message, "dosageInstruction.text")
-        schedule = schedule_of(reading.rate)
-        schedule = replace(schedule, assumptions=(*schedule.assumptions, assumed))
-    if dose is None:
-        dose = _text_dose(reading, context)
-        dose = replace(dose, assumptions=tuple(dict.fromkeys((*dose.assumptions, assumed))))
-    _compare(reading, dose, schedule, context)
-    return dose, schedule
-
-
-def _text_dose(reading: TextDosage, context: DoseContext) -> Dose:
-    """The one dose of a text: in mg, else in tablets or mL of known strength."""
-    if len(reading.counts) > 1 or len(reading.amounts_mg) > 1 or len(reading.volumes_ml) > 1:
-        message = "The text of the order states several amounts."
-        raise ReadError("text-unreadable", message, "dosageInstruction.text")
-    if reading.counts:
-        # "2 tablets (400 mg)": is it 400 mg in all, or each? Only the product's strength can tell.
-        return tablets_dose(reading.counts[0], context)
-    if reading.amounts_mg:
-        return Dose(reading.amounts_mg[0])
-    if reading.volumes_ml:
-        return volume_dose(reading.volumes_ml[0], context)
-    raise ReadError("dose-missing", "The text of the order states no dose.", "text")
-
-
-def _compare(reading: TextDosage, dose: Dose, schedule: Schedule, context: DoseContext) -> None:
-    """Refuse a structured dosage that its own text contradicts."""
-    if reading.changes and not (schedule.day_of_week and reading.changes.endswith(("day", "days"))):
-        raise _text_conflict(f"The text adds {reading.changes!r} to the structured dosage.")
-    wrong = [rate for rate in reading.rates if not rate.agrees_with(schedule.rate)]
-    if wrong and not schedule.day_of_week:
-        stated = _per_day(wrong[0].doses, wrong[0].cycle_h)
-        ours = _per_day(len(schedule.offsets_h), schedule.cycle_h)
-        raise _text_conflict(
-            f"The text says {dose.mg * stated:g} mg a day, the structured dosage "
-            f"{dose.mg * ours:g} mg a day; which one is taken?"
-        )
-    daily = dose.mg * _per_day(len(schedule.offsets_h), schedule.cycle_h)
-    unit = _known_unit(context)
-    for mg in reading.amounts_mg:
-        if not any(_near(mg, allowed) for allowed in (dose.mg, daily, unit) if allowed):
-            raise _text_conflict(f"The text says {mg:g} mg, the structured dosage {dose.mg:g} mg.")
-    if unit and any(not _near(count * unit, dose.mg) for count in reading.counts):
-        tablets = " or ".join(f"{count:g}" for count in reading.counts)
-        raise _text_conflict(f"The text says {tablets} tablet(s), which is not {dose.mg:g} mg.")
-
-
-def _known_unit(context: DoseContext) -> float | None:
-    try:
-        return context.strength().per_unit_mg
-    except ReadError:
-        return None  # the text cannot be checked against tablets; the dose in mg stands on its own
-
-
-def _steps(instructions: list[_Instruction]) -> list[list[_Instruction]]:
+def _steps(instructions: list[Instruction]) -> list[list[Instruction]]:
     """Instructions grouped into consecutive steps of concurrent ones."""
     if len(instructions) == 1:
         return [instructions]
@@ -174,7 +66,7 @@ def _steps(instructions: list[_Instruction]) -> list[list[_Instruction]]:
     return steps
 
 
-def _unnumbered(instructions: list[_Instruction]) -> list[list[_Instruction]]:
+def _unnumbered(instructions: list[Instruction]) -> list[list[Instruction]]:
     """Without sequence numbers, only distinct periods or distinct times of day are unambiguous."""
     schedules = [instruction.schedule for instruction in instructions]
     dated = [(i.schedule.starts.at, i) for i in instructions if i.schedule.starts is not None]
@@ -194,7 +86,7 @@ def _is_before(one: Schedule, two: Schedule) -> bool:
 
 
 def _concurrent(
-    step: list[_Instruction],
+    step: list[Instruction],
 ) -> tuple[Schedule, tuple[PlannedDose, ...], tuple[str, ...]]:
     """Several instructions that hold at the same time as one cycle of doses."""
     first = step[0].schedule
@@ -258,9 +150,10 @@ def _counted_from(
     return tuple(sorted(moved, key=lambda dose: dose.offset_h))
 
 
-def _start(stated: Moment | None, authored: Moment | None) -> tuple[Moment | None, tuple[str, ...]]:
-    if stated is not None or authored is None:
-        return stated, ()
+def _start(authored: Moment | None) -> tuple[Moment | None, tuple[str, ...]]:
+    """Where a regimen starts that does not say so itself, with what is then assumed."""
+    if authored is None:
+        return None, ()
     return authored, ("The start was taken from the date of the order.",)
 
 
@@ -283,17 +176,6 @@ def _bounds(schedule: Schedule) -> tuple[object, ...]:
     return schedule.starts, schedule.ends, schedule.length_h, schedule.count
 
 
-def _bounded_by(schedule: Schedule, bounds: Schedule) -> Schedule:
-    return replace(
-        schedule,
-        count=bounds.count,
-        starts=bounds.starts,
-        ends=bounds.ends,
-        length_h=bounds.length_h,
-        assumptions=(*schedule.assumptions, *bounds.assumptions),
-    )
-
-
 def _common_cycle(cycles_h: list[float]) -> float:
     if len(set(cycles_h)) == 1:
         return cycles_h[0]
@@ -302,28 +184,6 @@ def _common_cycle(cycles_h: list[float]) -> float:
         if common <= _LONGEST_CYCLE_H:
             return float(common)
     raise _ambiguous()
-
-
-def _food(dosage: Element, said: list[TextDosage]) -> bool | None:
-    added = [concept(c).text for c in elements(dosage, "additionalInstruction")]
-    readings = [read_text(words).with_food for words in added if words]
-    readings += [reading.with_food for reading in said]
-    return next((food for food in readings if food is not None), None)
-
-
-def _nothing_said(dosage: Element) -> ReadError:
-    if "maxDosePerPeriod" in dosage or "maxDosePerAdministration" in dosage:
-        message = "The order states only a maximum dose, not the dose to take."
-        return ReadError("dose-ceiling-only", message, "dosageInstruction.maxDosePerPeriod")
-    return ReadError("dose-missing", "The order has no dosage.", "dosageInstruction")
-
-
-def _per_day(doses: int, cycle_h: float) -> float:
-    return doses * 24.0 / cycle_h
-
-
-def _near(one: float, other: float) -> bool:
-    return abs(one - other) <= _SAME * abs(other)
 
 
 def _ambiguous() -> ReadError:
@@ -336,7 +196,3 @@ def _ambiguous() -> ReadError:
 def _open_sequence() -> ReadError:
     message = "The order has consecutive steps but does not say when one ends."
     return ReadError("dosage-sequence-open", message, "dosageInstruction.sequence")
-
-
-def _text_conflict(message: str) -> ReadError:
-    return ReadError("text-conflict", message, "dosageInstruction.text")

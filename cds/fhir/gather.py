@@ -32,10 +32,11 @@ from cds.fhir.conditions import (
 )
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, reference_of
+from cds.fhir.findings import MedicationFindings
 from cds.fhir.identity import patient_aliases, read_person
 from cds.fhir.labs import is_known, read_labs
 from cds.fhir.levels import level_code, looks_like_level, read_level, unknown_level
-from cds.fhir.medications import MedicationFindings, read_medication, unread_order
+from cds.fhir.medications import read_medication, unread_order
 from cds.fhir.mentions import mentions
 from cds.fhir.panels import Panels, with_level_components
 from cds.fhir.problems import ReadError, problem
@@ -192,12 +193,12 @@ def _levels(
     found: MedicationFindings,
     problems: list[Problem],
 ) -> list[Level]:
-    coded: list[Element] = []
-    for observation in (
-        part for whole in observations for part in with_level_components(whole, context)
-    ):
-        if level_code(observation, context) is not None:
-            coded.append(observation)
+    coded = [
+        part
+        for observation in observations
+        for part in with_level_components(observation, context)
+        if level_code(part, context) is not None
+    ]
     levels: list[Level] = []
     panels = Panels(observations)
     for observation, is_latest in _latest(coded, context, problems):

@@ -1,29 +1,28 @@
-"""Orders, statements, administrations and dispenses -> what is ordered, taken and handed over."""
+"""Orders and statements of the drug -> what is ordered and what is said to be taken."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
-from cds.clinical.medication import Medicine
 from cds.clinical.moment import Moment
 from cds.clinical.problem import Impact, Problem
-from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen, Supply, TakenDose
-from cds.clinical.units import UnitError, convert
+from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen, TakenDose
 from cds.fhir.context import ReadContext
 from cds.fhir.dosage import read_dosages
 from cds.fhir.dose import DoseContext, quantity_dose
+from cds.fhir.doses_taken import read_administration, read_dispense
 from cds.fhir.elements import (
     Element,
     element,
     elements,
     flag,
     local_reference,
-    number,
     reference_of,
     referred,
     text,
 )
+from cds.fhir.findings import MedicationFindings
 from cds.fhir.medicines import read_medicine
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.products import Product, is_drug, product_of, strength_of
@@ -37,17 +36,6 @@ _STATEMENT_STATUS: Final = {
     "on-hold": OrderStatus.ON_HOLD,
 }
 _CURRENT: Final = frozenset({OrderStatus.ACTIVE, OrderStatus.DRAFT})
-
-
-@dataclass(slots=True)
-class MedicationFindings:
-    """What the medication resources of one patient say; filled resource by resource."""
-
-    orders: list[DrugOrder] = field(default_factory=list)
-    taken: list[TakenDose] = field(default_factory=list)
-    supplies: list[Supply] = field(default_factory=list)
-    medicines: list[Medicine] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
 
 
 def read_medication(
@@ -87,9 +75,9 @@ def read_medication(
     elif resource["resourceType"] == "MedicationStatement":
         _read_statement(resource, product, context, found)
     elif resource["resourceType"] == "MedicationAdministration":
-        _read_administration(resource, product, context, found)
+        read_administration(resource, product, context, found)
     else:
-        _read_dispense(resource, context, found)
+        read_dispense(resource, context, found)
 
 
 def unread_order(
@@ -260,69 +248,6 @@ def _statement_amount(
     entries = [entry for dosage in dosages for entry in elements(dosage, "doseAndRate")]
     quantity = element(entries[0], "doseQuantity") if len(entries) == 1 else None
     return quantity_dose(quantity, _dose_context(product, context)).mg if quantity else None
-
-
-def _read_administration(
-    resource: Element, product: Product, context: ReadContext, found: MedicationFindings
-) -> None:
-    reference = reference_of(resource)
-    status = text(resource, "status")
-    if status not in {"completed", "not-done"}:
-        message = f"An administration with status {status} does not count as a dose taken."
-        found.problems.append(problem("administration-not-usable", message, reference))
-        return
-    during = span(resource, "effectivePeriod", context.zone)
-    at = moment(resource, "effectiveDateTime", context.zone) or (during.start if during else None)
-    if at is None:
-        message = "A documented administration has no time."
-        found.problems.append(problem("administration-time-unknown", message, reference))
-        return
-    amount: float | None = None
-    if status == "completed":
-        try:
-            quantity = element(element(resource, "dosage") or {}, "dose")
-            amount = quantity_dose(quantity or {}, _dose_context(product, context)).mg
-        except ReadError as error:
-            found.problems.append(
-                problem(
-                    "administration-dose-unknown", error.message, reference, field="dosage.dose"
-                )
-            )
-    found.taken.append(TakenDose(at, amount, status == "completed", reference, "administration"))
-
-
-def _read_dispense(resource: Element, context: ReadContext, found: MedicationFindings) -> None:
-    reference = reference_of(resource)
-    handed_over = moment(resource, "whenHandedOver", context.zone)
-    status = text(resource, "status")
-    if status != "completed" or handed_over is None:
-        message = f"A dispense with status {status} does not say when it was handed over."
-        if handed_over is not None:
-            message = f"A dispense with status {status} does not count as handed over."
-        found.problems.append(problem("supply-not-handed-over", message, reference))
-        return
-    quantity = element(resource, "quantity") or {}
-    days = _days(element(resource, "daysSupply"))
-    if days is None:
-        message = "A dispense does not say for how many days it suffices."
-        found.problems.append(
-            problem("supply-days-unknown", message, reference, field="daysSupply")
-        )
-    count = number(quantity, "value")
-    found.supplies.append(
-        Supply(handed_over, days, float(count) if count is not None else None, reference)
-    )
-
-
-def _days(supply: Element | None) -> float | None:
-    if supply is None:
-        return None
-    value = number(supply, "value")
-    unit = text(supply, "code") or text(supply, "unit") or "d"
-    try:
-        return convert(value, unit, "d") if value is not None and value > 0 else None
-    except UnitError:
-        return None  # said by the caller: the days are unknown
 
 
 def _tablet_mg(product: Product, context: ReadContext) -> float | None:

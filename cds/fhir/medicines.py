@@ -13,8 +13,8 @@ from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.clinical.units import UnitError, convert
 from cds.fhir.context import ReadContext
-from cds.fhir.dosage import is_as_needed
 from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
+from cds.fhir.instruction import is_as_needed
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.products import Product, unit_kind
 from cds.fhir.times import moment, span

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cds.rulebook.accept import accept
 from cds.rulebook.content import Files, read_directory, revision_of
-from cds.rulebook.remarks import Remark, RulebookError
+from cds.rulebook.remarks import Place, Remark, RulebookError
 from cds.rulebook.rulebook import Rulebook, load_files
 from cds.rulebook.shelf import Active, Shelf, ShelfError
 
@@ -57,7 +57,11 @@ class LiveRulebook:
         *,
         on_change: Callable[[Rulebook], None] | None = None,
     ) -> None:
-        """Load what serves: the directory, or what was activated in its place."""
+        """Load what serves: the directory, or what was activated in its place.
+
+        `on_change` is a trial: it is called with a rulebook that is about to serve, and whatever
+        it raises refuses the edit.
+        """
         self._directory, self._shelf, self._clock = directory, shelf, clock
         self._on_change = on_change
         self._stop = threading.Event()
@@ -168,11 +172,20 @@ class LiveRulebook:
             self._refused = Refused(revision, self._clock(), error.remarks)
             return False
         if self._on_change is not None:
-            self._on_change(rulebook)
+            try:
+                self._on_change(rulebook)
+            except Exception as error:  # noqa: BLE001 - whatever fails in the trial refuses the edit
+                self._refused = Refused(revision, self._clock(), (self._failed_trial(error),))
+                return False
         old, self._current = self._current, rulebook
         self._refused, self._since, self._why = None, self._clock(), why
         old.close()
         return True
+
+    def _failed_trial(self, error: Exception) -> Remark:
+        message = f"the trial run failed: {type(error).__name__}: {error}"
+        cure = "a table may have lost a field that the service reads; undo the edit"
+        return Remark(Place(self._directory.name), "RB801", message, cure)
 
     def _checked(self, revision: str, files: Files) -> Rulebook:
         """An edit that passed: checked here, or by the process that was first."""

@@ -100,6 +100,8 @@ REMARK_KINDS: dict[str, RemarkKind] = {
     "RB704": RemarkKind("no test in which the rule is undecided"),
     "RB705": RemarkKind("test that fails"),
     "RB706": RemarkKind("test that cannot be run"),
+    # reloading
+    "RB801": RemarkKind("rulebook with which the service does not work"),
 }
 
 

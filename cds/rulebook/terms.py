@@ -134,12 +134,18 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
         _finish(row)
 
     implied = {key: _implied(files.get("conditions"), key) for key in _keys(files, "conditions")}
+    condition_names: dict[str, tuple[str, ...]] = {}
+    details: dict[str, tuple[str, tuple[str, ...]]] = {}
     for key, row in _rows(files, "conditions", names, remarks):
         row.words("implies", implied, required=False)
         for code in _codes(row, "codes", remarks):
             conditions[code] = tuple(dict.fromkeys((*conditions.get(code, ()), *implied[key])))
         for code in _codes(row, "prefixes", remarks):
             prefixes[code] = tuple(dict.fromkeys((*prefixes.get(code, ()), *implied[key])))
+        for name in row.words("names", required=False):
+            condition_names[name.lower()] = implied[key]
+        for detail in row.words("details", required=False):
+            details[detail.lower()] = (implied[key][-1], implied[key])
         _finish(row)
 
     for key, row in _rows(files, "genes", names, remarks):
@@ -148,7 +154,9 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
         _codes(row, "codes", remarks)
         _finish(row)
 
-    terminology = Terminology(medicines, medicine_names, labs, conditions, prefixes, genes)
+    terminology = Terminology(
+        medicines, medicine_names, labs, conditions, prefixes, genes, condition_names, details
+    )
     keys = {part: _keys(files, part) for part in ("medicines", "labs", "conditions", "genes")}
     return Vocabulary(terminology, keys, names, lab_units, lab_decimals, frozenset(coded_values))
 

@@ -9,7 +9,7 @@ import pytest
 
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import Regimen
-from tests.fhir.factories import dosage, quantity, request
+from tests.fhir.factories import ZONE, dosage, quantity, request
 
 Read = Callable[..., PatientRecord]
 
@@ -51,6 +51,14 @@ def test_a_step_limited_by_a_number_of_doses_ends_after_them(read: Read) -> None
     assert first.starts is not None
     assert second.starts is not None
     assert first.starts.days_until(second.starts) == 7
+
+
+def test_a_step_without_a_date_starts_with_the_order_wherever_it_is_listed(read: Read) -> None:
+    later = _step(2, 400, boundsPeriod={"start": "2024-03-01"})
+    first, second = _regimens(read, later, _step(1, 300, boundsDuration=quantity(14, "d")))
+    assert (first.daily_mg, second.daily_mg) == (300, 400)
+    assert first.starts is not None
+    assert first.starts.at.astimezone(ZONE).date().isoformat() == "2024-01-01"
 
 
 def test_steps_of_which_one_is_open_are_a_question(read: Read) -> None:

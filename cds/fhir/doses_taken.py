@@ -1,0 +1,78 @@
+"""What was given and what was handed over: MedicationAdministration and MedicationDispense."""
+
+from __future__ import annotations
+
+from cds.clinical.regimen import Supply, TakenDose
+from cds.clinical.units import UnitError, convert
+from cds.fhir.context import ReadContext
+from cds.fhir.dose import DoseContext, quantity_dose
+from cds.fhir.elements import Element, element, number, reference_of, text
+from cds.fhir.findings import MedicationFindings
+from cds.fhir.problems import ReadError, problem
+from cds.fhir.products import Product
+from cds.fhir.times import moment, span
+
+
+def read_administration(
+    resource: Element, product: Product, context: ReadContext, found: MedicationFindings
+) -> None:
+    """Add a documented administration of the drug, done or not done."""
+    reference = reference_of(resource)
+    status = text(resource, "status")
+    if status not in {"completed", "not-done"}:
+        message = f"An administration with status {status} does not count as a dose taken."
+        found.problems.append(problem("administration-not-usable", message, reference))
+        return
+    during = span(resource, "effectivePeriod", context.zone)
+    at = moment(resource, "effectiveDateTime", context.zone) or (during.start if during else None)
+    if at is None:
+        message = "A documented administration has no time."
+        found.problems.append(problem("administration-time-unknown", message, reference))
+        return
+    amount: float | None = None
+    if status == "completed":
+        try:
+            quantity = element(element(resource, "dosage") or {}, "dose")
+            amount = quantity_dose(quantity or {}, DoseContext(context.drug, product)).mg
+        except ReadError as error:
+            found.problems.append(
+                problem(
+                    "administration-dose-unknown", error.message, reference, field="dosage.dose"
+                )
+            )
+    found.taken.append(TakenDose(at, amount, status == "completed", reference, "administration"))
+
+
+def read_dispense(resource: Element, context: ReadContext, found: MedicationFindings) -> None:
+    """Add a supply of the drug that was handed over."""
+    reference = reference_of(resource)
+    handed_over = moment(resource, "whenHandedOver", context.zone)
+    status = text(resource, "status")
+    if status != "completed" or handed_over is None:
+        message = f"A dispense with status {status} does not say when it was handed over."
+        if handed_over is not None:
+            message = f"A dispense with status {status} does not count as handed over."
+        found.problems.append(problem("supply-not-handed-over", message, reference))
+        return
+    quantity = element(resource, "quantity") or {}
+    days = _days(element(resource, "daysSupply"))
+    if days is None:
+        message = "A dispense does not say for how many days it suffices."
+        found.problems.append(
+            problem("supply-days-unknown", message, reference, field="daysSupply")
+        )
+    count = number(quantity, "value")
+    found.supplies.append(
+        Supply(handed_over, days, float(count) if count is not None else None, reference)
+    )
+
+
+def _days(supply: Element | None) -> float | None:
+    if supply is None:
+        return None
+    value = number(supply, "value")
+    unit = text(supply, "code") or text(supply, "unit") or "d"
+    try:
+        return convert(value, unit, "d") if value is not None and value > 0 else None
+    except UnitError:
+        return None  # said by the caller: the days are unknown

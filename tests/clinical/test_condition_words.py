@@ -1,0 +1,58 @@
+"""Phases and settings have no codes, so the words of a condition are read - with care."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cds.clinical.codes import Code, Concept
+from cds.clinical.terminology import Terminology
+from cds.rulebook import load
+
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+SNOMED = "http://snomed.info/sct"
+OFFICIAL = "Chronic myeloid leukemia, BCR/ABL-positive, not having achieved remission"
+
+
+@pytest.fixture(scope="module")
+def terminology() -> Terminology:
+    return load(Path(__file__).parents[2] / "rules").terminology
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "expected"),
+    [
+        (Code(ICD, "C92.10"), f"CML in blast crisis | {OFFICIAL}", "cml-bc"),
+        (Code(ICD, "C92.10"), f"CML, accelerated phase | {OFFICIAL}", "cml-ap"),
+        (Code(SNOMED, "92818009"), "Chronic phase CML", "cml-cp"),
+        (Code(SNOMED, "420120006"), "Metastatic GIST", "gist-advanced"),
+        (Code(ICD, "C91.00"), "Philadelphia chromosome positive ALL", "ph-all"),
+        (None, "Chronic myeloid leukemia, chronic phase", "cml-cp"),
+        (None, "Gastrointestinal stromal tumour of the stomach", "gist"),
+    ],
+)
+def test_words_refine_a_coded_condition_or_name_an_uncoded_one(
+    terminology: Terminology, code: Code | None, words: str, expected: str
+) -> None:
+    concept = Concept((code,) if code else (), words)
+    assert expected in terminology.conditions_of(concept)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["CML, no blast crisis", "CML without signs of blast crisis", "blast crisis excluded"],
+)
+def test_a_denied_phase_is_not_read(terminology: Terminology, words: str) -> None:
+    found = terminology.conditions_of(Concept((Code(ICD, "C92.10"),), words))
+    assert found == ("cml",)
+
+
+@pytest.mark.parametrize("words", ["Family history of CML", "Suspected GIST", "risk of CML"])
+def test_a_doubted_or_foreign_diagnosis_is_none(terminology: Terminology, words: str) -> None:
+    assert terminology.conditions_of(Concept((), words)) == ()
+
+
+def test_a_detail_alone_means_nothing(terminology: Terminology) -> None:
+    """Metastatic breast cancer is no advanced GIST."""
+    assert terminology.conditions_of(Concept((), "Metastatic breast cancer")) == ()
