@@ -26,7 +26,8 @@ class Criteria:
     prior_tail: a level less likely than this under the population (either side) is not explained by
     it - think of dose times, adherence, interactions, units. residual_sd: a level further than this
     from the fitted curve (below the curve counted on the log scale). bound_sd: a random effect
-    further than this from the population. effective: least effective sample size of importance sampling.
+    further than this from the population. effective: least effective sample size of importance
+    sampling.
     """
 
     prior_tail: float = 1e-5

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 #: The intervals of predictions hold this probability.
 INTERVAL: Final = 0.90
-_PEAK_POINTS: Final = 193
+_PEAK_POINTS: Final = 97
 _ERROR_STRATA: Final = 9
 
 
@@ -63,7 +63,10 @@ def steady_state(posterior: "Posterior", regimen: Regimen, clearance_factor: flo
     theta = with_clearance(posterior, posterior.theta(posterior.z), clearance_factor)
     ages = np.linspace(0.0, regimen.interval_h, _PEAK_POINTS)[1:]
     profile = regimen.amount_mg * steady_state_unit(structure, theta, regimen.interval_h, ages)
-    peak = int(np.argmax(profile))
+    near = int(np.argmax(profile))
+    around = np.linspace(ages[max(near - 1, 0)], ages[min(near + 1, len(ages) - 1)], _PEAK_POINTS)
+    close = regimen.amount_mg * steady_state_unit(structure, theta, regimen.interval_h, around)
+    peak = int(np.argmax(close))
     unit, weight = posterior.trough_nodes(regimen.interval_h, clearance_factor)
     low, median, high = (
         regimen.amount_mg
@@ -76,8 +79,8 @@ def steady_state(posterior: "Posterior", regimen: Regimen, clearance_factor: flo
         float(profile[-1]),
         (low, high),
         median,
-        float(profile[peak]),
-        float(ages[peak]),
+        float(close[peak]),
+        float(around[peak]),
         float(auc24_per_mg(posterior, theta)) * regimen.daily_mg,
         float(structure.half_life_h(theta)),
     )

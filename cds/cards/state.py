@@ -23,7 +23,6 @@ _CALENDAR = ("_days", "_days_ago", "_years", "months_on_drug", "week", "pdc_perc
 _SCREEN = {"setting"}
 _PASSING = {
     "order": {"reference"},
-    "gene_order": {"reference"},
     "medicine": {"reference", "new", "pair_new"},
     "lab": {"recent"},
 }

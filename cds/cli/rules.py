@@ -176,7 +176,7 @@ def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None
 @click.argument("revision")
 @settings_option
 def activate(revision: str, settings_file: Path | None) -> None:
-    """Let a kept revision serve until the directory is edited anew; REVISION may be its beginning."""
+    """Let a kept revision (or the one that begins so) serve until the directory is edited."""
     from cds.rulebook.live import activate as activate_revision
 
     _on_shelf(settings_file, lambda shelf, directory, at: activate_revision(

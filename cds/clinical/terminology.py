@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from cds.clinical.codes import Code, Concept
 
-
 _DENIALS = ("no", "not", "without", "excluded", "exclude", "suspected", "history", "risk", "vs")
 """Words that turn a name into something else than a diagnosis made."""
 _OFFICIAL_NOT = "not having achieved remission"

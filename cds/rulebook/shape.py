@@ -129,6 +129,8 @@ class Entries:
         for key in self._left:
             place = self.key_places.get(key, self.place)
             cure = did_you_mean(key, self._asked)
+            if " " in key:
+                cure = "a comma inside {...} ends a text: put the text in quotes"
             self.remarks.add("RB101", place, f"unknown key '{key}' in {self.what}", cure)
 
     def _items(self, node: Node | None, key: str) -> Iterator[Node]:

@@ -49,7 +49,7 @@ def test_the_typical_subject_agrees_with_independent_code(name):
     assert volume == pytest.approx(expected["V"], rel=1e-9)
     assert prediction.trough_ng_ml == pytest.approx(expected["trough24"], rel=1e-6)
     assert prediction.auc24_mg_h_l == pytest.approx(expected["auc24"] / 1000.0, rel=1e-6)
-    assert prediction.peak_ng_ml == pytest.approx(expected["peak"], rel=2e-2)
+    assert prediction.peak_ng_ml == pytest.approx(expected["peak"], rel=2e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from flask.testing import FlaskClient
