@@ -44,6 +44,10 @@ format: $(READY) ## reformat the code
 types: $(READY)
 	@$(BIN)/mypy
 
+docs: $(READY) ## build the documentation into site/
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/mkdocs build --strict --quiet
+
 bench: $(READY) ## print speed as ratios to baselines measured in the same run
 	@for b in benchmarks/*.py; do $(BIN)/python $$b || exit 1; done
 

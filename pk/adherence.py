@@ -22,7 +22,7 @@ from scipy.special import betaln
 from pk.case import Case, Dose, Regimen
 from pk.covariates import MODELS
 from pk.curve import Curve, curve
-from pk.errors import CaseError
+from pk.errors import CaseError, NotSupportedError
 from pk.individual import individual, treatment_start_h
 from pk.model import PopulationModel
 from pk.nodes import Nodes, posterior_nodes, weighted_quantiles
@@ -125,6 +125,8 @@ def infer_adherence(
     options = options or AdherenceOptions.default()
     if not case.used_levels:
         raise CaseError("levels", "adherence cannot be inferred without a level")
+    if not model.structure.linear:
+        raise NotSupportedError("model", f"{model.id}: doses do not add up under saturable binding")
     posterior = fit(case, model, fit_options)
     doubt = _Doubt(posterior, options)
     q = len(posterior.z)

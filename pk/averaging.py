@@ -169,6 +169,8 @@ def _draft(case: Case, model: PopulationModel, options: AverageOptions) -> Membe
     prior = 1.0 if options.prior is None else options.prior.get(model.id, 0.0)
     if prior <= 0.0:
         return Member(model, None, "the caller gave it no weight", 0.0, -np.inf, 0.0)
+    if not model.structure.linear:
+        return Member(model, None, "its levels are not proportional to the dose", 0.0, -np.inf, 0.0)
     try:
         posterior = fit(case, model, options.fit)
     except (MissingCovariateError, OutOfDomainError, LevelNotUsedError) as err:

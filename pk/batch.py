@@ -95,7 +95,8 @@ def prepare(
     groups: dict[tuple[str, ...], list[_Row]] = {}
     for place, case in enumerate(cases):
         person = individual(case, model)
-        if person.varying or not case.used_levels or not _finite_input(model, case):
+        linear = model.structure.linear
+        if not linear or person.varying or not case.used_levels or not _finite_input(model, case):
             continue
         effects = variability(model, case)
         target = objective(person, effects, options.prior_weight, options.residual)

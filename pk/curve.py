@@ -176,7 +176,11 @@ def superposed(
 
 
 def curve(person: Individual, effects: Variability, times_h: Array, analyte: str) -> Curve:
-    """The right curve for this patient: closed form, or stitched where parameters change."""
+    """The right curve for this patient: closed form, stitched where parameters change, or ODE."""
+    if not person.model.structure.linear:
+        from pk.saturable import saturable
+
+        return saturable(person, effects.loads, times_h, analyte)
     if person.varying:
         from pk.stitched import stitched
 

@@ -1,5 +1,6 @@
 """Predictions: steady-state trough, peak, AUC and half-life, with intervals."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from pk.case import Level, Regimen
-from pk.errors import CaseError
+from pk.errors import CaseError, NotSupportedError
 from pk.nodes import weighted_quantiles
 from pk.response import steady_state_unit
 from pk.structure import PARENT
@@ -23,6 +24,8 @@ Array = NDArray[np.float64]
 INTERVAL: Final = 0.90
 _PEAK_POINTS: Final = 97
 _ERROR_STRATA: Final = 9
+#: Parameter sets simulated for the interval of a model without a closed form.
+_SIMULATED: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ def steady_state(posterior: "Posterior", regimen: Regimen, clearance_factor: flo
     """Predict `regimen` in steady state (see Posterior.steady_state)."""
     structure = posterior.model.structure
     theta = with_clearance(posterior, posterior.theta(posterior.z), clearance_factor)
+    if not structure.linear:
+        return _saturable_steady_state(posterior, regimen, clearance_factor)
     ages = np.linspace(0.0, regimen.interval_h, _PEAK_POINTS)[1:]
     profile = regimen.amount_mg * steady_state_unit(structure, theta, regimen.interval_h, ages)
     near = int(np.argmax(profile))
@@ -86,10 +91,51 @@ def steady_state(posterior: "Posterior", regimen: Regimen, clearance_factor: flo
     )
 
 
+def _saturable_steady_state(
+    posterior: "Posterior", regimen: Regimen, clearance_factor: float
+) -> Prediction:
+    """The same by simulation, over a thinned posterior: nothing is proportional to the dose."""
+    from pk.saturable import steady_state_profile
+
+    names = posterior.model.structure.parameters
+    tau = regimen.interval_h
+    ages = np.append(np.linspace(0.0, tau, _PEAK_POINTS)[1:], [tau + 24.0, tau + 48.0])
+    best = with_clearance(posterior, posterior.theta(posterior.z), clearance_factor)
+    tail = steady_state_profile(names, best[None], regimen, ages)[0]
+    profile = tail[:-2]
+    nodes = posterior.nodes
+    stride = -(-len(nodes.weight) // _SIMULATED)
+    sample = with_clearance(posterior, posterior.theta(nodes.z[::stride]), clearance_factor)
+    troughs = steady_state_profile(names, sample, regimen, np.array([tau]))[:, 0]
+    weight = nodes.weight[::stride] / nodes.weight[::stride].sum()
+    probs = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
+    low, median, high = weighted_quantiles(troughs, weight, probs).tolist()
+    peak = int(np.argmax(profile))
+    trapezoid = np.append(profile[-1], profile)
+    area = 0.5 * float((trapezoid[1:] + trapezoid[:-1]).sum()) * tau / (_PEAK_POINTS - 1)
+    return Prediction(
+        regimen,
+        float(profile[-1]),
+        (low, high),
+        median,
+        float(profile[peak]),
+        float(ages[peak]),
+        area / 1000.0 * 24.0 / tau,
+        24.0 * math.log(2.0) / math.log(tail[-2] / tail[-1]),
+    )
+
+
 def trough_per_mg(
     posterior: "Posterior", z: Array, interval_h: float, clearance_factor: float = 1.0
 ) -> Array:
-    """Steady-state trough per mg (ng/mL) at whitened random effects z (..., q)."""
+    """Steady-state trough per mg (ng/mL) at whitened random effects z (..., q).
+
+    Raises NotSupportedError where troughs are not proportional to the dose.
+    """
+    if not posterior.model.structure.linear:
+        raise NotSupportedError(
+            "model", f"{posterior.model.id}: levels are not proportional to the dose"
+        )
     theta = with_clearance(posterior, posterior.theta(z), clearance_factor)
     ages = np.array([interval_h])
     return steady_state_unit(posterior.model.structure, theta, interval_h, ages)[..., 0]

@@ -40,6 +40,12 @@ _METABOLITE: Final = {
     "two-compartment": ("CLm", "Vm", "Qm", "V2m"),
 }
 
+# Saturable binding has no closed form; pk.saturable integrates it.
+_BINDING: Final = {
+    "none": (),
+    "saturable": ("Kd", "Bmax", "Bmaxm", "fm", "mass_ratio"),
+}
+
 # Two modes nearer than this (relative) are pulled apart, as partial fractions divide by their
 # distance. The error this makes (a few 1e-7) and the cancellation it avoids (1e-8) are negligible.
 _CONFLUENT: Final = 1e-8
@@ -81,6 +87,7 @@ class Structure:
             ("disposition", _DISPOSITION),
             ("absorption", _ABSORPTION),
             ("metabolite", _METABOLITE),
+            ("binding", _BINDING),
         ):
             if getattr(self, name) not in words:
                 raise ModelFileError(
@@ -92,8 +99,14 @@ class Structure:
             *(("tlag",) if self.lag else ()),
             *(("F",) if self.bioavailability else ()),
             *_METABOLITE[self.metabolite],
+            *_BINDING[self.binding],
         )
         object.__setattr__(self, "parameters", names)
+
+    @property
+    def linear(self) -> bool:
+        """True if concentrations are proportional to the dose."""
+        return self.binding == "none"
 
     @property
     def analytes(self) -> tuple[str, ...]:

@@ -27,7 +27,10 @@ _PASSING = {
     "lab": {"recent"},
 }
 """Attributes that a draft loses when it is signed, or that change as days pass."""
+_MEASURED = {"level": ("reference", "status", "value_ng_ml")}
+"""What was measured is state even where a rule looks only at what was made of it."""
 _MODELLED = {"exposure", "order", "proposal", "adherence"}
+_MODELLED_OF_LEVEL = ("percentile", "trough_ng_ml", "trough_low_ng_ml", "trough_high_ng_ml")
 _MODEL_DIGITS = 2
 """Significant digits of modelled numbers: a refit that moves the trough by 3 ng/mL is no news."""
 
@@ -55,14 +58,21 @@ def suggestion_uuid(card: str, label: str) -> str:
 
 def _essence(item: Matched) -> str:
     """The part of a matched fact that is clinical state, as text that can be compared."""
-    kind = item.fact.kind
+    fact = item.fact
+    measured = {n: fact.values.get(n) for n in _MEASURED.get(fact.kind, ())}
     kept = []
-    for name, value in sorted(item.values.items()):
-        if name.endswith(_CALENDAR) or name in _PASSING.get(kind, ()):
+    for name, value in sorted((measured | dict(item.values)).items()):
+        if name.endswith(_CALENDAR) or name in _PASSING.get(fact.kind, ()):
             continue
         if name == "state" and value == "draft":
             value = "active"  # signing an order that was answered as a draft is no news
-        if kind in _MODELLED and isinstance(value, float) and not name.endswith("_mg"):
+        if isinstance(value, float) and _is_modelled(fact.kind, name):
             value = float(f"{value:.{_MODEL_DIGITS}g}")
         kept.append((name, value))
-    return json.dumps([kind, kept])
+    return json.dumps([fact.kind, kept])
+
+
+def _is_modelled(kind: str, name: str) -> bool:
+    if kind == "level":
+        return name in _MODELLED_OF_LEVEL
+    return kind in _MODELLED and not name.endswith("_mg")

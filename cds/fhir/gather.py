@@ -199,7 +199,7 @@ def _levels(
         for part in with_level_components(observation, context)
         if level_code(part, context) is not None
     ]
-    levels: list[Level] = []
+    read: list[tuple[Level, list[Problem]]] = []
     panels = Panels(observations)
     for observation, is_latest in _latest(coded, context, problems):
         code = level_code(observation, context)
@@ -218,10 +218,25 @@ def _levels(
         except ReadError as error:
             problems.append(error.as_problem(reference_of(observation), Impact.PREVENTS))
             continue
-        problems += said
-        if level is not None:
-            levels.append(level)
-    return levels
+        if level is None:
+            problems += said
+        else:
+            read.append((level, said))
+    problems += _level_problems(read)
+    return [level for level, _ in read]
+
+
+def _level_problems(read: Sequence[tuple[Level, list[Problem]]]) -> list[Problem]:
+    """A level that cannot be used prevents advice only while no later one can be used."""
+    usable = [_time(level.sampled) for level, _ in read if level.ng_ml is not None]
+    latest = max(usable, default=_LONG_AGO)
+    return [
+        replace(found, impact=Impact.LIMITS)
+        if found.impact is Impact.PREVENTS and level.sampled and level.sampled.at < latest
+        else found
+        for level, said in read
+        for found in said
+    ]
 
 
 def _unknown_levels(observations: Sequence[Element], context: ReadContext) -> list[Problem]:

@@ -206,6 +206,9 @@ def _sampled(
     if at is None:
         message = "The record does not say when the sample was drawn."
         return None, [problem("level-time-unknown", message, reference)]
+    if at.has_clock_time and at.zone_assumed:
+        message = "The sampling time has no time zone; it was read as local time of this site."
+        return at, [problem("level-zone-assumed", message, reference, field="effective")]
     if not at.has_clock_time:
         message = "The level has a date but no clock time, so its time after the dose is unknown."
         return at, [problem("level-clock-time-unknown", message, reference, field="effective")]

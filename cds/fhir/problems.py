@@ -113,6 +113,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
             ),
             "level-time-unknown": ("The sampling time of a level is unknown.", _L),
             "level-clock-time-unknown": ("A level has a sampling date but no clock time.", _L),
+            "level-zone-assumed": ("A sampling time without a zone was read as local time.", _N),
             "level-sampling-interval": ("A level was sampled over a period.", _L),
             "sampling-times-disagree": ("Observation and specimen state different times.", _L),
             "level-timing-disagrees": ("Sources disagree on the time since the last dose.", _L),

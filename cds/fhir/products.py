@@ -102,13 +102,18 @@ def is_drug(product: Product, drug: Drug, terminology: Terminology) -> bool:
     concepts = (product.concept, *product.ingredients)
     coded = any(_is_drug_code(code, drug) for found in concepts for code in found.codes)
     named = any(names_drug(found.text, drug) for found in concepts)
-    if coded and not named and product.concept.text:
-        other = terminology.ingredients_of(Concept(text=product.concept.text))
-        if other:
-            raise _mismatch(product, f"its code is {drug.name}")
+    said = Concept(text=product.concept.text)
+    if coded and not named and _other_medicines(said, drug, terminology):
+        raise _mismatch(product, f"its code is {drug.name}")
     if named and not coded:
-        judged = {code.system for code in drug.ingredient_codes}
-        wrong = [code for code in product.concept.codes if code.system in judged]
+        # Of the systems whose products we list, an unlisted code is not the drug. Other systems
+        # have too many national product codes to judge by, unless the code is another medicine.
+        listed = {code.system for code in drug.products}
+        wrong = [
+            code
+            for code in product.concept.codes
+            if code.system in listed or _other_medicines(Concept((code,)), drug, terminology)
+        ]
         if wrong:
             raise _mismatch(product, f"code {wrong[0].code} is not known as {drug.name}")
     return coded or named
@@ -273,6 +278,10 @@ def _solution(words: str | None, drug: Drug, stated: list[Strength | None]) -> S
         return None
     said = f"The solution was taken to hold {drug.solution_mg_ml:g} mg/mL, the only one known."
     return Strength(per_ml_mg=drug.solution_mg_ml, assumptions=(said,))
+
+
+def _other_medicines(found: Concept, drug: Drug, terminology: Terminology) -> list[str]:
+    return [key for key in terminology.ingredients_of(found) if key != drug.name]
 
 
 def _marketed(amount: float, drug: Drug) -> float | None:

@@ -110,7 +110,7 @@ def _version(capability: Mapping[str, Any]) -> Check:
             "give the FHIR R4 base of the server, without /metadata",
         )
     version = str(capability.get("fhirVersion", "unknown"))
-    if version.startswith("4.0") or version.startswith("4.3"):
+    if version.startswith(("4.0", "4.3")):
         return Check("fhir-version", "ok", version)
     return Check("fhir-version", "failed", f"FHIR {version}", "use the server's R4 endpoint")
 

@@ -81,7 +81,7 @@ def library(model: pk.PopulationModel, base_url: str) -> dict[str, Any]:
                     "min": 1 if contract.when_missing == "required" else 0,
                     "max": "1",
                     "type": _FHIR_TYPE[type((*contract.hard, *contract.soft, "")[0])],
-                    "documentation": f"If missing: {contract.when_missing}. Source: {contract.source}",
+                    "documentation": f"Missing: {contract.when_missing}. From {contract.source}.",
                 }
                 for name, contract in domain
             ],

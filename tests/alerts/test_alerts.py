@@ -104,8 +104,10 @@ def test_several_levels_at_once_give_one_alert_for_the_state_they_end_in(site: S
     for number, value in enumerate((900.0, 500.0, 320.0), start=1):
         file(site, number, level(value, name=f"level-{number}", days_ago=10.0 - number))
     site.work()
-    (task,) = site.fhir.of("Task")
-    assert "320 ng/mL" in task["description"]
+    assert len(site.services.store.recent_decisions()) == 1
+    assert set(site.fhir.identifiers("Task").values()) == {1}
+    assert site.tasks("cancelled") == []
+    assert any("320 ng/mL" in task["description"] for task in site.tasks())
 
 
 def test_an_unchanged_state_is_not_said_again(site: Site) -> None:

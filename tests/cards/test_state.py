@@ -68,6 +68,22 @@ def test_a_refit_that_moves_the_trough_by_3_ng_ml_is_no_news_but_100_are() -> No
     assert digest(exposure(742.0)) != digest(exposure(842.0))
 
 
+def test_a_corrected_value_is_news_even_if_the_rule_looks_only_at_what_was_made_of_it() -> None:
+    first, amended = (
+        Matched("level", fact("level", value_ng_ml=v, percentile=71.3), frozenset({"percentile"}))
+        for v in (720.0, 724.0)
+    )
+    assert digest(first) != digest(amended)
+
+
+def test_a_percentile_that_creeps_as_the_patient_ages_is_no_news() -> None:
+    today, next_week = (
+        everything(fact("level", value_ng_ml=720.0, percentile=p, trough_ng_ml=t))
+        for p, t in ((71.29, 987.16), (71.21, 987.31))
+    )
+    assert digest(today) == digest(next_week)
+
+
 def test_a_new_revision_of_the_rule_and_a_graver_finding_are_changes() -> None:
     base = low_trough()
 

@@ -1,4 +1,4 @@
-"""The product finds its content in a checkout and in an installed wheel, or says where it looked."""
+"""The product finds its content in a checkout and in a wheel, or says where it looked."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import pytest
 
 from cds.clinical.level import Comparator, Level, ResultStatus, TimingClaim
 from cds.clinical.moment import Precision
+from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
 from tests.fhir.factories import (
     IMATINIB_400,
@@ -71,6 +72,12 @@ def test_a_level_in_doubt_keeps_its_words_but_has_no_number(
     assert _one(record).ng_ml is None
     assert _one(record).reported_value.endswith(str(value["value"]))
     assert _codes(record) == [code]
+
+
+def test_an_old_level_in_doubt_does_not_prevent_advice_on_a_later_one(read: Read) -> None:
+    old = level(id="old", effectiveDateTime="2022-05-20T08:00:00+02:00", valueQuantity={"value": 9})
+    assert [problem.impact for problem in read(old).problems] == [Impact.PREVENTS]
+    assert [problem.impact for problem in read(old, level()).problems] == [Impact.LIMITS]
 
 
 def test_a_level_written_as_text_needs_confirmation(read: Read) -> None:
@@ -240,6 +247,11 @@ def test_a_time_without_a_zone_is_read_in_the_zone_of_the_site_and_marked(read: 
     assert found.sampled is not None
     assert found.sampled.at.isoformat() == "2024-05-20T06:00:00+00:00"
     assert found.sampled.zone_assumed
+
+
+def test_an_assumed_zone_is_said(read: Read) -> None:
+    record = read(level(effectiveDateTime="2024-05-20T08:00:00"))
+    assert _codes(record) == ["level-zone-assumed"]
 
 
 # --- time since the last dose ---

@@ -158,6 +158,21 @@ def test_a_code_of_the_drug_under_the_name_of_another_medicine_is_a_question(rea
     assert record.orders[0].regimens == ()
 
 
+def test_a_national_product_code_beside_the_name_of_the_drug_is_no_contradiction(
+    read: Read,
+) -> None:
+    product = coded("http://snomed.info/sct", "323999009", "Imatinib 400mg tablets")
+    assert read(request(medicationCodeableConcept=product)).orders[0].regimens[0].daily_mg == 400
+
+
+def test_the_code_of_another_medicine_beside_the_name_of_the_drug_is_a_question(
+    read: Read,
+) -> None:
+    product = coded("http://www.whocc.no/atc", "J04AB02", "Imatinib 400 mg")
+    record = read(request(medicationCodeableConcept=product))
+    assert [problem.code for problem in record.problems] == ["medication-code-mismatch"]
+
+
 # --- orders ---
 
 

@@ -77,8 +77,8 @@ def test_bytes_that_are_not_utf8_are_refused_with_their_line() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a: [1", "a: 'x", "a: 1\n\tb: 2", "? [a]\n: b", 'a: "\\UFFFFFFFF"', "a: \x00", "%YAML 9\n---\na",
-     "a: b\n---\nc: d", "a: 99999999999999999", "a: 1e400", "a: @x", "*x : 1"],
+    ["a: [1", "a: 'x", "a: 1\n\tb: 2", "? [a]\n: b", 'a: "\\UFFFFFFFF"', "a: \x00",
+     "%YAML 9\n---\na", "a: b\n---\nc: d", "a: 99999999999999999", "a: 1e400", "a: @x", "*x : 1"],
 )  # fmt: skip
 def test_malformed_text_is_refused_with_a_line(text: str) -> None:
     code, line, _ = refusal(text)
@@ -103,9 +103,7 @@ def test_reading_stops_before_the_last_key_when_that_changes_nothing() -> None:
 def test_reading_never_stops_inside_a_value_or_before_other_keys(content: bytes) -> None:
     def read(whole: bool) -> object:
         try:
-            node = (
-                parse(content, "x.yaml") if whole else parse_before(b"tests", content, "x.yaml")
-            )
+            node = parse(content, "x.yaml") if whole else parse_before(b"tests", content, "x.yaml")
         except RulebookError as error:
             return [str(remark) for remark in error.remarks]
         return node.plain()

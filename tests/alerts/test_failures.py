@@ -1,0 +1,240 @@
+"""Servers that fail, answers that are lost, defects: nothing lost or repeated, nobody blocked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cds.alerts import effects
+from cds.alerts.patients import Ward
+from tests.alerts.build import alert_settings, backport, level, north, patient_on_imatinib
+from tests.alerts.conftest import MakeSite, Site
+
+KIND = "event-notification"
+
+
+def file(site: Site, number: int, **what: Any) -> None:
+    observation = site.fhir.put(level(320, **what))
+    assert site.notify(backport(KIND, (number, f"Observation/{observation['id']}"))) == 200
+
+
+def work_for(site: Site, hours: float) -> None:
+    """Let time pass, working all the while."""
+    for _ in range(round(hours * 6)):
+        site.work()
+        site.clock.advance(minutes=10)
+    site.work()
+
+
+def test_a_server_that_is_down_for_a_day_gets_the_alert_afterwards(site: Site) -> None:
+    file(site, 1)
+    site.fhir.down = True
+    work_for(site, 24)
+    assert site.fhir.of("Task") == []
+    site.fhir.down = False
+    work_for(site, 2)
+    assert len(site.tasks()) == 1
+    assert {row.state for row in site.rows()} == {"done"}
+
+
+def test_a_server_that_is_down_for_a_week_leaves_a_dead_letter_to_retry(site: Site) -> None:
+    file(site, 1)
+    site.fhir.down = True
+    work_for(site, 24 * 7)
+    (row,) = site.rows(state="dead")
+    assert row.problem == "unreachable"
+    site.fhir.down = False
+    assert site.alerts.queue.retry(row.id, site.clock.now())
+    site.work()
+    assert len(site.tasks()) == 1
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 502, 503])
+def test_passing_errors_of_the_server_are_tried_again(
+    site: Site, status: int, conditional: bool
+) -> None:
+    site.fhir.conditional = conditional
+    file(site, 1)
+    site.fhir.faults.extend([status] * 8)
+    work_for(site, 4)
+    assert set(site.fhir.identifiers("Task").values()) == {1}
+    assert len(site.tasks()) == 1
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_a_lost_answer_to_a_write_does_not_write_twice(site: Site, conditional: bool) -> None:
+    site.fhir.conditional = conditional
+    file(site, 1)
+    site.fhir.deaf_after_writing = True
+    work_for(site, 5)
+    site.fhir.deaf_after_writing = False
+    work_for(site, 2)
+    assert set(site.fhir.identifiers("Task").values()) == {1}
+    assert {row.state for row in site.rows()} == {"done"}
+
+
+def test_a_write_that_is_refused_is_put_before_an_operator(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file(site, 1)
+    monkeypatch.setattr(site.fhir, "_write", lambda *_args: (422, {}, {"resourceType": "X"}))
+    site.work()
+    (row,) = site.rows(state="dead")
+    assert (row.kind, row.problem) == ("effect", "refused-422")
+    assert len(site.inbox()) == 1
+
+
+def test_a_defect_in_one_patient_does_not_stop_the_others(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient_on_imatinib(site.fhir, "p2")
+    assess = Ward.assess
+
+    def fails_for_p1(ward: Ward, work: Any, *more: Any) -> Any:
+        if work.body["patient"] == "p1":
+            raise KeyError("a defect")
+        return assess(ward, work, *more)
+
+    monkeypatch.setattr(Ward, "assess", fails_for_p1)
+    file(site, 1)
+    file(site, 2, name="level-2", patient="p2")
+    work_for(site, 3)
+    assert [task["for"]["reference"] for task in site.tasks()] == ["Patient/p2"]
+    (row,) = site.rows(state="dead")
+    assert row.problem is not None
+    assert row.problem.startswith("defect KeyError at test_failures.py:")
+
+
+def test_a_worker_that_dies_after_writing_does_not_write_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file(site, 1)
+    apply = effects.apply
+
+    class Killed(BaseException):
+        """As if by a signal: nothing after it runs."""
+
+    def killed(*args: Any) -> None:
+        apply(*args)
+        raise Killed
+
+    monkeypatch.setattr("cds.alerts.worker.effects.apply", killed)
+    with pytest.raises(Killed):
+        site.work()
+    monkeypatch.undo()
+    site.clock.advance(minutes=2)
+    site.work()
+    assert set(site.fhir.identifiers("Task").values()) == {1}
+    assert {row.state for row in site.rows()} == {"done"}
+
+
+def test_an_alert_that_is_out_of_date_before_it_is_sent_is_not_sent(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = site.fhir._write
+    monkeypatch.setattr(site.fhir, "_write", lambda *_args: (503, {}, None))
+    file(site, 1)
+    site.work()
+    site.fhir.put(level(420, status="amended"))
+    site.notify(backport(KIND, (2, "Observation/level-1")))
+    site.work()
+    monkeypatch.setattr(site.fhir, "_write", write)
+    work_for(site, 2)
+    (task,) = site.fhir.of("Task")
+    assert "420 ng/mL" in task["description"]
+
+
+def test_data_that_cannot_be_read_are_waited_for_but_not_for_ever(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = site.fhir._get
+
+    def without_dispenses(path: str, query: Any) -> Any:
+        if path == "MedicationDispense":
+            return 500, {}, {"resourceType": "OperationOutcome"}
+        return get(path, query)
+
+    monkeypatch.setattr(site.fhir, "_get", without_dispenses)
+    file(site, 1)
+    site.work()
+    assert site.tasks() == []
+    work_for(site, 1)
+    assert len(site.tasks()) == 1
+
+
+def test_a_patient_who_cannot_be_read_is_waited_for(site: Site) -> None:
+    patient = site.fhir.resources.pop("Patient/p1")
+    file(site, 1)
+    work_for(site, 5)
+    assert site.tasks() == []
+    site.fhir.resources["Patient/p1"] = patient
+    work_for(site, 2)
+    assert len(site.tasks()) == 1
+
+
+def test_polling_finds_levels_of_a_server_that_says_nothing(make_site: MakeSite) -> None:
+    site = make_site(alert_settings(north(poll_minutes=10)))
+    site.alerts.watchman.look()
+    site.work()
+    site.clock.advance(minutes=9)
+    site.fhir.put(level(320))
+    site.alerts.watchman.look()
+    assert site.work() == 0
+    site.clock.advance(minutes=2)
+    site.alerts.watchman.look()
+    site.work()
+    assert len(site.tasks()) == 1
+
+
+def test_polling_goes_on_where_it_was_and_finds_nothing_twice(make_site: MakeSite) -> None:
+    site = make_site(alert_settings(north(poll_minutes=10)))
+    for number in range(3):
+        site.fhir.put(level(320, name=f"level-{number}", days_ago=9.0 - number))
+        site.clock.advance(minutes=11)
+        site.alerts.watchman.look()
+        site.work()
+    assert len(site.services.store.recent_decisions()) == 3
+    assert set(site.fhir.identifiers("Task").values()) == {1}
+
+
+def test_a_silent_subscription_is_asked_after_and_requested_again(site: Site) -> None:
+    site.notify(backport("handshake"))
+    site.fhir.put({"resourceType": "Subscription", "id": "s1", "status": "error", "channel": {}})
+    site.fhir.put(level(320))
+    site.clock.advance(minutes=16)
+    site.alerts.watchman.look()
+    site.work()
+    subscription = site.fhir.resources["Subscription/s1"]
+    assert subscription["status"] == "requested"
+    assert subscription["channel"]["header"] == ["Authorization: Bearer a-secret-nobody-guesses"]
+    assert len(site.tasks()) == 1
+
+
+def test_the_webhook_is_called_with_a_signature_and_a_key(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pydantic import SecretStr
+
+    from cds.alerts.settings import Webhook
+
+    hook = Webhook(url="https://pager.example.org/tdm", secret=SecretStr("s"))
+    site = make_site(alert_settings(north(deliver=(), webhook=hook)))
+    calls: list[Any] = []
+
+    def post(url: str, *, content: bytes, headers: dict[str, str], timeout: float) -> Any:
+        import httpx
+
+        calls.append((url, content, headers))
+        return httpx.Response(503 if len(calls) == 1 else 200)
+
+    monkeypatch.setattr(site.alerts.http, "post", post)
+    file(site, 1)
+    work_for(site, 1)
+    assert len(calls) == 2
+    url, content, headers = calls[1]
+    assert url == "https://pager.example.org/tdm"
+    assert headers["X-Tdm-Signature"] == effects.signature("s", content)
+    assert calls[0][2]["Idempotency-Key"] == headers["Idempotency-Key"]
+    assert b"320 ng/mL" in content
