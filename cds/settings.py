@@ -106,7 +106,7 @@ class ServerSettings(_Section):
     """How the processes run; `tls_*` or `behind_tls_proxy` is needed off loopback."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    threads: Annotated[int, Field(ge=1, le=32)] = 4
+    threads: Annotated[int, Field(ge=1, le=32)] = 8
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     behind_tls_proxy: bool = False

@@ -20,7 +20,6 @@ from pk.structure import Structure
 
 Array = NDArray[np.float64]
 
-_LONG_TAILED: Final = ("transit", "mean-transit")
 _MANY: Final = 256
 _PARTS: Final = 16
 
@@ -121,8 +120,10 @@ class Superposed:
 
     def at(self, eta: Array) -> Array:
         theta = self.theta(eta)
-        if theta.ndim == 2 and len(theta) > _MANY and self.structure.absorption in _LONG_TAILED:
-            return self._by_duration(theta)
+        if theta.ndim == 2 and len(theta) > _MANY and self.history is not None:
+            needed = absorption.durations_h(self.structure.named(theta))
+            if needed.max() > self.design.settle_h:
+                return self._by_duration(theta, needed, self.history)
         return concentrations(self.structure, theta, self._laid_out(theta), self.analyte)
 
     def with_slopes(self, eta: Array) -> tuple[Array, Array]:
@@ -132,18 +133,15 @@ class Superposed:
         )
         return f, slopes @ self._active_loads
 
-    def _by_duration(self, theta: Array) -> Array:
+    def _by_duration(self, theta: Array, needed: Array, history: History) -> Array:
         """Concentrations of many parameter sets, those with long inputs apart.
 
         A few draws with very slow absorption would make every draw carry all doses one by one.
         """
-        needed = absorption.durations_h(self.structure.named(theta))
-        order = np.argsort(needed)
         out = np.empty((len(theta), len(self.times_h)))
-        for part in np.array_split(order, _PARTS):
-            longest = float(needed[part].max())
-            close = design(self.history, self.times_h, longest) if self.history else self.design
-            out[part] = concentrations(self.structure, theta[part], close, self.analyte)
+        for part in np.array_split(np.argsort(needed), _PARTS):
+            laid_out = design(history, self.times_h, float(needed[part].max()))
+            out[part] = concentrations(self.structure, theta[part], laid_out, self.analyte)
         return out
 
     def _laid_out(self, theta: Array) -> Design:

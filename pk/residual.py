@@ -89,6 +89,7 @@ class Residual:
 
     def _score(self, f: Array, y: Array) -> tuple[Array, Array]:
         """Standardised distance of y from f, and its slope in f."""
+        f = np.maximum(f, _NOTHING)
         if self.kind == "log-normal":
             return (np.log(y) - np.log(f)) / self.log_sd, -1.0 / (self.log_sd * f)
         sd = self.sd(f)

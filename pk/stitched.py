@@ -38,8 +38,8 @@ _FADING_H: Final = 72.0
 _SLICES: Final = 16
 #: Parameter sets solved at once: their arrays then stay in the cache of the processor.
 _CHUNK: Final = 128
-#: exp(-30): doses whose remainder is less than 1e-13 of themselves are left out.
-_FORGOTTEN: Final = 30.0
+#: exp(-27): doses whose remainder is less than 2e-12 of themselves are left out.
+_FORGOTTEN: Final = 27.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +60,14 @@ class Stitched:
         """Concentrations (..., T) in ng/mL for random effects (..., q)."""
         if eta.ndim < 2 or len(eta) <= _CHUNK:
             return np.asarray(self._solve(eta).real)
-        parts = [self._solve(eta[i : i + _CHUNK]) for i in range(0, len(eta), _CHUNK)]
-        return np.concatenate(parts)
+        # sorted by how long they remember, so that few chunks need the oldest doses
+        structure = self.person.model.structure
+        last = structure.named(self.typical[-1] * np.exp(eta @ self.loads[-1].T))
+        order = np.argsort(_rates(structure, last).min(axis=-1))
+        out = np.empty((len(eta), len(self.times_h)))
+        for i in range(0, len(eta), _CHUNK):
+            out[order[i : i + _CHUNK]] = self._solve(eta[order[i : i + _CHUNK]])
+        return out
 
     def with_slopes(self, eta: Array) -> tuple[Array, Array]:
         """Concentrations and their slopes (..., T, q) in the random effects."""
@@ -79,7 +85,10 @@ class Stitched:
         inputs = self._inputs(structure, thetas)
         out = np.zeros((*eta.shape[:-1], len(self.times_h)), dtype=eta.dtype)
         state: Anything | None = None
+        begins = float(inputs.start.real.min()) if inputs.start.size else math.inf
         for start, end, theta, here in self._segments(thetas):
+            if end < begins and not here.any():
+                continue  # nothing taken so long ago is remembered
             system = _System.of(structure, structure.named(theta))
             wanted = self.times_h[here]
             if end < math.inf:

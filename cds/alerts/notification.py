@@ -95,7 +95,7 @@ def _version(resource: Mapping[str, Any]) -> int | None:
 
 
 def _topic_notification(bundle: Mapping[str, Any], base: str) -> Notification:
-    if bundle.get("type") not in _BUNDLES:
+    if str(bundle.get("type")) not in _BUNDLES:
         raise NotificationError(422, "The Bundle is not of a notification type.")
     entries = bundle.get("entry")
     first = entries[0] if isinstance(entries, list) and entries else None
@@ -185,7 +185,6 @@ _STATUS_NAMES: Final = {
     "type": "type",
     "events-since-subscription-start": "eventsSinceSubscriptionStart",
 }
-_EVENT_NAMES: Final = {"event-number": "eventNumber", "focus": "focus"}
 
 
 def _from_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,8 +198,8 @@ def _from_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
             for inner in _parts(part, "part"):
                 if inner.get("name") == "focus":
                     event.setdefault("focus", []).append(_value(inner))
-                elif inner.get("name") in _EVENT_NAMES:
-                    event[_EVENT_NAMES[inner["name"]]] = _value(inner)
+                elif inner.get("name") == "event-number":
+                    event["eventNumber"] = _value(inner)
             events.append(event)
         elif isinstance(name, str) and name in _STATUS_NAMES:
             status[_STATUS_NAMES[name]] = _value(part)

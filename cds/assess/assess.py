@@ -43,13 +43,14 @@ def assess(
         adult_from_years=float(tables.dosing["child"]["below_years"]),
         now=now,
     )
+    clearance = creatinine_clearance(record, now)
     policy = policy_for(
         tables,
         rulebook.drug,
         indication=indication,
         disease=disease,
         population=therapy.course.population,
-        crcl_ml_min=creatinine_clearance(record, now),
+        crcl_ml_min=clearance.ml_min if clearance else None,
     )
     gated = gate_levels(record, therapy, tables)
     patient = Patient(record, therapy, gated, policy, tables, setting, now)

@@ -42,8 +42,17 @@ def body_surface(record: PatientRecord) -> BodySurface | None:
     return max(found, key=lambda b: b.measured.at, default=None)
 
 
-def creatinine_clearance(record: PatientRecord, now: datetime) -> float | None:
-    """Creatinine clearance in mL/min: the more recent of a measured one and one by formula.
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """Creatinine clearance in mL/min, from when, and the result it rests on."""
+
+    ml_min: float
+    measured: Moment
+    reference: str
+
+
+def creatinine_clearance(record: PatientRecord, now: datetime) -> Clearance | None:
+    """The more recent of a measured creatinine clearance and one by formula.
 
     An estimated filtration rate per body surface does not stand in for it, because the limits of
     the label are clearances.
@@ -52,11 +61,11 @@ def creatinine_clearance(record: PatientRecord, now: datetime) -> float | None:
     if measured is not None and measured.value is not None:
         newer = creatinine is not None and creatinine.at.at > measured.at.at
         computed = _cockcroft_gault(record, now) if newer else None
-        return computed if computed is not None else measured.value
+        return computed or Clearance(measured.value, measured.at, measured.reference)
     return _cockcroft_gault(record, now)
 
 
-def _cockcroft_gault(record: PatientRecord, now: datetime) -> float | None:
+def _cockcroft_gault(record: PatientRecord, now: datetime) -> Clearance | None:
     """(140 - age) x kg / (72 x creatinine in mg/dL), x 0.85 in women [Nephron 1976;16:31]."""
     creatinine, weight = record.latest_lab("creatinine"), record.latest_lab("weight")
     age, sex = record.person.age_years(now), record.person.sex
@@ -66,4 +75,5 @@ def _cockcroft_gault(record: PatientRecord, now: datetime) -> float | None:
         return None
     mg_dl = creatinine.value / _UMOL_L_PER_MG_DL
     factor = 0.85 if sex is Sex.FEMALE else 1.0
-    return max(140.0 - age, 0.0) * weight.value * factor / (72.0 * mg_dl)
+    ml_min = max(140.0 - age, 0.0) * weight.value * factor / (72.0 * mg_dl)
+    return Clearance(ml_min, creatinine.at, creatinine.reference)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -49,7 +51,7 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
     elif port and not is_free(port):
         raise click.UsageError(f"port {port} is taken; choose another, or 0 for a free one")
     try:
-        with running_service(port) as service:
+        with _stopped_by_signals(), running_service(port) as service:
             wrong = _play(stories, service.base_url)
             if not once:
                 _say_what_next(service.base_url, str(service.log))
@@ -61,6 +63,18 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
         click.echo("\nstopped")
         wrong = 0
     sys.exit(1 if wrong else 0)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and a polite kill both end the service with us, even as a background job."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _play(stories: Sequence[Story], base_url: str) -> int:

@@ -51,11 +51,15 @@ def accept(
     """Validate each resource alone, refuse other patients', and sort what is left."""
     kept = Accepted()
     unread_types: set[str] = set()
+    strangers: list[str] = []
     for entry, is_draft in _newest(entries, drafts):
         raw = entry.resource
         kind = word(raw, "resourceType")
         if kind == "Patient":
-            _accept_patient(raw, identity, aliases, kept, problems)
+            if not _is_the_patient(raw, identity, aliases):
+                strangers.append(reference_of(raw))
+                continue
+            _accept_patient(raw, kept, problems)
             continue
         if kind not in READ_TYPES and kind not in OLD_MEDICATION_TYPES:
             unread_types.add(kind[:40] or "unknown")
@@ -84,6 +88,7 @@ def accept(
             kept.observations.append(reading.resource)
         else:
             kept.others.append(reading.resource)
+    problems += _strangers(strangers, kept)
     for name in sorted(unread_types):
         message = f"Resources of type {name} are not read by this service."
         problems.append(problem("resource-type-unknown", message))
@@ -118,18 +123,23 @@ def _version(entry: Entry, is_draft: bool) -> tuple[bool, datetime, int, bool, s
     return is_draft, at, version, entry.matches, status
 
 
-def _accept_patient(
-    raw: Mapping[str, Any],
-    identity: str | None,
-    aliases: frozenset[str],
-    kept: Accepted,
-    problems: list[Problem],
-) -> None:
+def _is_the_patient(raw: Element, identity: str | None, aliases: frozenset[str]) -> bool:
     found = word(raw, "id")
-    if found not in aliases and (found or identity is not None):
-        message = "The Patient resource is not the patient asked about; it was not used."
-        problems.append(problem("patient-mismatch", message, reference_of(raw), field="id"))
-        return
+    return found in aliases or (not found and identity is None)
+
+
+def _strangers(references: Sequence[str], kept: Accepted) -> list[Problem]:
+    """Other people's Patient resources: a serious mistake if ours is not there beside them."""
+    if kept.patient is not None:
+        message = "The Patient resource of another person was not used."
+        return [
+            problem("other-patient", message, found, impact=Impact.NOTICE) for found in references
+        ]
+    message = "The Patient resource is not the patient asked about; it was not used."
+    return [problem("patient-mismatch", message, found, field="id") for found in references]
+
+
+def _accept_patient(raw: Mapping[str, Any], kept: Accepted, problems: list[Problem]) -> None:
     reading = read_resource(raw)
     if reading.resource is None:
         message = "The Patient resource could not be read; age and sex are unknown."

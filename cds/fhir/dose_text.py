@@ -15,7 +15,10 @@ from cds.fhir.vocabulary import words
 
 _COUNT_WORDS: Final = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "half": 0.5, "½": 0.5}
 _CEILING: Final = re.compile(
-    r"(?:max(?:imum|\.)?|not (?:to )?exceed(?: more than)?|do not exceed)[^.;]*"
+    r"\b(?:max(?:imum|\.)?(?: daily)?(?: dose)?(?: of)?|(?:do )?not (?:to )?exceed"
+    r"|not more than):? "
+    r"\d+(?:\.\d+)? ?(?:mg|g|tab(?:let)?s?)\b"
+    r"(?: ?(?:(?:per|a|each|every) day|daily|/ ?d(?:ay)?\b|in 24 h(?:ours)?))?"
 )
 _TABLETS: Final = r"(?:(\d+(?:\.\d+)?)\s*(?:x|×|\*)\s*)?(\d+(?:\.\d+)?)\s*mg\b"
 _TABLETS_OF: Final = re.compile(_TABLETS)

@@ -10,6 +10,7 @@ from cds.fhir.dose import Dose, DoseContext, read_dose, tablets_dose, volume_dos
 from cds.fhir.dose_text import TextDosage, read_text
 from cds.fhir.elements import Element, concept, element, elements, flag, number, text
 from cds.fhir.problems import ReadError
+from cds.fhir.products import without_names
 from cds.fhir.timing import Schedule, read_bounds, read_timing, schedule_of
 
 _SAME: Final = 0.005
@@ -36,7 +37,7 @@ def read_instruction(dosage: Element, context: DoseContext, zone: ZoneInfo) -> I
         message = f"{context.drug.name.capitalize()} is ordered as needed, which is not a regimen."
         raise ReadError("as-needed", message, "dosageInstruction.asNeeded")
     written = [text(dosage, name) for name in ("text", "patientInstruction")]
-    said = [read_text(words) for words in written if words]
+    said = [read_text(without_names(words, context.drug)) for words in written if words]
     timing = element(dosage, "timing")
     schedule = read_timing(timing, zone) if timing is not None else None
     dose = read_dose(dosage, context)

@@ -129,6 +129,13 @@ def names_drug(said: str | None, drug: Drug) -> bool:
     return said is not None and _names(drug.names, said)
 
 
+def without_names(said: str, drug: Drug) -> str:
+    """A dosage text without the name of the drug, which states nothing; a salt's name stays."""
+    for name in sorted(drug.names, key=len, reverse=True):
+        said = re.sub(rf"\b{re.escape(name)}\b", " ", said, flags=re.IGNORECASE)
+    return said
+
+
 def strength_of(product: Product, drug: Drug) -> Strength:
     """The strength of a product of the monitored drug; empty if nothing states one.
 
@@ -170,8 +177,9 @@ def unit_kind(quantity: Element) -> tuple[str, str]:
     if not unit and not code:
         raise ReadError("dose-unit-missing", "The dose has a number but no unit.", "doseQuantity")
     if code in _COUNT_CODES and (system in _COUNT_SYSTEMS or system is None):
-        return "count", "1"
-    by_code = _kind(code) if code and system in {UCUM, None} else None
+        by_code: tuple[str, str] | None = ("count", "1")
+    else:
+        by_code = _kind(code) if code and system in {UCUM, None} else None
     by_unit = _kind(unit) if unit else None
     if by_code and by_unit and by_code != by_unit and not _same_number(by_code, by_unit):
         message = f"The dose is in {unit!r}, but its unit code is {code!r}."

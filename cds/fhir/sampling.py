@@ -25,6 +25,7 @@ from cds.fhir.elements import (
     local_reference,
     notes,
     number,
+    reference_of,
     referred,
     text,
 )
@@ -74,8 +75,7 @@ def timing_claims(
 
     `members` are Observations this one refers to (hasMember, derivedFrom, same request).
     """
-    reference = local_reference(str(observation.get("id", "")))
-    reference = f"Observation/{reference}" if reference else "Observation"
+    reference = reference_of(observation)
     claims = list(_comment_claims(observation, sampled, zone, reference))
     if code_hours is not None:
         claims.append(TimingClaim(code_hours, "code", reference))

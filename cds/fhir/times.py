@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -128,8 +128,8 @@ def _date(part: dict[str, str | None], zone: ZoneInfo) -> Moment:
     return Moment(first.astimezone(UTC), precision, zone_assumed=True)
 
 
-def _midnight(day: object, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), tzinfo=zone)  # type: ignore[arg-type]
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), tzinfo=zone)
 
 
 def _offset(written: str) -> timezone:

@@ -177,9 +177,9 @@ class LiveRulebook:
             except Exception as error:  # noqa: BLE001 - whatever fails in the trial refuses the edit
                 self._refused = Refused(revision, self._clock(), (self._failed_trial(error),))
                 return False
-        old, self._current = self._current, rulebook
+        # The old one gives back its memory when the last request that holds it has ended.
+        self._current = rulebook
         self._refused, self._since, self._why = None, self._clock(), why
-        old.close()
         return True
 
     def _failed_trial(self, error: Exception) -> Remark:

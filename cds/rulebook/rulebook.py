@@ -97,10 +97,10 @@ class Rulebook:
         """Evaluate every rule that speaks on the occasion; FactError if the facts are not whole."""
         check_scene(facts, catalogue())
         key = (os.getpid(), str(setting.jurisdiction), str(setting.occasion))
-        deck = self._decks.get(key)
-        if deck is None or deck.closed:
-            deck = self._decks[key] = self._deck(key[1], key[2])
+        deck = self._decks.get(key) or self._build(key)
         verdict = deck.evaluate(facts)
+        if not verdict.agreed and deck.closed:  # `close` came in between
+            verdict = self._build(key).evaluate(facts)
         if not verdict.agreed:  # whatever state the program is in, it is not asked again
             self._decks.pop(key, None)
         return verdict
@@ -110,6 +110,11 @@ class Rulebook:
         while self._decks:
             _, deck = self._decks.popitem()
             deck.close()
+
+    def _build(self, key: tuple[int, str, str]) -> Deck:
+        """Compile; when two threads do so at once the later deck stays, the other is let go."""
+        deck = self._decks[key] = self._deck(key[1], key[2])
+        return deck
 
     def _deck(self, jurisdiction: str, occasion: str) -> Deck:
         asked: list[Prepared] = []

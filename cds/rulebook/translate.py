@@ -11,6 +11,9 @@ What reaches durable-rules is kept plain, because each plainness avoids a defect
 - Facts of a negated kind are sent again under a second name, before all others: negation depends
   on the order of arrival, and must not share its kind with positive patterns.
 - A fact whose key no pattern names is left out.
+- Patterns over one kind are dealt out to several names of it. While durable-rules matches one
+  message it stacks every branch that is still open, and fails at the sixty-fifth; the branches of
+  one name can be no more than its patterns.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ from typing import Any
 from cds.rulebook.conditions import MAX_COMPARISONS, Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import AttributeType, Catalogue, Value
 from cds.rulebook.rule import Word
+
+MAX_PATTERNS_OF_A_NAME = 60
+_SCENE = "scene "
 
 Scene = Sequence[tuple[str, Mapping[str, Value]]]
 """Facts as kind and values, in the order in which they are numbered."""
@@ -45,8 +51,7 @@ class Sent:
 class _Stream:
     """What messages of one name carry."""
 
-    kind: str
-    """Kind of the facts; empty for a scene."""
+    name: str
     attributes: set[str] = field(default_factory=set)
     flags: dict[Atom, str] = field(default_factory=dict)
     keys: dict[str, set[str]] = field(default_factory=dict)
@@ -69,7 +74,8 @@ class Translation:
 
     def __init__(self, conjunctions: Sequence[Conjunction], catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, list[_Stream]] = {}
+        """By kind, by negated kind and by scene: the streams, of which the last is filling up."""
         self._layouts: dict[int, list[int | str]] = {}
         self.rules: dict[str, Any] = {}
         for number, conjunction in enumerate(conjunctions):
@@ -93,13 +99,13 @@ class Translation:
             if self._catalogue.kinds[kind].one:
                 single[kind] = number
                 joint.update({f"{kind}__{name}": value for name, value in values.items()})
-            for name, messages in ((_negated(kind), first), (kind, then)):
-                stream = self._streams.get(name)
-                if stream is not None and stream.wants(values):
-                    messages.append((_message(name, stream, values), number))
-        for name, stream in self._streams.items():
-            if not stream.kind:
-                then.append((_message(name, stream, joint), -1))
+            for base, messages in ((_negated(kind), first), (kind, then)):
+                for stream in self._streams.get(base, ()):
+                    if stream.wants(values):
+                        messages.append((_message(stream, values), number))
+        for base, streams in self._streams.items():
+            if base.startswith(_SCENE):
+                then.extend((_message(stream, joint), -1) for stream in streams)
         both = [*first, *then]
         return Sent([message for message, _ in both], [number for _, number in both], single)
 
@@ -110,21 +116,42 @@ class Translation:
 
     def _rule(self, number: int, conjunction: Conjunction) -> dict[str, Any]:
         scenes, names = self._scenes(conjunction)
+        streams = [self._stream(f"{_SCENE}{at}", 1) for at in range(len(scenes))]
+        kinds = [p.kind for at, p in enumerate(conjunction.positive) if names[at][0] >= len(scenes)]
+        # One name for all patterns of a kind, or two bindings could share one fact.
+        named = {kind: self._stream(kind, kinds.count(kind)) for kind in dict.fromkeys(kinds)}
         layout: list[int | str] = []
-        patterns = [{f"b{at}": self._scene(at, scene)} for at, scene in enumerate(scenes)]
+        patterns = [
+            {f"b{at}": self._scene(scene, stream)}
+            for at, (scene, stream) in enumerate(zip(scenes, streams, strict=True))
+        ]
         for position, pattern in enumerate(conjunction.positive):
-            if position in names and names[position][0] < len(scenes):
+            at = names[position][0]
+            if at < len(scenes):
                 layout.append(pattern.kind)
                 continue
-            at = names[position][0]
             layout.append(at)
-            patterns.append({f"b{at}": self._pattern(pattern, pattern.kind, names)})
+            patterns.append({f"b{at}": self._pattern(pattern, named[pattern.kind], names)})
         for at, pattern in enumerate(conjunction.negative):
-            body = self._pattern(pattern, _negated(pattern.kind), names)
-            patterns.append({f"n{at}$not": body})
-        self._send_joined(conjunction, names, len(scenes))
+            stream = self._stream(_negated(pattern.kind), 1)
+            patterns.append({f"n{at}$not": self._pattern(pattern, stream, names)})
+        for pattern in (*conjunction.positive, *conjunction.negative):
+            for atom in pattern.atoms:
+                if isinstance(atom.value, Join):  # it reads an attribute of another fact
+                    at, prefix = names[atom.value.position]
+                    kind = conjunction.positive[atom.value.position].kind
+                    stream = streams[at] if at < len(scenes) else named[kind]
+                    stream.attributes.add(prefix + atom.value.attribute)
         self._layouts[number] = layout
         return {"all": patterns}
+
+    def _stream(self, base: str, patterns: int) -> _Stream:
+        """The stream that takes so many patterns more."""
+        streams = self._streams.setdefault(base, [])
+        if not streams or streams[-1].patterns + patterns > MAX_PATTERNS_OF_A_NAME:
+            streams.append(_Stream(f"{base} {len(streams)}"))
+        streams[-1].patterns += patterns
+        return streams[-1]
 
     def _scenes(
         self, conjunction: Conjunction
@@ -149,10 +176,8 @@ class Translation:
         names.update({position: (len(scenes) + at, "") for at, position in enumerate(others)})
         return scenes, names
 
-    def _scene(self, at: int, patterns: list[FlatPattern]) -> dict[str, Any]:
-        name = f"scene {at}"
-        stream = self._streams.setdefault(name, _Stream(""))
-        terms: list[dict[str, Any]] = [{"kind": name}]
+    def _scene(self, patterns: list[FlatPattern], stream: _Stream) -> dict[str, Any]:
+        terms: list[dict[str, Any]] = [{"kind": stream.name}]
         for pattern in patterns:
             for atom in pattern.atoms:
                 whole = Atom(f"{pattern.kind}__{atom.attribute}", atom.word, atom.value)
@@ -160,14 +185,12 @@ class Translation:
         return {"$and": terms} if len(terms) > 1 else terms[0]
 
     def _pattern(
-        self, pattern: FlatPattern, name: str, names: Mapping[int, tuple[int, str]]
+        self, pattern: FlatPattern, stream: _Stream, names: Mapping[int, tuple[int, str]]
     ) -> dict[str, Any]:
-        stream = self._streams.setdefault(name, _Stream(pattern.kind))
-        stream.patterns += 1
         for attribute, codes in self._codes(pattern).items():
             stream.keys.setdefault(attribute, set()).update(codes)
             stream.keyed[attribute] = stream.keyed.get(attribute, 0) + 1
-        terms: list[dict[str, Any]] = [{"kind": name}]
+        terms: list[dict[str, Any]] = [{"kind": stream.name}]
         terms.extend(_term(atom, stream, names) for atom in pattern.atoms)
         return {"$and": terms} if len(terms) > 1 else terms[0]
 
@@ -183,18 +206,6 @@ class Translation:
                     found.setdefault(atom.attribute, set()).update(atom.value)
         return found
 
-    def _send_joined(
-        self, conjunction: Conjunction, names: Mapping[int, tuple[int, str]], scenes: int
-    ) -> None:
-        """A join reads an attribute of another fact: it has to be sent."""
-        for pattern in (*conjunction.positive, *conjunction.negative):
-            for atom in pattern.atoms:
-                if isinstance(atom.value, Join):
-                    at, prefix = names[atom.value.position]
-                    other = conjunction.positive[atom.value.position].kind
-                    name = f"scene {at}" if at < scenes else other
-                    self._streams[name].attributes.add(prefix + atom.value.attribute)
-
 
 def _term(atom: Atom, stream: _Stream, names: Mapping[int, tuple[int, str]]) -> dict[str, Any]:
     if isinstance(atom.value, frozenset) or atom.word is Word.KNOWN:
@@ -208,8 +219,8 @@ def _term(atom: Atom, stream: _Stream, names: Mapping[int, tuple[int, str]]) -> 
     return {_OPERATORS[atom.word]: {atom.attribute: atom.value}}
 
 
-def _message(name: str, stream: _Stream, values: Mapping[str, Value]) -> dict[str, Any]:
-    message: dict[str, Any] = {"kind": name}
+def _message(stream: _Stream, values: Mapping[str, Value]) -> dict[str, Any]:
+    message: dict[str, Any] = {"kind": stream.name}
     for attribute in stream.attributes:
         if attribute in values:
             message[attribute] = values[attribute]

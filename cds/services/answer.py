@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cds.cards import Answer, Outcome
@@ -60,6 +61,8 @@ class HookDesk:
     metrics: Metrics
     store: Store
     obtainer: Obtainer
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Deciding is arithmetic under one interpreter lock: side by side, all would be late."""
 
     def answer(
         self, call: HookCall, caller: Caller, knowledge: Knowledge, *, started: float
@@ -75,10 +78,8 @@ class HookDesk:
             raise DataMissing(obtained.missing)
         if not obtained.concerned:
             return _NOT_CONCERNED
-        if self.clock.monotonic() > deadline:
-            raise DeadlinePassed
         given = self._input(call, caller, obtained)
-        decision = decide(given, knowledge)
+        decision = self._decide(given, knowledge, deadline)
         if decision.assessment is None:
             return _NOT_CONCERNED
         response = decision.response
@@ -88,6 +89,16 @@ class HookDesk:
             raise DeadlinePassed
         outcome = "cards" if response["cards"] else "silent"
         return Answered(response, outcome, given.evaluation)
+
+    def _decide(self, given: EvaluationInput, knowledge: Knowledge, deadline: float) -> Decision:
+        """Decide when it is this call's turn; a call that would be late anyway is not begun."""
+        left = deadline - self.clock.monotonic()
+        if left <= 0 or not self.turn.acquire(timeout=left):
+            raise DeadlinePassed
+        try:
+            return decide(given, knowledge)
+        finally:
+            self.turn.release()
 
     def _input(self, call: HookCall, caller: Caller, obtained: Data) -> EvaluationInput:
         return EvaluationInput(

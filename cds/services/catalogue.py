@@ -60,6 +60,7 @@ _IDS = {
 }
 _USAGE = (
     "Decision support for health professionals who can review its basis; not a medical device. "
+    "Agree with the site which hooks are called: no call, no advice. "
     "FHIR R4. Data that are not prefetched are read from fhirServer with the token of the call."
 )
 

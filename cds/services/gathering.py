@@ -72,7 +72,7 @@ def _by_reference(resources: list[Any]) -> dict[str, dict[str, Any]]:
     for resource in resources:
         for item in _flat(resource):
             kind, identifier = item.get("resourceType"), item.get("id")
-            if kind in _ORDERS and isinstance(identifier, str):
+            if isinstance(kind, str) and kind in _ORDERS and isinstance(identifier, str):
                 found[f"{kind}/{identifier}"] = _with_plain_numbers(item)
     return found
 

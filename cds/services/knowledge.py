@@ -66,6 +66,10 @@ class LiveKnowledge:
         """Watch the directory in a thread of this process; call it after a fork."""
         self._live.follow()
 
+    def look(self) -> bool:
+        """Look at the directory once; True if another revision serves now."""
+        return self._live.poll()
+
     def stop(self) -> None:
         """End the thread and give back compiled programs."""
         self._live.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from cds.services.answer import Answered, HookDesk
 from cds.services.call import Caller, HookCall
@@ -14,7 +15,7 @@ from cds.services.obtain import Obtainer
 from cds.settings import Settings
 from cds.store import Cipher, CipherError, Database, DatabaseError, Store, read_or_create_key
 from cds.store.cipher import parse_key
-from cds.telemetry import Metrics
+from cds.telemetry import Metrics, error_fields, log
 
 _KEY_FILE = "ledger.key"
 
@@ -120,6 +121,17 @@ def _source_of(knowledge: LiveKnowledge | Knowledge) -> Callable[[], Knowledge]:
     if isinstance(knowledge, LiveKnowledge):
         return lambda: knowledge.current
     return lambda: knowledge
+
+
+def forget_what_is_over(services: Services) -> None:
+    """Remove expired tokens and clinical content past retention; a worker does so as it starts."""
+    try:
+        services.store.purge(
+            services.clock.now(), timedelta(days=services.settings.ledger.retention_days)
+        )
+    except DatabaseError as error:
+        # Another worker does it at this moment, or the next one will: no reason not to serve.
+        log().warning("purge-failed", **error_fields(error))
 
 
 def open_store(settings: Settings) -> Store:

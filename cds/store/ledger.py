@@ -148,6 +148,14 @@ def recent(connection: Connection, limit: int) -> list[Mapping[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
+def evaluations(connection: Connection, since: datetime | None) -> list[str]:
+    """The ids of all decisions since a time, oldest first."""
+    query = select(ledger.c.evaluation).order_by(ledger.c.at, ledger.c.evaluation)
+    if since is not None:
+        query = query.where(ledger.c.at >= since)
+    return list(connection.execute(query).scalars())
+
+
 def forget_bodies(connection: Connection, before: datetime) -> int:
     """Remove the clinical content of decisions older than `before`; the decisions stay recorded."""
     return connection.execute(delete(ledger_body).where(ledger_body.c.at < before)).rowcount

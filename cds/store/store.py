@@ -36,6 +36,11 @@ class Store:
         with self.database.reading() as connection:
             return ledger.recent(connection, limit)
 
+    def evaluations(self, since: datetime | None = None) -> list[str]:
+        """The ids of all decisions since a time, oldest first."""
+        with self.database.reading() as connection:
+            return ledger.evaluations(connection, since)
+
     def answers(self, client: str, patient: str) -> tuple[Answer, ...]:
         """What users answered on this patient's cards."""
         with self.database.reading() as connection:

@@ -95,7 +95,7 @@ def _server(settings: Settings, knowledge: LiveKnowledge, host: str, port: int) 
     # Imported here so that workers inherit the loaded modules; services are built in each worker,
     # after the fork, because neither database connections nor rule programs survive one.
     from cds.services.warmup import warm_up
-    from cds.services.wiring import build_services
+    from cds.services.wiring import build_services, forget_what_is_over
     from cds.web.app import create_app
 
     class Server(BaseApplication):
@@ -125,6 +125,7 @@ def _server(settings: Settings, knowledge: LiveKnowledge, host: str, port: int) 
             services = build_services(settings, knowledge=knowledge)
             warm_up(services.knowledge, services.clock.now())
             knowledge.follow()
+            forget_what_is_over(services)
             return create_app(services)
 
     return Server()

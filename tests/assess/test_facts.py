@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -337,3 +338,21 @@ def test_a_change_of_dose_does_not_make_an_old_combination_new(facts: Facts) -> 
     )
     patient = record(orders=orders, medicines=(medicine("simvastatin", days=200),))
     assert one(facts(patient, "medicine"))["pair_new"] is False
+
+
+def test_creatinine_clearance_is_computed_when_it_was_not_measured(facts: Facts) -> None:
+    """(140 - 60) x 72 kg / (72 x 2.0 mg/dL) = 40 mL/min."""
+    labs = (lab("weight", 72, unit="kg"), lab("creatinine", 2 * 88.4, unit="umol/L"))
+    found = facts(record(age=60, orders=(order(),), labs=labs), "lab")
+    crcl = next(f.values for f in found if f.values["key"] == "crcl")
+    assert crcl["value"] == pytest.approx(40, abs=0.1)
+    assert crcl["reference"] == "Observation/creatinine-3"
+
+
+def test_a_deep_response_is_on_track_in_any_month(facts: Facts) -> None:
+    """Nobody wrote down when the drug was started."""
+    undated = replace(order(), authored=None)
+    patient = record(orders=(undated,), labs=(lab("bcr_abl_is", 0.05),))
+    assert one(facts(patient, "response"))["on_track"] is True
+    patient = record(orders=(undated,), labs=(lab("bcr_abl_is", 0.5),))
+    assert "on_track" not in one(facts(patient, "response"))

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from cds.cli import main
 
-OWN = ("db", "doctor", "feedback", "replay", "serve")
+OWN = ("audit", "db", "doctor", "feedback", "replay", "serve")
 
 
 @pytest.fixture
@@ -111,6 +111,22 @@ def test_feedback_is_exported_as_json_lines(run):
     assert json.loads(figures.output) == [
         {"rule": "trough.cml-below-target", "shown": 1, "accepted": 0, "overridden": 1}
     ]
+
+
+def test_decisions_are_exported_as_valid_audit_events(run):
+    from fhir.resources.R4B.auditevent import AuditEvent
+
+    run("db", "upgrade")
+    _add_feedback()
+
+    exported = run("audit", "export", "--since", "2026-01-01")
+    later = run("audit", "export", "--since", "2099-01-01")
+
+    (line,) = exported.output.splitlines()
+    event = AuditEvent.model_validate(json.loads(line))
+    assert event.entity[0].what.reference == "Patient/p-1"
+    assert event.agent[2].who.reference == "Practitioner/7"
+    assert later.output == ""
 
 
 def test_replaying_an_unknown_evaluation_ends_with_1(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -57,6 +58,32 @@ def test_an_answer_that_is_not_as_expected_ends_with_1(monkeypatch: pytest.Monke
     assert done.exit_code == 1
     assert "not as expected: missing: everything" in done.output
     assert "1 stories, 2 requests, 0 answered as expected." in done.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_keeps_serving_until_it_is_told_to_stop_and_leaves_nothing_running(
+    number: signal.Signals,
+) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "demo", "--story", "omeprazole-silent", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        said: list[str] = []
+        while not said or "imatinib-tdm assess" not in said[-1]:
+            said.append(running.stdout.readline())
+            assert said[-1], "it ended by itself"
+        base_url = next(line for line in said if line.startswith("Still serving on ")).split()[3]
+        assert httpx.get(f"{base_url}/cds-services").is_success
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=60)
+
+    assert (running.returncode, errors) == (0, "")
+    assert f"  curl {base_url}/cds-services\n" in said
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{base_url}/cds-services")
 
 
 def test_an_unknown_story_is_wrong_usage() -> None:

@@ -139,6 +139,7 @@ def test_one_unreadable_instruction_makes_the_whole_order_a_question(read: Read)
         ([{"value": 1, "unit": "puff"}], "dose-unit-unknown"),
         ([{"value": 5, "unit": "mL"}], "strength-unknown"),
         ([quantity(400, "mg") | {"unit": "tablet"}], "dose-unit-conflict"),
+        ([{"value": 400, "unit": "mg", "code": "TAB"}], "dose-unit-conflict"),
     ],
 )
 def test_a_doubtful_dose_is_a_question(

@@ -89,6 +89,8 @@ def _text_only(text: str) -> dict[str, Any]:
         ("400 mg in the morning", 400),
         ("0.4 g daily", 400),
         ("half a tablet daily", 200),
+        ("Imatinib (Glivec) 400 mg PO daily", 400),
+        ("imatinib mesylate 478 mg daily", None),
         ("400 mg", None),
         ("daily", None),
         ("400 mg daily or as directed", None),

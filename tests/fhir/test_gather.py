@@ -75,6 +75,15 @@ def test_another_patient_than_the_one_asked_about_is_refused() -> None:
     assert record.problems[0].impact is Impact.PREVENTS
 
 
+def test_another_person_beside_the_patient_is_only_noticed() -> None:
+    mother = {"resourceType": "Patient", "id": "m"}
+    record = _gather(PATIENT, mother, level(), patient_id="p")
+    assert record.person.sex is Sex.FEMALE
+    assert [(found.code, found.impact) for found in record.problems] == [
+        ("other-patient", Impact.NOTICE)
+    ]
+
+
 # --- whose resources ---
 
 

@@ -117,6 +117,17 @@ def test_a_level_inside_a_panel_is_found(read: Read) -> None:
     assert _one(read(panel)).ng_ml == 850
 
 
+def test_a_component_has_its_own_value_or_none_never_that_of_the_panel(read: Read) -> None:
+    panel = level(
+        999,
+        code=coded(LOINC, "99999-9", "Drug panel"),
+        component=[{"code": coded(LOINC, "57844-3"), "dataAbsentReason": {"text": "lost"}}],
+    )
+    record = read(panel)
+    assert record.levels == ()
+    assert _codes(record) == ["level-no-value"]
+
+
 def test_a_result_named_like_a_level_under_an_unknown_code_is_asked_about(read: Read) -> None:
     record = read(level(code={"text": "Imatinib trough level"}))
     assert record.levels == ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cds.clinical.record import PatientRecord
@@ -231,6 +231,25 @@ def test_damaged_resources_never_raise_and_never_take_a_sound_one_with_them(
 ) -> None:
     record = _read(*damaged, sound)
     assert any(found.reference == "Observation/sound" for found in (*record.levels, *record.labs))
+
+
+_STRANGERS = [
+    json.loads(json.dumps(resource, default=float).replace('"Patient/p"', '"Patient/q"'))
+    for resource in [*_OTHERS[1:], *_SHAPES.values()]
+]
+
+
+@given(_damaged(_STRANGERS))
+@_SETTINGS
+def test_no_damage_makes_another_patients_data_this_patients(resource: dict[str, Any]) -> None:
+    assume("Patient/p" not in json.dumps(resource, default=str))
+    record = _read(resource)
+    assert not record.mentions_drug
+    assert not (record.labs)
+    assert not (record.medicines)
+    assert not (record.conditions)
+    assert not (record.allergies)
+    assert not (record.genes)
 
 
 @given(st.lists(_JUNK, max_size=4))

@@ -201,7 +201,9 @@ def _could_be_stated(mg: float, numbers: set[float]) -> bool:
     return bool(near) or any(abs(a + b - mg) < 1e-3 for a in numbers for b in numbers)
 
 
-_SETTINGS = settings(max_examples=20000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SETTINGS = settings(
+    max_examples=20000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @given(resource=_damaged(list(_SHAPES.values())), as_draft=st.booleans())

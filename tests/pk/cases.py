@@ -11,6 +11,9 @@ import pk
 
 DATA = Path(__file__).parent / "data"
 
+#: Models whose concentrations are proportional to the dose: all but the one with binding.
+LINEAR = tuple(n for n in pk.list_models() if pk.load_model(n).structure.linear)
+
 ADULT = {"weight_kg": 70.0, "age_years": 50.0, "sex": "male", "indication": "cml"}
 DAILY_400 = pk.Regimen(400.0, 24.0)
 

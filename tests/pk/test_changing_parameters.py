@@ -9,7 +9,7 @@ from pk.individual import individual
 from pk.stitched import stitched
 
 from . import oracle
-from .cases import ADULT, daily, subject
+from .cases import ADULT, LINEAR, daily, subject
 
 TIMES = np.array([100.0, 170.0, 250.3, 300.0, 400.0, 470.0])
 
@@ -18,7 +18,7 @@ def parameters_of(posterior):
     return dict(posterior.typical)
 
 
-@pytest.mark.parametrize("name", pk.list_models())
+@pytest.mark.parametrize("name", LINEAR)
 def test_one_segment_equals_plain_superposition(name):
     model = pk.load_model(name)
     case = pk.Case(subject(), daily(20), treatment_start_h=-1e6)

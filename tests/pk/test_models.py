@@ -30,6 +30,7 @@ def test_the_published_models_are_there():
         "judson-2005",
         "menon-andersen-2009",
         "petain-2008",
+        "said-2025",
         "schmidli-2005",
         "shriyan-2022",
         "wang-2019",

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import pk
 
-from .cases import ADULT, cohort, daily, subject
+from .cases import ADULT, LINEAR, cohort, daily, subject
 
-MODELS = st.sampled_from(pk.list_models())
+MODELS = st.sampled_from(LINEAR)
 FEW = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )

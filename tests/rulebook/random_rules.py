@@ -60,10 +60,10 @@ class Generator:
         values: dict[str, Value] = {}
         for name, attribute in kind.attributes.items():
             if attribute.always or self.random.random() < 0.6:
-                values[name] = self._value(attribute)
+                values[name] = self.value(attribute)
         return with_neutral_values(kind, values)
 
-    def _value(self, attribute: Attribute) -> Value:
+    def value(self, attribute: Attribute) -> Value:
         match attribute.type:
             case AttributeType.BOOLEAN:
                 return self.random.random() < 0.5
@@ -148,7 +148,7 @@ class Generator:
         if self.random.random() < 0.1 and not attribute.always:
             known = self.random.random() < 0.5
             return Comparison(attribute.name, Word.KNOWN, known, PLACE)
-        value = self._value(attribute)
+        value = self.value(attribute)
         if attribute.is_number:
             name = f"p{len(params)}"
             quantity = float(value)
@@ -159,7 +159,7 @@ class Generator:
                 attribute.name, self.random.choice(_ORDER_WORDS), ParamRef(name), PLACE
             )
         if attribute.type is AttributeType.CODE and self.random.random() < 0.4:
-            several = tuple({str(self._value(attribute)) for _ in range(3)})
+            several = tuple({str(self.value(attribute)) for _ in range(3)})
             word = self.random.choice((Word.ONE_OF, Word.NOT_ONE_OF))
             return Comparison(attribute.name, word, several, PLACE)
         word = self.random.choice((Word.IS, Word.IS, Word.NOT))

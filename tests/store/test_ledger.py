@@ -95,3 +95,12 @@ def test_after_the_retention_time_only_the_fact_of_the_decision_remains(store: S
     assert removed["bodies"] == 1
     assert store.decision(old.evaluation).body is None
     assert store.decision(new.evaluation).body == new.body
+
+
+def test_decisions_are_listed_from_a_time_on_oldest_first(store: Store):
+    old, new = entry(at=NOW - timedelta(days=2)), entry()
+    store.record(new)
+    store.record(old)
+
+    assert store.evaluations() == [old.evaluation, new.evaluation]
+    assert store.evaluations(NOW - timedelta(days=1)) == [new.evaluation]

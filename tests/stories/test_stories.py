@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from cds.clinical.setting import Occasion, Setting
 from cds.demo.compare import differences, rules_of
 from cds.demo.stories import HookExample, Story
 from cds.rulebook import Outcome
-from cds.services.decide import EvaluationInput, decide
+from cds.services.decide import Decision, EvaluationInput, decide
 from cds.services.knowledge import Knowledge
 from tests.stories.conftest import HOOKS
 
@@ -50,14 +50,14 @@ def test_a_story_gets_exactly_the_cards_it_must_get(
     ]
 
 
-@pytest.mark.parametrize(("story", "hook"), HOOKS)
-def test_the_rows_of_the_catalogue_fire_and_keep_still_as_written(
-    story: Story, hook: HookExample, knowledge: Knowledge
-) -> None:
+def decided(
+    story: Story, hook: HookExample, knowledge: Knowledge, *, later: timedelta = timedelta(0)
+) -> Decision:
+    """The decision behind the answer, with its assessment."""
     request = hook.request
     given = EvaluationInput(
         evaluation="story",
-        at=story.now,
+        at=story.now + later,
         client="test",
         base_url="",
         setting=Setting(Occasion(hook.hook)),
@@ -65,7 +65,14 @@ def test_the_rows_of_the_catalogue_fire_and_keep_still_as_written(
         context=request["context"],
         resources=request["prefetch"],
     )
-    assessment = decide(given, knowledge).assessment
+    return decide(given, knowledge)
+
+
+@pytest.mark.parametrize(("story", "hook"), HOOKS)
+def test_the_rows_of_the_catalogue_fire_and_keep_still_as_written(
+    story: Story, hook: HookExample, knowledge: Knowledge
+) -> None:
+    assessment = decided(story, hook, knowledge).assessment
     assert assessment is not None
     row_of = {rule.id: rule.row for rule in knowledge.rulebook.rules}
     fired = [t for t in assessment.verdict.trace if t.outcome is Outcome.FIRED]
@@ -87,3 +94,17 @@ def test_asking_again_gives_the_same_cards_with_the_same_ids(
 
     assert once == again
     assert len({uuid for uuid, _ in once}) == len(once)
+
+
+@pytest.mark.parametrize(("story", "hook"), HOOKS)
+def test_days_passing_alone_make_no_new_clinical_state(
+    story: Story, hook: HookExample, knowledge: Knowledge
+) -> None:
+    def states(later: timedelta) -> dict[tuple[str, str | None], str]:
+        shown = decided(story, hook, knowledge, later=later).cards.state_digests
+        return {(state.rule_id, state.subject): state.state_digest for state in shown}
+
+    today, later = states(timedelta(0)), states(timedelta(days=2, hours=5))
+    still = today.keys() & later.keys()
+
+    assert {key: today[key] for key in still} == {key: later[key] for key in still}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask.testing import FlaskClient
 
 from cds.services import Services, build_services, open_store
@@ -16,6 +18,14 @@ from cds.store import Store
 from cds.store.migrate import upgrade
 from cds.web import create_app
 from tests.web.fakes import FakeClock, FakeDesk
+
+
+@pytest.fixture(autouse=True)
+def quiet_log() -> Iterator[None]:
+    """Tests that look at the log configure it themselves; the others need none."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -145,6 +145,8 @@ WRONG_TYPES = [
     ("context.patientId", "../p-1"),
     ("context.draftOrders", []),
     ("context.draftOrders", {"resourceType": "List"}),
+    ("context.draftOrders", {"resourceType": []}),
+    ("context.draftOrders", {"resourceType": {}}),
     ("fhirServer", 7),
     ("fhirServer", "ftp://example.org"),
 ]

@@ -67,3 +67,9 @@ def test_a_service_says_which_rulebook_it_decides_with(services: list[dict]):
     for service in services:
         extension = service["extension"]["org.imatinib-tdm.rulebook"]
         assert set(extension) == {"version", "revision"}
+
+
+def test_every_service_has_a_title_and_says_what_it_needs(services: list[dict]):
+    for service in services:
+        assert service["title"]
+        assert "Agree with the site which hooks are called" in service["usageRequirements"]

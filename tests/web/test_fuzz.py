@@ -1,6 +1,6 @@
 """Whatever is sent, the answer is never a server error, and what is answered is valid.
 
-`TDM_FUZZ_EXAMPLES` sets the number of requests of each kind (default 250; 10,000 in `make soak`).
+`TDM_FUZZ_EXAMPLES` sets the number of requests of each kind (default 100; 10,000 in `make soak`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cds.web import create_app
 from tests.web.fakes import FakeClock
 from tests.web.fuzz import damaged_requests, schema_requests
 
-EXAMPLES = int(os.environ.get("TDM_FUZZ_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("TDM_FUZZ_EXAMPLES", "100"))
 VALID = jsonschema.Draft202012Validator(
     json.loads((Path(__file__).parent / "schemas" / "response.schema.json").read_text())
 )

@@ -122,3 +122,15 @@ def test_an_unknown_evaluation_is_404(make_services, path: str):
 
     client = create_app(make_services()).test_client()
     assert client.get(f"/evaluations/{path}").status_code == 404
+
+
+def test_the_source_names_the_rulebook_and_the_link_the_evaluation(make_services):
+    from cds.web import create_app
+
+    client = create_app(make_services()).test_client()
+    cards = client.post(ORDERS, json=concerned_request()).get_json()["cards"]
+
+    for card in cards:
+        evaluation = card["extension"]["org.imatinib-tdm.evaluation"]["evaluationId"]
+        assert evaluation not in card["source"]["url"]
+        assert any(evaluation in link["url"] for link in card["links"])

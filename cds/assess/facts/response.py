@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
+from cds.assess.policy import Table
 from cds.clinical.labs import Lab
 from cds.rulebook import Fact
 
@@ -34,7 +35,7 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
         bcr_abl_month=month if isinstance(month, float) and month >= 0 else None,
         milestone=milestone,
         milestone_window=window,
-        on_track=_on_track(milestone, state),
+        on_track=_on_track(milestone, state, latest, table),
         rise_fold=_rise(series),
         mmr_before=any((lab.value or 0.0) <= table["mmr_percent"] for lab in series[:-1]),
         mmr_lost_twice=_lost_twice(series, float(table["mmr_percent"])),
@@ -60,9 +61,14 @@ def _milestone(
     return None, None
 
 
-def _on_track(milestone: str | None, state: str | None) -> bool | None:
+def _on_track(
+    milestone: str | None, state: str | None, latest: Lab | None, table: Table
+) -> bool | None:
     if milestone is not None:
         return milestone == "optimal"
+    # A result that is optimal in every month needs no month.
+    if latest and (latest.value or 0.0) <= table["optimal_at_any_month_percent"]:
+        return True
     if state is not None:
         return state != "progression"
     return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from cds.assess.body import creatinine_clearance
 from cds.assess.facts.basis import Basis, fact
 from cds.clinical.labs import Lab
 from cds.rulebook import Fact
 
 _DAYS_PER_WEEK = 7.0
+_CLEARANCE = "crcl"
 
 
 def lab_facts(basis: Basis) -> Iterable[Fact]:
@@ -19,6 +21,8 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
     trends = basis.tables.monitoring["trend_days"]
     for key, name in names.items():
         series = basis.record.labs_of(key)
+        if key == _CLEARANCE:
+            series = _with_computed_clearance(basis, series)
         latest = series[-1] if series else None
         limit = currency.get(key, currency["default"])
         age = basis.days_ago(latest.at) if latest else None
@@ -38,6 +42,16 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
             recent_change_percent=change[1] if change else None,
             recent_change_days=change[2] if change else None,
         )
+
+
+def _with_computed_clearance(basis: Basis, series: tuple[Lab, ...]) -> tuple[Lab, ...]:
+    """Measured clearances, and the one computed from creatinine if that is more recent."""
+    computed = creatinine_clearance(basis.record, basis.now)
+    if computed is None or (series and series[-1].at.at >= computed.measured.at):
+        return series
+    unit = next(d.unit for d in basis.terminology.labs.values() if d.key == _CLEARANCE)
+    latest = Lab(_CLEARANCE, unit, computed.ml_min, computed.measured, computed.reference)
+    return (*series, latest)
 
 
 def condition_facts(basis: Basis) -> Iterable[Fact]:

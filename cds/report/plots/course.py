@@ -1,0 +1,127 @@
+"""The whole course on one axis: levels against the target, the daily dose, interacting medicines."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cds.assess.assessment import Assessment, GatedLevel
+from cds.clinical.medication import Medicine
+from cds.report import words
+from cds.report.plots import canvas, marks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_MEDICINES = 6
+_MARGIN = timedelta(days=5)
+_LONGEST_NAME = 24
+
+
+def can_draw(assessment: Assessment) -> bool:
+    """Whether there is a level to place."""
+    return bool(_placed(assessment))
+
+
+def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -> Figure:
+    """Draw the picture."""
+    levels = _placed(assessment)
+    medicines = _interacting(assessment)
+    rows = (3.0, 1.1) + ((0.45 + 0.3 * len(medicines),) if medicines else ())
+    figure, panels = canvas.new_figure(width, height + 0.3 * len(medicines), rows)
+    zone = words.zone_of(assessment)
+    first = min(g.level.sampled.at for g in levels if g.level.sampled)
+    start = min(assessment.course.started or first, first) - _MARGIN
+    start = max(start, assessment.now - timedelta(days=2 * 365))
+    end = assessment.now + _MARGIN
+    _levels(panels[0], assessment)
+    _daily_dose(panels[1], assessment, start)
+    if medicines:
+        _medicines(panels[2], medicines, start, end)
+    _dates(panels[-1], zone, start, end, narrow=narrow)
+    marks.legend_below(panels[0], 1 if narrow else 3, label_lines=2)
+    return figure
+
+
+def _placed(assessment: Assessment) -> list[GatedLevel]:
+    """The levels with a value and a day."""
+    return [g for g in assessment.levels if g.level.ng_ml is not None and g.level.sampled]
+
+
+def describe(assessment: Assessment) -> str:
+    """Say what the picture shows, for those who do not see it."""
+    zone = words.zone_of(assessment)
+    said = [
+        f"{words.day(g.level.sampled.at, zone)} {words.number(g.level.ng_ml)} ng/mL"
+        for g in _placed(assessment)
+    ]
+    return f"Levels over the course of therapy: {'; '.join(said)}. The daily dose stands below."
+
+
+def _levels(axes: Axes, assessment: Assessment) -> None:
+    target = assessment.policy.target
+    marks.target_band(axes, target)
+    tops = [target.high_ng_ml]
+    for used in (True, False):
+        some = [
+            (g.level.sampled.at, g.level.ng_ml)
+            for g in assessment.levels
+            if g.level.ng_ml is not None
+            and g.level.sampled
+            and (g.level.reference in assessment.exposure.levels_used) is used
+        ]
+        marks.observed(axes, [at for at, _ in some], [value for _, value in some], used=used)
+        tops += [value for _, value in some]
+    marks.from_zero(axes, *tops)
+    axes.set_ylabel("level (ng/mL)")
+    canvas.quiet_grid(axes)
+
+
+def _daily_dose(axes: Axes, assessment: Assessment, start: datetime) -> None:
+    """The ordered daily dose as steps; between orders nothing is drawn."""
+    tops = [0.0]
+    for order in assessment.record.orders:
+        for regimen in () if order.is_draft else order.regimens:
+            begins = regimen.starts.at if regimen.starts else start
+            ends = regimen.ends.at if regimen.ends else assessment.now
+            ends = min(ends, order.stopped.at) if order.stopped else ends
+            axes.fill_between(
+                [begins, ends], [regimen.daily_mg] * 2, color=canvas.POSTERIOR, alpha=0.25,
+                linewidth=0,
+            )  # fmt: skip
+            axes.plot([begins, ends], [regimen.daily_mg] * 2, color=canvas.POSTERIOR, linewidth=1.6)
+            tops.append(regimen.daily_mg)
+    axes.set_ylim(0.0, 1.2 * max(tops) or 1.0)
+    axes.set_ylabel("mg a day")
+    canvas.quiet_grid(axes)
+
+
+def _medicines(axes: Axes, medicines: list[Medicine], start: datetime, end: datetime) -> None:
+    for row, medicine in enumerate(medicines):
+        begins = medicine.started.at if medicine.started else start
+        until = medicine.stopped.at if medicine.stopped else end
+        axes.plot([begins, until], [row, row], color=canvas.LIMIT, linewidth=6, alpha=0.75,
+                  solid_capstyle="butt")  # fmt: skip
+        axes.text(0.005, row + 0.28, medicine.display[:_LONGEST_NAME], fontsize=8,
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+    axes.set_ylim(-0.6, len(medicines) - 0.2)
+    axes.set_yticks([])
+    axes.set_ylabel("interacting")
+
+
+def _interacting(assessment: Assessment) -> list[Medicine]:
+    interacting = {f.values["ingredient"] for f in assessment.facts if f.kind == "interaction"}
+    found = [m for m in assessment.record.medicines if interacting & set(m.ingredients)]
+    return found[:_MOST_MEDICINES]
+
+
+def _dates(
+    axes: Axes, zone: Any, start: datetime, end: datetime, *, narrow: bool
+) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(tz=zone, minticks=2, maxticks=4 if narrow else 8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
+    axes.set_xlim(start, end)  # type: ignore[arg-type]

@@ -1,0 +1,96 @@
+"""What the advice rests on: each level used or not, each datum that could not be read, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cds.assess.assessment import Assessment, GatedLevel
+from cds.clinical.problem import Impact, Problem
+from cds.report import interpret, words
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRow:
+    """One level: what the laboratory said, what became of it, and why."""
+
+    number: int
+    """Counts the levels oldest first; the page names a level by it, never by the record's id."""
+    reported: str
+    sampled: str
+    timing: str
+    verdict: str
+    """`used` by the model, `compared only`, `not used` or `left out` (by the reader)."""
+    reason: str
+    trough: str
+    predicted: str
+    """What the fitted curve says for that moment, when the level was used."""
+    percentile: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """One thing that could not be read or used."""
+
+    impact: str
+    message: str
+    code: str
+
+
+_IMPACTS = {
+    Impact.PREVENTS: "prevents numbers",
+    Impact.LIMITS: "limits the advice",
+    Impact.NOTICE: "notice",
+}
+_ORDER = (Impact.PREVENTS, Impact.LIMITS, Impact.NOTICE)
+
+
+def level_rows(assessment: Assessment, left_out: dict[str, str] | None = None) -> list[LevelRow]:
+    """Return every level, oldest first; `left_out` gives the reader's reason by reference."""
+    zone = words.zone_of(assessment)
+    predicted = _predicted(assessment)
+    return [
+        LevelRow(
+            number=count,
+            reported=interpret.reported(gated),
+            sampled=words.moment(gated.level.sampled, zone),
+            timing=interpret.timing(gated),
+            verdict=_verdict(gated, assessment, left_out or {}),
+            reason=(left_out or {}).get(gated.level.reference, gated.reason),
+            trough="" if gated.trough_ng_ml is None else words.number(gated.trough_ng_ml),
+            predicted=predicted.get(gated.level.reference, ""),
+            percentile="" if gated.percentile is None else words.ordinal(gated.percentile),
+        )
+        for count, gated in enumerate(assessment.levels, start=1)
+    ]
+
+
+def problem_rows(assessment: Assessment) -> list[ProblemRow]:
+    """Return the problems, the gravest first; the same words once."""
+    ordered = sorted(assessment.problems, key=lambda p: _ORDER.index(p.impact))
+    rows = {_key(p): ProblemRow(_IMPACTS[p.impact], p.message, p.code) for p in ordered}
+    return list(rows.values())
+
+
+def _key(problem: Problem) -> tuple[str, str]:
+    return problem.code, problem.message
+
+
+def _verdict(gated: GatedLevel, assessment: Assessment, left_out: dict[str, str]) -> str:
+    reference = gated.level.reference
+    if reference in left_out:
+        return "left out"
+    if reference in assessment.exposure.levels_used:
+        return "used"
+    return "compared only" if gated.gate.comparable else "not used"
+
+
+def _predicted(assessment: Assessment) -> dict[str, str]:
+    """Level reference -> the fitted concentration at its time."""
+    exposure = assessment.exposure
+    if exposure.posterior is None:
+        return {}
+    checks = exposure.posterior.health.levels
+    return {
+        reference: words.number(check.predicted_ng_ml)
+        for reference, check in zip(exposure.levels_used, checks, strict=False)
+    }

@@ -1,0 +1,107 @@
+"""The context of a call: about whom, by whom, and which orders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cds.web.contexts import ContextShape
+from cds.web.reading.reader import ID, LONGEST_ID, Reader, is_older_fhir, type_of
+
+_REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
+_OLDER = "an order of an older FHIR version; this service reads FHIR R4"
+
+
+def read_patient_id(reader: Reader, context: Mapping[str, Any]) -> str | None:
+    place = "context.patientId"
+    value = context.get("patientId")
+    if value is None:
+        reader.wrong(place, "patientId is required", "required")
+        return None
+    if not isinstance(value, str):
+        reader.wrong(place, "patientId must be a string")
+        return None
+    if value.startswith("Patient/") and reader.deviates(
+        place, "patient-id-is-reference", "patientId must be the bare id"
+    ):
+        value = value.removeprefix("Patient/")
+    if not ID.fullmatch(value) or len(value) > LONGEST_ID:
+        reader.wrong(place, "patientId must be a FHIR id")
+        return None
+    return value
+
+
+def read_user_id(reader: Reader, context: Mapping[str, Any], shape: ContextShape) -> str | None:
+    place = "context.userId"
+    value = context.get("userId")
+    if value is None:
+        if shape.user_required:
+            reader.deviates(place, "user-missing", "userId is required")
+        return None
+    kind, _, identifier = value.partition("/") if isinstance(value, str) else ("", "", "")
+    valid = kind in shape.users and ID.fullmatch(identifier) and len(value) <= LONGEST_ID
+    if valid:
+        return value
+    expected = " or ".join(f"{name}/id" for name in shape.users)
+    reader.deviates(place, "user-unexpected", f"userId must be {expected}")
+    return None
+
+
+def read_orders(reader: Reader, context: dict[str, Any], shape: ContextShape) -> dict[str, Any]:
+    """Check the orders and the selections among them."""
+    if shape.orders is None:
+        return context
+    place = f"context.{shape.orders}"
+    orders = context.get(shape.orders)
+    if orders is None:
+        reader.wrong(place, f"{shape.orders} is required", "required")
+        return context
+    if is_older_fhir(orders):
+        reader.wrong(place, _OLDER)
+        return context
+    if type_of(orders) != shape.orders_are:
+        reader.wrong(place, f"{shape.orders} must be a {shape.orders_are}", "structure")
+        return context
+    if shape.orders_are != "Bundle":
+        return context
+    references = _bundle_references(reader, orders, place)
+    if shape.selections:
+        return _selections(reader, context, references)
+    return context
+
+
+def _bundle_references(reader: Reader, bundle: Mapping[str, Any], place: str) -> set[str]:
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        reader.wrong(f"{place}.entry", "entry must be an array", "structure")
+        return set()
+    references = set()
+    for index, entry in enumerate(entries):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        where = f"{place}.entry[{index}].resource"
+        if type_of(resource) is None:
+            reader.wrong(where, "each entry must carry a resource", "structure")
+        elif is_older_fhir(resource):
+            reader.wrong(where, _OLDER)
+        else:
+            references.add(f"{type_of(resource)}/{resource.get('id')}")
+    return references
+
+
+def _selections(reader: Reader, context: dict[str, Any], references: set[str]) -> dict[str, Any]:
+    place = "context.selections"
+    value = context.get("selections")
+    if value is None or value == []:
+        # Without a selection every draft is what the user is looking at.
+        reader.deviates(place, "selections-missing", "selections must name at least one order")
+        return {**context, "selections": sorted(references)}
+    strings = isinstance(value, list) and all(
+        isinstance(item, str) and _REFERENCE.fullmatch(item) for item in value
+    )
+    if not strings:
+        reader.wrong(place, "selections must be an array of references such as MedicationRequest/1")
+        return context
+    if not set(value) <= references:
+        reader.deviates(place, "selection-unknown", "selections must point into draftOrders")
+    return context

@@ -1,0 +1,67 @@
+"""The processes that chaos kills: a receiver and a worker, as in production but for the network.
+
+They are forked from a server process that has imported the product and read the rulebook once, so
+that a restart takes as long as a fork and not as long as a start of Python.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from cds.alerts import AlertServices, build_alerts
+from cds.services import Services, build_services, open_store
+from cds.services.knowledge import load_knowledge
+from cds.settings import LedgerSettings, Settings
+from tests.alerts.build import alert_settings, north
+
+KEY = "07" * 32
+KNOWLEDGE = load_knowledge(Settings())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the processes find their database and the FHIR server."""
+
+    data_dir: Path
+    database_url: str | None
+    fhir_base: str
+    port: int
+
+    @property
+    def settings(self) -> Settings:
+        ledger = LedgerSettings.model_validate({"key": KEY})
+        return Settings(data_dir=self.data_dir, database_url=self.database_url, ledger=ledger)
+
+
+def build(place: Place) -> tuple[Services, AlertServices]:
+    """The services of one process, with a lease so short that take-over is seen at once."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    settings = place.settings
+    services = build_services(settings, knowledge=KNOWLEDGE, store=open_store(settings))
+    chosen = alert_settings(north(fhir_base=place.fhir_base), lease_s=2.0, poll_s=0.02)
+    return services, build_alerts(services, chosen)
+
+
+def receive(place: Place) -> None:
+    """Receive notifications until killed."""
+    from flask import Flask
+    from werkzeug.serving import make_server
+
+    from cds.alerts.blueprint import blueprint
+
+    services, alerts = build(place)
+    app = Flask("chaos")
+    app.register_blueprint(blueprint(alerts.receiver, services.clock.now))
+    make_server("127.0.0.1", place.port, app, threaded=True).serve_forever()
+
+
+def labour(place: Place) -> None:
+    """Work off the queue until killed."""
+    _, alerts = build(place)
+    alerts.start()
+    alerts.wait()
