@@ -116,6 +116,7 @@ def service_client(directory: Path, now: datetime) -> FlaskClient:
     configure_logging(json_lines=True)
     settings = Settings(
         data_dir=directory,
+        deadline_s=10,
         loopback_limits=Limits(requests_per_second=1e6, burst=1_000_000),
     )
     knowledge = prepare(settings)

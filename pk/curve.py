@@ -6,7 +6,7 @@ changing parameters are served by `pk.stitched` behind the same two methods.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,16 @@ from pk import absorption
 from pk.case import Case, History
 from pk.individual import Individual
 from pk.model import PopulationModel
-from pk.response import Design, concentrations, concentrations_with_slopes, design
+from pk.response import (
+    Design,
+    concentrations,
+    concentrations_of_many,
+    concentrations_with_slopes,
+    design,
+)
 from pk.structure import Structure
 
 Array = NDArray[np.float64]
-
-_MANY: Final = 256
-_PARTS: Final = 16
 
 
 class Curve(Protocol):
@@ -120,11 +123,12 @@ class Superposed:
 
     def at(self, eta: Array) -> Array:
         theta = self.theta(eta)
-        if theta.ndim == 2 and len(theta) > _MANY and self.history is not None:
-            needed = absorption.durations_h(self.structure.named(theta))
-            if needed.max() > self.design.settle_h:
-                return self._by_duration(theta, needed, self.history)
-        return concentrations(self.structure, theta, self._laid_out(theta), self.analyte)
+        needed = absorption.duration_h(self.structure.named(theta))
+        if needed > self.design.settle_h and self.history is not None:
+            return concentrations_of_many(
+                self.structure, theta, self.history, self.times_h, self.analyte
+            )
+        return concentrations(self.structure, theta, self.design, self.analyte)
 
     def with_slopes(self, eta: Array) -> tuple[Array, Array]:
         theta = self.theta(eta)
@@ -132,17 +136,6 @@ class Superposed:
             self.structure, theta, self._wrt, self._laid_out(theta), self.analyte
         )
         return f, slopes @ self._active_loads
-
-    def _by_duration(self, theta: Array, needed: Array, history: History) -> Array:
-        """Concentrations of many parameter sets, those with long inputs apart.
-
-        A few draws with very slow absorption would make every draw carry all doses one by one.
-        """
-        out = np.empty((len(theta), len(self.times_h)))
-        for part in np.array_split(np.argsort(needed), _PARTS):
-            laid_out = design(history, self.times_h, float(needed[part].max()))
-            out[part] = concentrations(self.structure, theta[part], laid_out, self.analyte)
-        return out
 
     def _laid_out(self, theta: Array) -> Design:
         """The design, laid out again if the input of some parameter set outlasts it."""

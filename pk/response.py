@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from pk import absorption
 from pk.case import SAME_TIME_H, History
-from pk.structure import PARENT, Modes, Structure
+from pk.structure import PARENT, Structure
 
 Array = NDArray[np.float64]
 
 NG_ML_PER_MG_L: Final = 1000.0
 #: Stands for an infinite number of doses: exp(-rate x this) is zero for every rate met in practice.
 _FOREVER_H: Final = 1e9
+_MANY: Final = 256
+_PARTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +136,28 @@ def steady_state_unit(
     structure: Structure, theta: Array, tau_h: float, ages_h: Array, analyte: str = PARENT
 ) -> Array:
     """Concentration (..., T) per mg at ages after a dose, repeated every tau for ever."""
-    p = structure.named(theta)
-    settle = absorption.duration_h(p)
     forever = History(*(np.array([x]) for x in (0.0, 1.0, tau_h, np.inf)))
-    return concentrations(structure, theta, design(forever, ages_h, settle), analyte)
+    return concentrations_of_many(structure, theta, forever, ages_h, analyte)
 
 
-def modes_of(structure: Structure, theta: Array, analyte: str = PARENT) -> Modes:
-    """Modes of parameter sets (for half-lives)."""
-    return structure.modes(structure.named(theta), analyte)
+def concentrations_of_many(
+    structure: Structure, theta: Array, history: History, times_h: Array, analyte: str = PARENT
+) -> Array:
+    """Concentrations (..., T) for parameter sets (..., P), those with long inputs apart.
+
+    The longest input decides how many doses are summed one by one, and a few draws with very slow
+    absorption would make all the others pay for it.
+    """
+    p = structure.named(theta)
+    longest = absorption.duration_h(p)
+    if theta.ndim != 2 or len(theta) < _MANY or longest == 0.0:
+        return concentrations(structure, theta, design(history, times_h, longest), analyte)
+    needed = absorption.durations_h(p)
+    out = np.empty((len(theta), len(times_h)))
+    for part in np.array_split(np.argsort(needed), _PARTS):
+        laid_out = design(history, times_h, float(needed[part].max()))
+        out[part] = concentrations(structure, theta[part], laid_out, analyte)
+    return out
 
 
 def _sums(rate: Array, p: absorption.Theta, d: Design) -> Array:

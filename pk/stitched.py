@@ -115,8 +115,7 @@ class Stitched:
     def _inputs(self, structure: Structure, thetas: list[Anything]) -> "_Inputs":
         """Every dose that still matters, with the input parameters of the time it was taken."""
         slowest = min(float(_rates(structure, structure.named(t)).real.min()) for t in thetas)
-        first = float(self.times_h.min() if not len(self.bounds_h) else self.bounds_h[0])
-        horizon = min(first, float(self.times_h.min())) - _FORGOTTEN / slowest
+        horizon = float(self.times_h.min()) - _FORGOTTEN / slowest
         times, amounts = self.person.case.history.single_doses(horizon)
         keep = times < self.times_h.max() - SAME_TIME_H
         times, amounts = times[keep], amounts[keep]

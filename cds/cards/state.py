@@ -38,7 +38,14 @@ _MODEL_DIGITS = 2
 def state_digest(finding: Finding, matched: Iterable[Matched]) -> str:
     """Return a short digest of what the finding rests on; equal means nothing relevant changed."""
     facts = sorted(_essence(item) for item in matched if item.fact.kind not in _SCREEN)
-    content = [finding.rule_id, finding.revision, finding.subject, int(finding.severity), facts]
+    content = [
+        finding.rule_id,
+        finding.revision,
+        finding.matter,
+        finding.subject,
+        int(finding.severity),
+        facts,
+    ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

@@ -7,6 +7,7 @@ chooses among equals.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,9 @@ from cds.cards import words
 from cds.cards.dose_table import regimen_words, tablet_words
 from cds.cards.references import draft_medicines, drafts_of_drug
 from cds.cards.state import suggestion_uuid
-from cds.cards.wire import Action, Suggestion
+from cds.cards.wire import RELATIVE_REFERENCE, Action, Suggestion
 from cds.clinical.finding import Finding, Matter, Severity
+from cds.clinical.medication import Medicine
 from cds.clinical.problem import Impact
 from cds.clinical.regimen import DrugOrder
 from cds.clinical.terminology import Drug
@@ -77,7 +79,8 @@ def _order_dose(case: _Case) -> list[Suggestion]:
     if not _may_show_doses(assessment) or (best is not None and best.is_current):
         return _order_level(case)
     option = best or _closest(assessment)
-    if option is None or not option.tablets:
+    drafts = _our_drafts(case)
+    if option is None or not option.tablets or not all(_deletable(o) for o in drafts[1:]):
         return _order_level(case)
     label = f"Order {regimen_words(option)} ({tablet_words(option)} each time)"
     if best is None:
@@ -117,7 +120,8 @@ def _replace_dose(case: _Case) -> list[Suggestion]:
 def _hold_drug(case: _Case) -> list[Suggestion]:
     """Withdraw the orders being written, and put the current order on hold."""
     name = case.drug.name
-    actions = [_delete(o.reference, f"Do not order {name} now") for o in _our_drafts(case)]
+    drafts = _our_drafts(case)
+    actions = [_delete(o.reference, f"Do not order {name} now") for o in drafts if _deletable(o)]
     current = case.assessment.course.current_order
     resource = case.resources.get(current or "")
     if resource is not None and not case.assessment.course.on_hold:
@@ -137,11 +141,12 @@ def _cancel_order(case: _Case) -> list[Suggestion]:
                 _delete(medicine.reference, "Cancel the order"),
             )
             for medicine in medicines
-            if medicine.reference in case.resources
+            if medicine.reference in case.resources and _deletable(medicine)
         ]
     return [
         case.suggestion("Cancel this order", _delete(order.reference, "Cancel the order"))
         for order in _our_drafts(case)
+        if _deletable(order)
     ]
 
 
@@ -246,6 +251,11 @@ def _level_action(case: _Case, description: str) -> Action:
 
 def _update(resource: dict[str, Any], description: str) -> Action:
     return Action(type="update", description=description, resource=resource)
+
+
+def _deletable(order: DrugOrder | Medicine) -> bool:
+    """Whether CDS Hooks can name the order: some EHRs have ids that FHIR does not allow."""
+    return re.fullmatch(RELATIVE_REFERENCE, order.reference) is not None
 
 
 def _delete(reference: str, description: str) -> Action:

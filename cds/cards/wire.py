@@ -19,6 +19,7 @@ SUMMARY_LIMIT = 139
 Indicator = Literal["info", "warning", "critical"]
 Text = Annotated[str, Field(min_length=1)]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+RELATIVE_REFERENCE = r"^[A-Za-z]+/[A-Za-z0-9\-.]{1,64}$"
 Uuid = Annotated[
     str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 ]
@@ -83,7 +84,7 @@ class Action(_Wire):
     type: Literal["create", "update", "delete"]
     description: Text
     resource: dict[str, Any] | None = None
-    resource_id: Annotated[str, Field(pattern=r"^[A-Za-z]+/[A-Za-z0-9\-.]{1,64}$")] | None = None
+    resource_id: Annotated[str, Field(pattern=RELATIVE_REFERENCE)] | None = None
 
     @model_validator(mode="after")
     def _has_its_resource(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,12 @@ import click
 from cds.cli._screen import screen
 
 if TYPE_CHECKING:
+    from cds.demo.server import RunningService
     from cds.demo.stories import Story
 
 _PORT = 8000
+_INTERRUPTED = 130
+_EXAMPLE = ("cml-low-trough", "order-sign")
 
 
 @click.command()
@@ -50,18 +54,20 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
         port = _PORT if is_free(_PORT) and not once else 0
     elif port and not is_free(port):
         raise click.UsageError(f"port {port} is taken; choose another, or 0 for a free one")
+    wrong: int | None = None
     try:
         with _stopped_by_signals(), running_service(port) as service:
             wrong = _play(stories, service.base_url)
             if not once:
-                _say_what_next(service.base_url, str(service.log))
+                _say_what_next(service)
                 service.wait()
     except (StartError, httpx.HTTPError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         click.echo("\nstopped")
-        wrong = 0
+        if wrong is None:
+            sys.exit(_INTERRUPTED)
     sys.exit(1 if wrong else 0)
 
 
@@ -100,22 +106,30 @@ def _play(stories: Sequence[Story], base_url: str) -> int:
             wrong += bool(played.differences)
             for difference in played.differences:
                 click.echo(f"   not as expected: {difference}", err=True)
-    click.echo(f"\n{len(stories)} stories, {asked} requests, {asked - wrong} answered as expected.")
+    click.echo(f"\nStories: {len(stories)}. Requests: {asked}. As expected: {asked - wrong}.")
     return wrong
 
 
-def _say_what_next(base_url: str, log: str) -> None:
-    from cds.content import examples_dir
+def _say_what_next(service: RunningService) -> None:
+    """Name the service's addresses and commands that work as they stand."""
+    from datetime import UTC, datetime
 
-    request = examples_dir() / "hooks" / "cml-low-trough.order-sign.json"
-    patient = examples_dir() / "patients" / "cml-low-trough.json"
+    from cds.content import examples_dir
+    from cds.demo.play import request_for_today
+    from cds.demo.stories import load_stories
+
+    story = next(s for s in load_stories(examples_dir()) if s.id == _EXAMPLE[0])
+    hook = next(h for h in story.hooks if h.hook == _EXAMPLE[1])
+    request = service.log.with_name(hook.request_file.name)
+    request.write_text(json.dumps(request_for_today(story, hook, datetime.now(UTC))), "utf-8")
     click.echo(
         f"""
-Still serving on {base_url} (Ctrl-C stops it; log: {log}). Try:
+Still serving on {service.base_url} (Ctrl-C stops it; log: {service.log}). Try:
 
-  curl {base_url}/cds-services
+  curl {service.base_url}/cds-services
+  curl {service.base_url}/rules
   curl -H 'Content-Type: application/json' -d @{request} \\
-       {base_url}/cds-services/tdm-orders
-  imatinib-tdm assess {patient}
+       {service.base_url}/cds-services/tdm-orders
+  imatinib-tdm assess {story.patient_file}
 """
     )

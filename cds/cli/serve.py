@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cds.cli._common import SetupError, read_settings, settings_option
+from cds.settings import SettingsError
 
 
 @click.command()
@@ -44,9 +45,13 @@ def command(
     with tempfile.TemporaryDirectory(prefix="tdm-metrics-") as shared:
         # Read when prometheus_client is imported: counters are then shared by all workers.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
+        # Read when numpy is imported: workers use the cores, threads inside one would fight them.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        from cds.alerts import attach, load_alert_settings
         from cds.web.server import CannotServe, serve
 
         try:
-            serve(settings, host, port)
-        except CannotServe as error:
+            load_alert_settings(settings)  # a mistake is said now, and not by every worker
+            serve(settings, host, port, extend=attach)
+        except (CannotServe, SettingsError) as error:
             raise SetupError(str(error)) from None

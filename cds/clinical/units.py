@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -194,12 +195,17 @@ def convert(
     `molar_mass` in g/mol lets mass and amount concentrations convert into each other.
     Raises UnitError when a unit is not accepted or the dimensions do not fit.
     """
+    return float(_exact(value) * _factor(unit, to_unit, molar_mass))
+
+
+@lru_cache(maxsize=1024)
+def _factor(unit: str, to_unit: str, molar_mass: float | None) -> Fraction:
     source = _UNITS[canonical_unit(unit)]
     target = _UNITS[canonical_unit(to_unit)]
     factor = source.factor / target.factor
     if source.dimension != target.dimension:
         factor *= _molar_factor(source.dimension, target.dimension, molar_mass, unit, to_unit)
-    return float(_exact(value) * factor)
+    return factor
 
 
 def _molar_factor(

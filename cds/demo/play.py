@@ -34,8 +34,7 @@ def play(stories: Sequence[Story], client: httpx.Client, now: datetime) -> Itera
     services = _service_of_hook(client)
     for story in stories:
         for hook in story.hooks:
-            request = moved(hook.request, days_to(now, story.now))
-            request["hookInstance"] = str(uuid.uuid4())
+            request = request_for_today(story, hook, now)
             answer = client.post(f"/cds-services/{services[hook.hook]}", json=request)
             milliseconds = answer.elapsed.total_seconds() * 1000
             if not answer.is_success:
@@ -45,6 +44,12 @@ def play(stories: Sequence[Story], client: httpx.Client, now: datetime) -> Itera
             response: dict[str, Any] = answer.json()
             found = tuple(differences(hook.expected.cards, response))
             yield Played(story, hook, response, milliseconds, found)
+
+
+def request_for_today(story: Story, hook: HookExample, now: datetime) -> dict[str, Any]:
+    """Return the request as if the story happened now; each firing is an instance of its own."""
+    request: dict[str, Any] = moved(hook.request, days_to(now, story.now))
+    return request | {"hookInstance": str(uuid.uuid4())}
 
 
 def _service_of_hook(client: httpx.Client) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCard:
-    """One card as a pharmacist wrote it down beforehand."""
+    """One card as the story demands it."""
 
     indicator: str
     summary: str

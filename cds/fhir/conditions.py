@@ -12,6 +12,7 @@ from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, concept, display, element, elements, flag, reference_of, text
+from cds.fhir.levels import level_code
 from cds.fhir.problems import problem
 from cds.fhir.products import is_about_drug
 from cds.fhir.results import counting_status, sampled_at
@@ -104,7 +105,7 @@ def read_allergy(resource: Element, context: ReadContext) -> tuple[list[Allergy]
 
 def read_genes(observation: Element, context: ReadContext) -> list[GeneResult]:
     """Genotypes and variants the rulebook knows, by the words in which they are reported."""
-    if counting_status(observation) is None:
+    if counting_status(observation) is None or level_code(observation, context) is not None:
         return []
     values = list(_values(observation))
     if any(_NOT_FOUND.search(value.lower()) for value in values):

@@ -36,8 +36,11 @@ def elements(parent: Element, name: str) -> list[Element]:
     found = parent.get(name)
     if found is None:
         return []
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+    if not isinstance(found, list):
         raise _malformed(name)
+    for item in found:
+        if not isinstance(item, dict):
+            raise _malformed(name)
     return found
 
 

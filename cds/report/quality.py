@@ -19,7 +19,7 @@ class LevelRow:
     sampled: str
     timing: str
     verdict: str
-    """`used` by the model, `compared only`, `not used` or `left out` (by the reader)."""
+    """`used`, `not relied on` (the fit is doubtful), `compared only`, `not used`, or `left out`."""
     reason: str
     trough: str
     predicted: str
@@ -80,14 +80,14 @@ def _verdict(gated: GatedLevel, assessment: Assessment, left_out: dict[str, str]
     if reference in left_out:
         return "left out"
     if reference in assessment.exposure.levels_used:
-        return "used"
+        return "used" if assessment.exposure.state.quantitative else "not relied on"
     return "compared only" if gated.gate.comparable else "not used"
 
 
 def _predicted(assessment: Assessment) -> dict[str, str]:
     """Level reference -> the fitted concentration at its time."""
     exposure = assessment.exposure
-    if exposure.posterior is None:
+    if exposure.posterior is None or not exposure.state.quantitative:
         return {}
     checks = exposure.posterior.health.levels
     return {

@@ -114,7 +114,7 @@ def listing(items: Iterable[str]) -> str:
 
 def sentence(text: str) -> str:
     """Return the text with a capital at its head and a full stop at its end."""
-    text = _SPACES.sub(" ", text).strip()
+    text = _SPACES.sub(" ", text).strip().replace(" %", f"{THIN}%")
     if not text:
         return text
     text = text[:1].upper() + text[1:]

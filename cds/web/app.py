@@ -6,7 +6,7 @@ from flask import Flask
 
 from cds.services import Services
 from cds.settings import Limits
-from cds.web import cors, errors, evaluations, feedback, headers, hooks, ops, reports, transparency
+from cds.web import cors, errors, evaluations, feedback, headers, hooks, ops, reports, rule_pages, transparency
 from cds.web.auth import Gate, KeySource, TokenVerifier, fetch_keys
 from cds.web.auth.gate import LOOPBACK_CLIENT
 from cds.web.auth.keys import Fetch
@@ -25,6 +25,7 @@ def create_app(services: Services, *, fetch: Fetch = fetch_keys) -> Flask:
     app.register_blueprint(hooks.blueprint(services, gate))
     app.register_blueprint(feedback.blueprint(services, gate))
     app.register_blueprint(ops.blueprint(services, gate))
+    app.register_blueprint(rule_pages.blueprint(services, gate))  # pages; text for programs follows
     app.register_blueprint(transparency.blueprint(services, gate))
     app.register_blueprint(reports.blueprint(services, gate))  # pages; data for programs follow
     app.register_blueprint(evaluations.blueprint(services, gate))

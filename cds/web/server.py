@@ -9,6 +9,8 @@ from cds.settings import Settings
 from cds.telemetry import configure_logging, log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cds.services.knowledge import LiveKnowledge
 
 # A worker that hangs is replaced after this time; the deadline of a call is far shorter.
@@ -22,8 +24,13 @@ class CannotServe(Exception):  # noqa: N818 - reads as a sentence where it is ra
     """The settings do not allow to serve on this address; the message says what to do."""
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until stopped; returns when the last worker has ended."""
+def serve(
+    settings: Settings, host: str, port: int, *, extend: Callable[[Any, Any], object] | None = None
+) -> None:
+    """Serve until stopped; returns when the last worker has ended.
+
+    `extend` gets each worker's application and services: rooms beside the web come in here.
+    """
     check_exposure(settings, host)
     settings = _with_own_address(settings, port)
     configure_logging()
@@ -46,7 +53,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             "open-loopback",
             problem="no client is registered: this machine is answered without a token",
         )
-    _server(settings, knowledge, host, port).run()
+    _server(settings, knowledge, host, port, extend).run()
 
 
 def check_exposure(settings: Settings, host: str) -> None:
@@ -89,7 +96,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _server(settings: Settings, knowledge: LiveKnowledge, host: str, port: int) -> Any:
+def _server(
+    settings: Settings,
+    knowledge: LiveKnowledge,
+    host: str,
+    port: int,
+    extend: Callable[[Any, Any], object] | None,
+) -> Any:
     from gunicorn.app.base import BaseApplication
 
     # Imported here so that workers inherit the loaded modules; services are built in each worker,
@@ -126,7 +139,10 @@ def _server(settings: Settings, knowledge: LiveKnowledge, host: str, port: int) 
             warm_up(services.knowledge, services.clock.now())
             knowledge.follow()
             forget_what_is_over(services)
-            return create_app(services)
+            app = create_app(services)
+            if extend is not None:
+                extend(app, services)
+            return app
 
     return Server()
 

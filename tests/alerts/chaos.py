@@ -205,7 +205,7 @@ def run(rounds: int, seed: int, directory: Path, url: str | None, *, conditional
     with ExitStack() as stack:
         # The base of references in notifications is not the address: both are accepted.
         base = stack.enter_context(served(fhir))
-        place = chaos_processes.Place(directory, url, base, _free_port())
+        place = chaos_processes.Place(directory, url, base, free_port())
         database = Database(place.settings.database)
         upgrade(database)
         database.close()
@@ -218,7 +218,8 @@ def run(rounds: int, seed: int, directory: Path, url: str | None, *, conditional
     return chaos.outcome
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

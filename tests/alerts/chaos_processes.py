@@ -30,6 +30,7 @@ class Place:
     database_url: str | None
     fhir_base: str
     port: int
+    settle_s: float = 0.0
 
     @property
     def settings(self) -> Settings:
@@ -43,7 +44,9 @@ def build(place: Place) -> tuple[Services, AlertServices]:
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     settings = place.settings
     services = build_services(settings, knowledge=KNOWLEDGE, store=open_store(settings))
-    chosen = alert_settings(north(fhir_base=place.fhir_base), lease_s=2.0, poll_s=0.02)
+    chosen = alert_settings(
+        north(fhir_base=place.fhir_base), lease_s=2.0, poll_s=0.02, settle_s=place.settle_s
+    )
     return services, build_alerts(services, chosen)
 
 

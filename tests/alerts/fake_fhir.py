@@ -46,6 +46,8 @@ class FakeFhir:
     capabilities: dict[str, Any] = field(default_factory=dict)
     unsearchable: set[str] = field(default_factory=set)
     """Resources that a search does not find yet."""
+    written: threading.Event = field(default_factory=threading.Event)
+    """Set as soon as anything was written by a client."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ids: int = 0
 
@@ -114,6 +116,7 @@ class FakeFhir:
                 return 200, {}, None
         self._ids += 1
         stored = self.put({**body, "id": f"made-{self._ids}"})
+        self.written.set()
         return 201, {"Location": f"{BASE}/{path}/{stored['id']}/_history/1"}, None
 
     @property

@@ -149,20 +149,22 @@ def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
 def test_an_application_receives_once_alerts_are_attached(
     make_site: MakeSite, data_dir: Path
 ) -> None:
-    from flask import Flask
-
     from cds.alerts import attach
+    from cds.web import create_app
 
     site = make_site()
     (data_dir / "alerts.yaml").write_text(
         ALERTS.replace("[task, flag]", "[task]") + "embedded_worker: false\n", encoding="utf-8"
     )
     (data_dir / "north.secret").write_text(BEARER.removeprefix("Bearer "), encoding="utf-8")
-    app = Flask("attached")
+    app = create_app(site.services)
     alerts = attach(app, site.services)
     assert alerts is not None
-    answer = app.test_client().post(f"/subscriptions/{ENDPOINT}", headers={"Authorization": BEARER})
-    assert answer.status_code == 200
+    address = f"/subscriptions/{ENDPOINT}"
+    client = app.test_client()
+    assert client.post(address, headers={"Authorization": BEARER}).status_code == 200
+    assert client.post(address).status_code == 401
+    assert client.get(address).status_code == 405
     alerts.close()
 
 
@@ -180,9 +182,6 @@ def test_threads_work_off_what_arrives_and_end_when_told(site: Site) -> None:
     site.fhir.put(level(320))
     site.alerts.start()
     site.notify(backport("event-notification", (1, "Observation/level-1")))
-    for _ in range(600):
-        if site.fhir.of("Task"):
-            break
-        site.alerts.worker.wake.wait(0.1)
+    assert site.fhir.written.wait(60)
     site.alerts.stop()
     assert len(site.tasks()) == 1

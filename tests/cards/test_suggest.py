@@ -88,6 +88,19 @@ def test_two_drafts_become_one_order_in_one_suggestion() -> None:
     ]
 
 
+def test_an_order_whose_id_fhir_does_not_allow_is_never_named_for_deletion() -> None:
+    long = "MedicationRequest/" + "e" * 150
+    hold = finding("toxicity.h1", Matter.TOXICITY, Severity.CRITICAL, suggest=("hold-drug",))
+    both = (order(DRAFT, 200, is_draft=True), order(long, 200, is_draft=True))
+    record = PatientRecord(Person("p1"), orders=both)
+    resources = {DRAFT: draft_resource(), long: draft_resource("e" * 150)}
+
+    (suggestion,) = offers(hold, record=record, resources=resources)
+    assert [a.resource_id for a in suggestion.actions] == [DRAFT]
+    labels = [s.label for s in offers(low_trough(), record=record, resources=resources)]
+    assert labels == ["Order an imatinib trough level"], "one of two orders would remain"
+
+
 def test_a_reliable_fit_without_doubt_is_recommended() -> None:
     assert [bool(s.is_recommended) for s in offers(low_trough())] == [True, False, False]
 

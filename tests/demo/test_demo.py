@@ -45,7 +45,7 @@ def test_the_demo_plays_every_story_over_http_and_ends_with_0(tmp_path: Path) ->
         assert f"== {story.title}" in done.stdout
     asked = sum(len(story.hooks) for story in stories)
     assert done.stdout.endswith(
-        f"{len(stories)} stories, {asked} requests, {asked} answered as expected.\n"
+        f"\nStories: {len(stories)}. Requests: {asked}. As expected: {asked}.\n"
     )
     assert "\x1b[" not in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -57,7 +57,7 @@ def test_an_answer_that_is_not_as_expected_ends_with_1(monkeypatch: pytest.Monke
 
     assert done.exit_code == 1
     assert "not as expected: missing: everything" in done.output
-    assert "1 stories, 2 requests, 0 answered as expected." in done.output
+    assert "Stories: 1. Requests: 2. As expected: 0." in done.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -77,6 +77,13 @@ def test_it_keeps_serving_until_it_is_told_to_stop_and_leaves_nothing_running(
             assert said[-1], "it ended by itself"
         base_url = next(line for line in said if line.startswith("Still serving on ")).split()[3]
         assert httpx.get(f"{base_url}/cds-services").is_success
+        request = next(line.split("-d @")[1].split()[0] for line in said if "-d @" in line)
+        answer = httpx.post(
+            f"{base_url}/cds-services/tdm-orders",
+            content=Path(request).read_bytes(),
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.json()["cards"], "the command it advises must show something"
         running.send_signal(number)
         _, errors = running.communicate(timeout=60)
 

@@ -71,6 +71,28 @@ def test_an_abrupt_interaction_is_exact():
     assert pk.fit(case, model).predict(TIMES) == pytest.approx(expected, rel=1e-7)
 
 
+def test_a_change_in_the_middle_of_absorption_holds_for_slow_and_fast_alike():
+    """Half of the parameter sets still absorb when clearance changes, the others are through."""
+    model = pk.load_model("golabchifar-2014")
+    partner = pk.ClearanceEffect(3.0, start_h=49.5)
+    case = pk.Case({}, daily(3), clearance_effects=[partner])
+    person, effects = individual(case, model), variability(model, case)
+    eta = np.array([[0.0, 0.0, -1.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    times = np.array([49.6, 52.0, 60.0])
+    together = stitched(person, effects.loads, times, "parent").at(eta)
+    for row, got in zip(eta, together, strict=True):
+        theta = person.typical * np.exp(effects.loads @ row)
+        base = dict(zip(model.structure.parameters, theta.tolist(), strict=True))
+        base["CL"] /= partner.lasting_factor
+
+        def at(t, base=base):
+            return {**base, "CL": base["CL"] * partner.factor_at(t)}
+
+        doses = [(d.time_h, d.amount_mg) for d in case.doses]
+        expected = oracle.concentrations(at, doses, times.tolist(), (49.5,))
+        assert got == pytest.approx(expected, rel=1e-7)
+
+
 def test_a_lasting_interaction_is_part_of_the_clearance():
     model = pk.load_model("widmer-2006")
     always = pk.ClearanceEffect(3.85)

@@ -49,6 +49,14 @@ def test_probabilities_are_those_of_the_posterior(low):
     )
 
 
+def test_the_probability_above_is_that_of_the_posterior(low):
+    target = pk.Target(800.0, 1000.0)
+    row = next(p for p in pk.propose(low, target, TABLETS) if p.regimen == pk.Regimen(600.0, 24.0))
+    trough, weight = low.trough_nodes(24.0)
+    assert row.p_above == pytest.approx(weight[600.0 * trough > 1000.0].sum())
+    assert 0.05 < row.p_above < 0.95
+
+
 def test_acceptable_rows_come_first_and_the_best_is_one_of_them(low):
     rows = pk.propose(low, TARGET, TABLETS)
     best = pk.best_proposal(rows)

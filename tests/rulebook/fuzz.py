@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -39,6 +40,11 @@ HOSTILE = (
     "2026-02-30", "active", "fires", "$low", "{us: 1}", "any_of", "none", "is", "same_as",
     "med.ingredient", "\x00", "\x85", "\ufeff", "...", "---", "%YAML 1.1",
 )  # fmt: skip
+
+
+_CHARACTERS = (0, 9, 10, 34, 39, 58, 91, 123, 160, 0xD7FF)
+_TOKEN = re.compile(r"[\w.$-]+")
+_MEANING = ("true", "null", "1", "-0.0", "$low", "$fresh", "none", "not", "known", "above", "level")
 
 
 @dataclass
@@ -121,11 +127,15 @@ def _replace_word(text: str, source: random.Random) -> str:
 
 def _flip(text: str, source: random.Random) -> str:
     at = source.randrange(len(text))
-    return (
-        text[:at]
-        + chr(source.choice((0, 9, 10, 34, 39, 58, 91, 123, 160, 0xD7FF)))
-        + text[at + 1 :]
-    )
+    return text[:at] + chr(source.choice(_CHARACTERS)) + text[at + 1 :]
+
+
+def _swap_tokens(text: str, source: random.Random) -> str:
+    """Put one word of the file, or one that means something, in the place of another."""
+    tokens = list(_TOKEN.finditer(text))
+    at, other = source.choice(tokens), source.choice(tokens).group()
+    chosen = source.choice((other, other, *_MEANING))
+    return text[: at.start()] + chosen + text[at.end() :]
 
 
 def _indent(text: str, source: random.Random) -> str:
@@ -137,6 +147,7 @@ def _indent(text: str, source: random.Random) -> str:
 
 SPOILERS: tuple[Callable[[str, random.Random], str], ...] = (
     _cut, _swap_lines, _repeat, _insert, _replace_value, _replace_word, _flip, _indent,
+    *([_swap_tokens] * 12),
 )  # fmt: skip
 
 

@@ -15,11 +15,11 @@ def test_spoilt_rule_files_are_accepted_or_refused_with_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where a command smuggled into a file would leave its mark
-    report = fuzz(1200, seed=20261123)
-    assert report.count == report.accepted + report.refused == 1200
-    assert report.accepted > 100
-    assert report.refused > 400
-    assert len(report.codes) > 20
+    report = fuzz(800, seed=20261123)
+    assert report.count == report.accepted + report.refused == 800
+    assert report.accepted > 40
+    assert report.refused > 300
+    assert len(report.codes) > 15
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,4 +56,4 @@ def test_a_rule_that_would_make_thousands_of_alternatives_is_refused_without_mak
 def test_a_table_cannot_send_a_path_round_in_circles() -> None:
     table = "cml: &x {low_ng_ml: *x}\n"
     remarks = lint_files(files({"tables/targets.yaml": table}))
-    assert remarks[0].code == "RB004"
+    assert "RB004" in {remark.code for remark in remarks}

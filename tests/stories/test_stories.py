@@ -1,4 +1,4 @@
-"""Every story, end to end over the real application: the cards a pharmacist wrote down."""
+"""Every story, end to end over the real application, gets the cards it demands."""
 
 from __future__ import annotations
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import jsonschema
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cds.services import Services
+from cds.services.clock import Clock
 from cds.services.obtain import Obtainer
 from cds.services.replay import CannotReplay, replay
 from cds.store.jsontext import decode
 from cds.web import create_app
 from tests.web import ehr
 from tests.web.ehr import BASE, FakeEhr
-from tests.web.fakes import FakeClock
+from tests.web.fakes import NOW, FakeClock
 from tests.web.patients import concerned_request, drug_order, prefetch
 from tests.web.requests import ORDERS, hook_request, url_of
 
@@ -280,3 +285,45 @@ def test_an_answered_card_is_quiet_for_the_same_state_and_the_ledger_says_so(
     suppressed = services.store.decision(newest).body["suppressed"]
     assert {item["reason"] for item in suppressed} >= {"answered"}
     assert replay(services.store, lambda _: services.knowledge, newest).same
+
+
+def test_a_server_that_hangs_does_not_keep_the_answer_from_coming_in_time(
+    make_services: Callable[..., Services],
+):
+    """With the real clock: the server answers only after the test is over."""
+    released = threading.Event()
+
+    def hang(_request: httpx.Request) -> httpx.Response:
+        released.wait(60)
+        return ehr.status(500)(_request)
+
+    clock = Clock(now=lambda: NOW)
+    obtainer = Obtainer(clock, FakeEhr(fail=hang).transport)
+    services = make_services(obtainer=obtainer, deadline_s=8.0)
+    services.desk = replace(services.desk, clock=clock)
+    services.clock = clock
+    client = create_app(services).test_client()
+    started = time.monotonic()
+
+    response = client.post(ORDERS, json=with_server(prefetch=prefetch(labs=...)))
+    elapsed = time.monotonic() - started
+    released.set()
+
+    assert "labs could not be obtained" in json.dumps(cards_of(response), default=float)
+    assert elapsed < 8.0
+
+
+def test_a_call_whose_turn_does_not_come_in_time_is_refused_and_not_recorded(
+    make_services: Callable[..., Services],
+):
+    services = make_services(deadline_s=0.2)
+    services.desk = replace(services.desk, clock=Clock(now=lambda: NOW))
+    services.clock = services.desk.clock
+    client = create_app(services).test_client()
+
+    with services.desk.turn:
+        response = client.post(ORDERS, json=concerned_request())
+
+    assert response.status_code == 504
+    assert response.get_json()["issue"][0]["code"] == "timeout"
+    assert services.store.recent_decisions() == []

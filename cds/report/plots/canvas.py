@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ LIMIT = "#d55e00"
 BEST = "#b46a00"
 IMAGINED = "#8f2d6b"
 
+_ONE_AT_A_TIME = threading.Lock()
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -56,29 +60,37 @@ _STYLE: dict[str, Any] = {
 }
 
 
+@contextmanager
+def drawing(name: str) -> Iterator[None]:
+    """Hold the style of our pictures; `name` makes the ids of a picture its own.
+
+    matplotlib keeps its style for the whole process and makes ticks only when it writes, so one
+    picture is drawn at a time, from its first line to the last.
+    """
+    from matplotlib import rc_context
+
+    with _ONE_AT_A_TIME, rc_context({**_STYLE, "svg.hashsalt": name}):
+        yield
+
+
 def new_figure(width_in: float, height_in: float, rows: tuple[float, ...]) -> tuple[Figure, Any]:
     """Return a figure with one panel per entry of `rows`, which are relative heights."""
-    from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(width_in, height_in))
-        FigureCanvasSVG(figure)
-        panels = figure.subplots(
-            len(rows), 1, sharex=True, squeeze=False,
-            gridspec_kw={"height_ratios": rows, "hspace": 0.18},
-        )  # fmt: skip
+    figure = Figure(figsize=(width_in, height_in))
+    FigureCanvasSVG(figure)
+    panels = figure.subplots(
+        len(rows), 1, sharex=True, squeeze=False,
+        gridspec_kw={"height_ratios": rows, "hspace": 0.18},
+    )  # fmt: skip
     return figure, [panel[0] for panel in panels]
 
 
 def finished(figure: Figure, *, name: str, title: str, description: str) -> str:
-    """Return the figure as SVG; `name` makes its ids its own."""
-    from matplotlib import rc_context
-
+    """Return the figure as SVG."""
     written = io.StringIO()
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     return _rewritten(written.getvalue(), name, title, description)
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_MEDICINES = 6
-_MARGIN = timedelta(days=5)
+_MARGIN = 0.03
+_LONGEST = timedelta(days=2 * 365)
 _LONGEST_NAME = 24
 
 
@@ -32,9 +33,9 @@ def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -
     figure, panels = canvas.new_figure(width, height + 0.3 * len(medicines), rows)
     zone = words.zone_of(assessment)
     first = min(g.level.sampled.at for g in levels if g.level.sampled)
-    start = min(assessment.course.started or first, first) - _MARGIN
-    start = max(start, assessment.now - timedelta(days=2 * 365))
-    end = assessment.now + _MARGIN
+    start = max(min(assessment.course.started or first, first), assessment.now - _LONGEST)
+    margin = max(_MARGIN * (assessment.now - start), timedelta(days=1))
+    start, end = start - margin, assessment.now + margin
     _levels(panels[0], assessment)
     _daily_dose(panels[1], assessment, start)
     if medicines:

@@ -64,7 +64,7 @@ def describe(assessment: Assessment) -> str:
         return f"Expected {drug}; no level is marked."
     posterior = assessment.exposure.posterior
     fitted = ""
-    if posterior is not None and posterior.n_levels:
+    if posterior is not None and posterior.n_levels and assessment.exposure.state.quantitative:
         check = posterior.health.levels[-1]
         fitted = f" The fitted curve passes at {words.number(check.predicted_ng_ml)} ng/mL."
     return (

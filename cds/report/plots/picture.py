@@ -95,9 +95,11 @@ def picture(
     if not drawing.can_draw(assessment):
         return None
     request = Request(assessment, shape, imagined, sample_h)
-    return canvas.finished(
-        drawing.draw(request),
-        name=f"{figure}-{shape}",
-        title=drawing.title,
-        description=drawing.describe(request),
-    )
+    name = f"{figure}-{shape}"
+    with canvas.drawing(name):
+        return canvas.finished(
+            drawing.draw(request),
+            name=name,
+            title=drawing.title,
+            description=drawing.describe(request),
+        )

@@ -1,0 +1,135 @@
+"""A small hospital in the browser: open a chart, order, see the cards, accept or override.
+
+It is an EHR of its own on another port. All it knows of the decision support service is CDS Hooks.
+Everything is synthetic, on this machine, and forgotten when the demo ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+import httpx
+from flask import Flask, Response, abort, redirect, render_template, request
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from cds.demo.hospital_desk import Chart, Hospital
+from cds.demo.hospital_orders import dosing_of, name_of
+from cds.demo.stories import Story
+
+_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_MOST_MG = 5000.0
+_MOST_NG_ML = 20000.0
+_LONGEST_H = 72.0
+_HOST = "127.0.0.1"
+
+
+def create_hospital(
+    stories: Sequence[Story], service: httpx.Client, now: Any = None
+) -> Flask:
+    """Build the hospital; `service` is a client whose base address is the service."""
+    app = Flask("cds.demo", static_url_path="/static")
+    hospital = Hospital(stories, service, now or (lambda: datetime.now().astimezone()))
+    # CommonMark without HTML: a card's words can never become markup of the hospital's page.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    app.jinja_env.filters["markdown"] = lambda text: Markup(markdown.render(text))  # noqa: S704
+    app.jinja_env.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+    app.jinja_env.globals.update(name_of=name_of, dosing_of=dosing_of)
+    _register(app, hospital)
+
+    @app.before_request
+    def only_own_pages() -> None:
+        if request.method == "POST":
+            origin = request.headers.get("Origin")
+            if origin is not None and origin != request.host_url.rstrip("/"):
+                abort(403)
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @app.errorhandler(httpx.TransportError)
+    def unreachable(_error: httpx.TransportError) -> tuple[str, int]:
+        return render_template("unreachable.html"), 502
+
+    return app
+
+
+def hospital_server(app: Flask, port: int) -> BaseWSGIServer:
+    """Return a server on loopback that is ready to run; port 0 takes a free one."""
+    return make_server(_HOST, port, app, threaded=True)
+
+
+def _register(app: Flask, hospital: Hospital) -> None:
+    """The pages: every change is a POST that ends in a redirect, so that reloading repeats none."""
+
+    @app.get("/")
+    def patients() -> str:
+        return render_template("patients.html", charts=hospital.charts.values())
+
+    @app.get("/patients/<story>")
+    def chart(story: str) -> str:
+        found = _chart(story)
+        if found.exchange is None:
+            found = hospital.reopen(story)
+        return render_template(
+            "chart.html", chart=found, products=hospital.products.values(), story=found.story
+        )
+
+    @app.post("/patients/<story>/<any(open, select, review, sign, accept, override, level):act>")
+    def act(story: str, act: str) -> Any:
+        found, form = _chart(story), request.form
+        match act:
+            case "open":
+                found.send_prefetch = True
+                hospital.reopen(story)
+            case "select":
+                found.send_prefetch = "without-prefetch" not in form
+                product = hospital.products.get(form.get("medicine", "")) or _bad("medicine")
+                amount = _number(form.get("amount"), _MOST_MG)
+                hospital.select(found, product, amount, int(_number(form.get("per_day"), 4)))
+            case "review":
+                hospital.review(found)
+            case "sign":
+                hospital.sign(found)
+            case "accept":
+                hospital.accept(found, _shown(found), form.get("suggestion", ""))
+            case "override":
+                comment = form.get("comment", "").strip()[:500]
+                hospital.override(found, _shown(found), form.get("reason", ""), comment)
+            case _:
+                ng_ml = _number(form.get("ng_ml"), _MOST_NG_ML)
+                hospital.file_level(found, ng_ml, _number(form.get("hours"), _LONGEST_H))
+        return redirect(f"/patients/{story}#cards", code=303)
+
+    def _chart(story: str) -> Chart:
+        return hospital.charts.get(story) or abort(404)
+
+    def _shown(found: Chart) -> str:
+        card = request.form.get("card", "")
+        if all(shown["uuid"] != card for shown in found.cards):
+            abort(409)  # the card left the screen in another window
+        return card
+
+
+def _number(text: str | None, most: float) -> float:
+    try:
+        value = float((text or "").replace(",", "."))
+    except ValueError:
+        value = 0.0
+    return value if 0.0 < value <= most else _bad("number")
+
+
+def _bad(field: str) -> NoReturn:
+    abort(400, f"{field} cannot be used")

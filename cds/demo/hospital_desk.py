@@ -1,0 +1,221 @@
+"""The memory of the demo hospital: charts, orders being written, and the calls an EHR makes."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+
+from cds.demo.compose import prefetch_for, resources_of
+from cds.demo.hospital_orders import Product, apply_actions, formulary, reference, write_order
+from cds.demo.redate import days_to, moved
+from cds.demo.stories import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One hook call and what came back, for the page and for those who build an EHR."""
+
+    hook: str
+    service: str
+    request: Mapping[str, Any]
+    status: int
+    response: Mapping[str, Any]
+    milliseconds: float
+
+
+@dataclass
+class Chart:
+    """One patient in the hospital; it lives as long as the demo."""
+
+    story: Story
+    bundle: dict[str, Any]
+    drafts: list[dict[str, Any]] = field(default_factory=list)
+    cards: list[dict[str, Any]] = field(default_factory=list)
+    exchange: Exchange | None = None
+    log: list[str] = field(default_factory=list)
+    send_prefetch: bool = True
+
+    @property
+    def patient_id(self) -> str:
+        """The id of the Patient resource."""
+        return next(
+            str(r["id"]) for r in resources_of(self.bundle) if r["resourceType"] == "Patient"
+        )
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        """The resources of one type."""
+        return [r for r in resources_of(self.bundle) if r["resourceType"] == kind]
+
+
+class Hospital:
+    """Twenty patients, one prescriber, one decision support service."""
+
+    def __init__(
+        self, stories: Sequence[Story], service: httpx.Client, now: Callable[[], datetime]
+    ) -> None:
+        self._service, self._now = service, now
+        self.products: dict[str, Product] = formulary(stories)
+        self.charts = {story.id: self._chart(story) for story in stories}
+        self._level_code = _first_level(stories)
+
+    def _chart(self, story: Story) -> Chart:
+        return Chart(story, moved(story.patient, days_to(self._now(), story.now)))
+
+    def reopen(self, story_id: str) -> Chart:
+        """Put a patient back to the beginning of the story and open the chart."""
+        chart = self.charts[story_id] = self._chart(self.charts[story_id].story)
+        self.fire(chart, "patient-view", {})
+        return chart
+
+    def select(self, chart: Chart, product: Product, amount_mg: float, per_day: int) -> None:
+        """Choose a medicine on the order form: the hook `order-select`."""
+        now = self._now().isoformat(timespec="seconds")
+        order = write_order(product, chart.patient_id, amount_mg, per_day, now)
+        chart.drafts = [
+            draft
+            for draft in chart.drafts
+            if draft.get("medicationCodeableConcept") != order["medicationCodeableConcept"]
+        ]
+        chart.drafts.append(order)
+        context = {"selections": [reference(order)], "draftOrders": _bundle(chart.drafts)}
+        self.fire(chart, "order-select", context)
+
+    def review(self, chart: Chart) -> None:
+        """Press sign: the hook `order-sign` comes before the orders are signed."""
+        self.fire(chart, "order-sign", {"draftOrders": _bundle(chart.drafts)})
+
+    def sign(self, chart: Chart) -> None:
+        """Sign what stands there; the orders become active."""
+        for order in chart.drafts:
+            signed = {**order, "status": "active"}
+            kept = [e for e in chart.bundle["entry"] if reference(e["resource"]) != reference(order)]
+            chart.bundle["entry"] = [*kept, {"resource": signed}]
+        chart.log.append(f"{len(chart.drafts)} order(s) signed")
+        chart.drafts, chart.cards = [], []
+
+    def accept(self, chart: Chart, card_uuid: str, suggestion_uuid: str) -> None:
+        """Follow a suggestion: its actions change the orders being written."""
+        card = self._card(chart, card_uuid)
+        suggestion = next(s for s in card.get("suggestions", ()) if s["uuid"] == suggestion_uuid)
+        chart.drafts = apply_actions(chart.drafts, suggestion.get("actions", ()))
+        self._feedback(
+            chart,
+            {"card": card_uuid, "outcome": "accepted", "acceptedSuggestions": [
+                {"id": suggestion_uuid}]},
+        )  # fmt: skip
+        chart.log.append(f"accepted: {suggestion['label']}")
+
+    def override(self, chart: Chart, card_uuid: str, code: str, comment: str) -> None:
+        """Go on without following a card, with a reason the card offers."""
+        card = self._card(chart, card_uuid)
+        reasons = {r["code"]: r for r in card.get("overrideReasons", ())}
+        entry: dict[str, Any] = {"card": card_uuid, "outcome": "overridden"}
+        reason: dict[str, Any] = {}
+        if code in reasons:
+            reason["reason"] = {"code": code, "system": reasons[code]["system"]}
+        if comment:
+            reason["userComment"] = comment
+        if reason:
+            entry["overrideReason"] = reason
+        self._feedback(chart, entry)
+        said = reasons[code]["display"] if code in reasons else "no reason given"
+        chart.log.append(f"overridden: {card['summary']} ({said})")
+
+    def file_level(self, chart: Chart, ng_ml: float, hours: float) -> None:
+        """Let the laboratory file a level drawn now, so many hours after a documented dose."""
+        now = self._now()
+        name = f"level-{uuid.uuid4().hex[:8]}"
+        subject = {"reference": f"Patient/{chart.patient_id}"}
+        order = next(iter(self._drug_orders(chart)), None)
+        dose_at = (now - timedelta(hours=hours)).isoformat(timespec="seconds")
+        given: dict[str, Any] = {
+            "resourceType": "MedicationAdministration",
+            "id": f"{name}-dose",
+            "status": "completed",
+            "subject": subject,
+            "effectiveDateTime": dose_at,
+        }
+        if order is not None:
+            given["medicationCodeableConcept"] = order["medicationCodeableConcept"]
+            chart.bundle["entry"].append({"resource": given})
+        quantity = {"value": ng_ml, "unit": "ng/mL", "system": "http://unitsofmeasure.org",
+                    "code": "ng/mL"}  # fmt: skip
+        level: dict[str, Any] = {
+            "resourceType": "Observation",
+            "id": name,
+            "status": "final",
+            "code": copy.deepcopy(self._level_code),
+            "subject": subject,
+            "effectiveDateTime": now.isoformat(timespec="seconds"),
+            "issued": now.isoformat(timespec="seconds"),
+            "valueQuantity": quantity,
+        }
+        if order is not None:
+            level["partOf"] = [{"reference": f"MedicationAdministration/{name}-dose"}]
+        chart.bundle["entry"].append({"resource": level})
+        chart.log.append(f"laboratory: {ng_ml:g} ng/mL, {hours:g} h after the dose")
+        self.fire(chart, "patient-view", {})
+
+    def fire(self, chart: Chart, hook: str, context: Mapping[str, Any]) -> None:
+        """Call the service as an EHR does and put its cards beside the order."""
+        service = self._services()[hook]
+        request: dict[str, Any] = {
+            "hook": hook,
+            "hookInstance": str(uuid.uuid4()),
+            "context": {
+                "userId": "Practitioner/dr-demo",
+                "patientId": chart.patient_id,
+                **context,
+            },
+        }
+        if chart.send_prefetch:
+            request["prefetch"] = prefetch_for(chart.bundle, service["prefetch"])
+        answer = self._service.post(f"/cds-services/{service['id']}", json=request)
+        body = answer.json()
+        chart.cards = list(body.get("cards", ())) if answer.is_success else []
+        chart.exchange = Exchange(
+            hook, service["id"], request, answer.status_code, body,
+            answer.elapsed.total_seconds() * 1000,
+        )  # fmt: skip
+
+    def _services(self) -> dict[str, Any]:
+        answer = self._service.get("/cds-services")
+        answer.raise_for_status()
+        return {service["hook"]: service for service in answer.json()["services"]}
+
+    def _feedback(self, chart: Chart, entry: dict[str, Any]) -> None:
+        """Tell the service what became of a card; the card leaves the screen."""
+        entry["outcomeTimestamp"] = self._now().isoformat(timespec="milliseconds")
+        if chart.exchange is not None:
+            path = f"/cds-services/{chart.exchange.service}/feedback"
+            self._service.post(path, json={"feedback": [entry]}).raise_for_status()
+        chart.cards = [card for card in chart.cards if card["uuid"] != entry["card"]]
+
+    @staticmethod
+    def _card(chart: Chart, card_uuid: str) -> dict[str, Any]:
+        return next(card for card in chart.cards if card["uuid"] == card_uuid)
+
+    def _drug_orders(self, chart: Chart) -> list[dict[str, Any]]:
+        return [o for o in chart.of_kind("MedicationRequest") if o.get("status") == "active"]
+
+
+def _bundle(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    entries = [{"resource": order} for order in orders]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def _first_level(stories: Sequence[Story]) -> Mapping[str, Any]:
+    """The code of the laboratory test, as the first story with a level has it."""
+    return next(
+        resource["code"]
+        for story in stories
+        for resource in resources_of(story.patient)
+        if resource["resourceType"] == "Observation"
+        and resource.get("valueQuantity", {}).get("unit") == "ng/mL"
+    )
