@@ -18,8 +18,10 @@ from scipy.special import gammaincinv, gammaln, ndtri
 
 Array = NDArray[np.float64]
 
-#: Fibonacci lattice of the plane: number of points and generator.
-_FIBONACCI: Final = (2584, 1597)
+#: Fibonacci lattices of the plane, number of points and generator: to find the posterior, and to
+#: integrate over it.
+_COARSE: Final = (610, 377)
+_FINE: Final = (2584, 1597)
 _RADIUS: Final = 5.0  # standard deviations; 4e-6 of a normal density lies outside
 _LINE: Final = 301
 _DRAWS: Final = 4096
@@ -48,8 +50,7 @@ class Nodes:
 
 
 @cache
-def _plane() -> Array:
-    n, generator = _FIBONACCI
+def _plane(n: int, generator: int) -> Array:
     i = np.arange(n)
     square = np.column_stack([(i + 0.5) / n, (i * generator / n + 0.5) % 1.0])
     points = _RADIUS * (2.0 * square - 1.0)
@@ -67,6 +68,7 @@ def _unit(q: int) -> Array:
     return np.asarray((0.5 + np.outer(np.arange(1, _DRAWS + 1), steps)) % 1.0)
 
 
+@cache
 def prior_nodes(q: int) -> Nodes:
     """Nodes of the standard normal prior of z."""
     return posterior_nodes(lambda z: 0.5 * (z * z).sum(axis=-1), np.zeros(q), np.eye(q), 0.0)
@@ -84,23 +86,27 @@ def posterior_nodes(
     if q > 2:
         return _importance(value, centre, scale, constant)
     # the first pass finds mean and spread of a skewed posterior, the second fits the lattice to it
-    rough = _lattice(value, centre, scale, constant)
+    rough = _lattice(value, centre, scale, constant, _COARSE)
     mean = rough.mean(rough.z)
     spread = rough.z - mean
     covariance = (rough.weight[:, None] * spread).T @ spread
     fitted = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-    return _lattice(value, mean, fitted, constant)
+    return _lattice(value, mean, fitted, constant, _FINE)
 
 
 def _lattice(
-    value: Callable[[Array], Array], centre: Array, scale: Array, constant: float
+    value: Callable[[Array], Array],
+    centre: Array,
+    scale: Array,
+    constant: float,
+    lattice: tuple[int, int],
 ) -> Nodes:
     if len(centre) == 1:
         points = np.linspace(-_RADIUS, _RADIUS, _LINE)[:, None]
         cell = 2.0 * _RADIUS / (_LINE - 1)
     else:
-        points = _plane()
-        cell = (2.0 * _RADIUS) ** 2 / _FIBONACCI[0]
+        points = _plane(*lattice)
+        cell = (2.0 * _RADIUS) ** 2 / lattice[0]
     z = centre + points @ scale.T
     log_density = -value(z)
     volume = math.log(cell) + float(np.linalg.slogdet(scale)[1])

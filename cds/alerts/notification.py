@@ -68,30 +68,24 @@ def read_notification(body: Mapping[str, Any], base: str) -> Notification:
     if kind == "Bundle":
         return _topic_notification(body, base)
     if isinstance(kind, str) and isinstance(body.get("id"), str):
-        return _criteria_notification(f"{kind}/{body['id']}", _version(body))
+        return _criteria_notification(f"{kind}/{body['id']}")
     raise NotificationError(422, "The body is neither a notification Bundle nor a resource.")
 
 
 def read_resource_address(kind: str, identity: str, body: Mapping[str, Any] | None) -> Notification:
     """Read a criteria notification that was sent to `{endpoint}/{type}/{id}`."""
     named = f"{kind}/{identity}"
-    if body is None:
-        return _criteria_notification(named, None)
-    if body.get("resourceType") != kind or body.get("id", identity) != identity:
+    if body is not None and (
+        body.get("resourceType") != kind or body.get("id", identity) != identity
+    ):
         raise NotificationError(422, "The resource is not the one the address names.")
-    return _criteria_notification(named, _version(body))
+    return _criteria_notification(named)
 
 
-def _criteria_notification(reference: str, version: int | None) -> Notification:
+def _criteria_notification(reference: str) -> Notification:
     if not _REFERENCE.fullmatch(reference):
         raise NotificationError(422, "The resource has no usable type and id.")
-    return Notification(Meaning.EVENT, events=(Event(version, (reference,)),))
-
-
-def _version(resource: Mapping[str, Any]) -> int | None:
-    meta = resource.get("meta")
-    version = meta.get("versionId") if isinstance(meta, dict) else None
-    return _number(version) if isinstance(version, str) and version.isdecimal() else None
+    return Notification(Meaning.EVENT, events=(Event(None, (reference,)),))
 
 
 def _topic_notification(bundle: Mapping[str, Any], base: str) -> Notification:

@@ -134,14 +134,12 @@ class Receiver:
         body = {"focus": list(event.focuses)} if event.focuses else {"ask": "recent"}
         if notification.subscription and event.number is not None:
             key = event_key(notification.subscription, event.number)
-        elif event.number is not None:  # a criteria notification with the resource's version
-            key = event_key(*event.focuses, event.number)
-        else:
-            # Nothing tells two such notifications apart; each is one more reason to look.
-            reasons = _digest("resource", *event.focuses, *(() if event.focuses else (digest,)))
-            self.queue.bump(connection, Kind.EVENT, server.id, reasons, body, now)
+            self.queue.add_once(connection, Kind.EVENT, server.id, key, body, now)
             return
-        self.queue.add_once(connection, Kind.EVENT, server.id, key, body, now)
+        # Nothing tells two of these apart, so each is one more reason to look; whether there is
+        # anything new is known once the resource has been read (see `sightings`).
+        reasons = _digest("resource", *event.focuses, *(() if event.focuses else (digest,)))
+        self.queue.bump(connection, Kind.EVENT, server.id, reasons, body, now)
 
     def _count(
         self,

@@ -66,13 +66,16 @@ def sighting_of(
 
 
 def version_of(observation: Mapping[str, Any]) -> str:
-    """The server's version, or a digest of the content where the server gives none."""
+    """A digest of the server's version and time of change, or of the content where it has none.
+
+    Both, because a server without versioning may call every version the first.
+    """
     meta = observation.get("meta")
-    version = meta.get("versionId") if isinstance(meta, dict) else None
-    if isinstance(version, str) and 0 < len(version) <= 64:
-        return version
-    content = {key: value for key, value in observation.items() if key != "meta"}
-    return hashlib.sha256(canonical(content)).hexdigest()
+    known = meta if isinstance(meta, dict) else {}
+    named = [known.get("versionId"), known.get("lastUpdated")]
+    if not all(isinstance(one, str) and one for one in named):
+        named = [{key: value for key, value in observation.items() if key != "meta"}]
+    return hashlib.sha256(canonical(named)).hexdigest()
 
 
 def _patient(observation: Mapping[str, Any], base: str) -> str:

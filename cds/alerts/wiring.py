@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socketserver
 import threading
 from collections.abc import Callable
@@ -162,6 +163,9 @@ def attach(app: Flask, services: Services) -> AlertServices | None:
     app.register_blueprint(blueprint(alerts.receiver, services.clock.now))
     if settings.embedded_worker:
         alerts.start()
+        # A worker process that is told to end finishes what it has in hand, so that nobody has to
+        # wait for its leases.
+        atexit.register(alerts.stop, 10.0)
     return alerts
 
 

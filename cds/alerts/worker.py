@@ -89,8 +89,9 @@ class Worker:
         except FetchError as error:
             return error.reason, False
         except DatabaseError as error:
+            # Nothing was recorded, so the row is put back; if that fails too, its lease will end.
             log().error("work-not-recorded", client=claimed.server, **error_fields(error))
-            raise
+            return "database", False
         except Exception as error:  # noqa: BLE001 - isolated, logged and kept on the row
             # A defect of ours, brought out by this row's data: it must not stop the others.
             log().error("work-crashed", client=claimed.server, **error_fields(error))

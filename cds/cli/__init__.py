@@ -43,7 +43,7 @@ class _LazyGroup(click.Group):
         except click.UsageError as error:
             close = _closest(args[0], self.list_commands(ctx)) if args else None
             if close:
-                error.message += f" Did you mean '{close}'?"
+                raise click.UsageError(f"{error.message} Did you mean '{close}'?", ctx) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -24,13 +24,14 @@ Array = NDArray[np.float64]
 Population = pk.Posterior
 
 PROBS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+_MEDIAN: Final = 2
 _MEMORY_H: Final = 21 * 24.0
-"""Doses older than this at the start of a window are left out: over fifteen half-lives."""
+"""Doses older than this at the start of a window are left out: they change no pixel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ribbon:
-    """A curve with its bands: `quantiles` (5, T) at `PROBS`, `line` (T,) at the best estimate."""
+    """A curve with its bands: `line` (T,) is what the reader follows, `quantiles` (5, T)."""
 
     hours: Array
     line: Array
@@ -43,7 +44,10 @@ def population_of(posterior: pk.Posterior) -> pk.Posterior:
 
 
 def over_time(posterior: pk.Posterior, hours: Array) -> Ribbon:
-    """Return the concentration at times on the case's clock (hours from the assessment)."""
+    """Return the concentration at times on the case's clock (hours from the assessment).
+
+    The line is the best estimate, which is what a level's fit is judged by.
+    """
     person = replace(posterior.individual, case=_recent(posterior.case, float(hours[0])))
     nodes = posterior.nodes
     root = posterior.effects.root
@@ -53,13 +57,14 @@ def over_time(posterior: pk.Posterior, hours: Array) -> Ribbon:
 
 
 def over_interval(posterior: pk.Posterior, regimen: pk.Regimen, hours: Array) -> Ribbon:
-    """Return one dosing interval in steady state, from one dose to the next."""
+    """Return one dosing interval in steady state; the line is the median, as in the dose table."""
     nodes = posterior.nodes
-    theta = posterior.theta(np.vstack([posterior.z, nodes.z]))
+    theta = posterior.theta(nodes.z)
     ages = np.clip(hours, 1e-6, regimen.interval_h)
     unit = steady_state_unit(posterior.model.structure, theta, regimen.interval_h, ages)
     values = regimen.amount_mg * unit
-    return Ribbon(hours, values[0], weighted_quantiles(values[1:], nodes.weight, np.array(PROBS)))
+    quantiles = weighted_quantiles(values, nodes.weight, np.array(PROBS))
+    return Ribbon(hours, quantiles[_MEDIAN], quantiles)
 
 
 def doses_between(case: pk.Case, start_h: float, end_h: float) -> tuple[Array, Array]:

@@ -103,14 +103,8 @@ def _rule_changes(old: Rule, new: Rule) -> Iterator[str]:
         )
         if was != now:
             yield f"param {name}: {was} -> {now}"
-    was_lines = [words for _, words in condition_lines(old)]
-    now_lines = [words for _, words in condition_lines(new)]
-    for line in was_lines:
-        if line not in now_lines:
-            yield f"no longer asks: {line}"
-    for line in now_lines:
-        if line not in was_lines:
-            yield f"now asks: {line}"
+    if old.when != new.when:  # a number alone was told above
+        yield from _asked(old, new)
     old_tests = {test.name: test for test in old.tests}
     new_tests = {test.name: test for test in new.tests}
     for name in sorted(old_tests.keys() | new_tests.keys()):
@@ -120,6 +114,13 @@ def _rule_changes(old: Rule, new: Rule) -> Iterator[str]:
             yield f"test '{name}' added"
         elif old_tests[name] != new_tests[name]:
             yield f"test '{name}' changed"
+
+
+def _asked(old: Rule, new: Rule) -> Iterator[str]:
+    before = [words for _, words in condition_lines(old)]
+    after = [words for _, words in condition_lines(new)]
+    yield from (f"no longer asks: {line}" for line in before if line not in after)
+    yield from (f"now asks: {line}" for line in after if line not in before)
 
 
 _FIELDS: dict[str, Callable[[Rule], object]] = {

@@ -82,7 +82,7 @@ class Node:
         return self.value
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def parse(content: bytes, file: str) -> Node:
     """Parse one document; raise RulebookError with a place. Cached: a reload reads what changed."""
     if len(content) > MAX_BYTES:

@@ -32,7 +32,7 @@ class DataMissing(Exception):  # noqa: N818 - an answer, not a defect
 
 
 class DeadlinePassed(Exception):  # noqa: N818
-    """The time for the answer ran out."""
+    """The time for the answer ran out before deciding could begin."""
 
 
 class LedgerUnavailable(Exception):  # noqa: N818
@@ -50,6 +50,9 @@ class Answered:
 
 _NOT_CONCERNED = Answered({"cards": []}, "not-concerned", None)
 """No data are kept of patients who do not take the drug: nothing was decided about them."""
+
+
+_SHARE_FOR_DECIDING = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,15 @@ class HookDesk:
         response = decision.response
         self._record(call, given, decision, response)
         self._count(call, decision)
-        if self.clock.monotonic() > deadline:
-            raise DeadlinePassed
         outcome = "cards" if response["cards"] else "silent"
         return Answered(response, outcome, given.evaluation)
 
     def _decide(self, given: EvaluationInput, knowledge: Knowledge, deadline: float) -> Decision:
-        """Decide when it is this call's turn; a call that would be late anyway is not begun."""
-        left = deadline - self.clock.monotonic()
+        """Decide when it is this call's turn; a call that would be late anyway is not begun.
+
+        What was begun is answered: recorded advice that nobody sees is worse than late advice.
+        """
+        left = deadline - self.clock.monotonic() - _SHARE_FOR_DECIDING * self.settings.deadline_s
         if left <= 0 or not self.turn.acquire(timeout=left):
             raise DeadlinePassed
         try:

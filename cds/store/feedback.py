@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Executable, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import Insert
 
 from cds.store.cipher import Cipher
 from cds.store.jsontext import canonical
@@ -191,11 +190,10 @@ def _last_shown(connection: Connection, client: str, uuid: str) -> Any:
     ).first()
 
 
-def _insert_once(connection: Connection, values: Mapping[str, Any]) -> Insert:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return (
-        dialect.insert(feedback).values(**values).on_conflict_do_nothing().returning(feedback.c.id)
-    )
+def _insert_once(connection: Connection, values: Mapping[str, Any]) -> Executable:
+    postgres = connection.dialect.name == "postgresql"
+    statement = (postgresql.insert if postgres else sqlite.insert)(feedback)
+    return statement.values(**values).on_conflict_do_nothing().returning(feedback.c.id)
 
 
 def _sealed(cipher: Cipher, comment: str | None, identity: str) -> bytes | None:

@@ -19,7 +19,7 @@ _DATA = ("application/json", "application/fhir+json")
 _TEXT = ("text/plain", "text/markdown")
 
 
-def page(template: str, status: int = 200, **values: Any) -> Response:
+def page(template: str, status: int = 200, /, **values: Any) -> Response:
     """Render a page; every value is escaped by the template engine."""
     response = Response(
         render_template(template, **values, words=words),

@@ -93,7 +93,8 @@ def _answer(value: Any, content_type: str) -> Response:
     # The content changes only with the rulebook or the release: clients may ask whether it did.
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _found(find: Callable[[], Any]) -> Any:

@@ -239,3 +239,32 @@ def test_the_webhook_is_called_with_a_signature_and_a_key(
     assert headers["X-Tdm-Signature"] == effects.signature("s", content)
     assert calls[0][2]["Idempotency-Key"] == headers["Idempotency-Key"]
     assert b"320 ng/mL" in content
+
+
+def test_a_ledger_that_cannot_be_written_delays_the_alert_and_loses_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cds.store import DatabaseError, Store
+
+    def locked(*_args: object) -> None:
+        raise DatabaseError("the database failed: OperationalError")
+
+    monkeypatch.setattr(Store, "record", locked)
+    file(site, 1)
+    site.work()
+    assert site.inbox() == []
+    monkeypatch.undo()
+    work_for(site, 1)
+    assert len(site.tasks()) == 1
+
+
+def test_a_server_that_calls_every_version_the_first_is_still_heard(site: Site) -> None:
+    file(site, 1)
+    site.work()
+    site.clock.advance(minutes=1)
+    stored = site.fhir.put(level(420, status="amended"))
+    stored["meta"]["versionId"] = "1"
+    site.notify(backport(KIND, (2, "Observation/level-1")))
+    site.work()
+    (task,) = site.tasks()
+    assert "420 ng/mL" in task["description"]

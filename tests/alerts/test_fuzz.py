@@ -66,10 +66,10 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(item)
 
 
-def test_a_thousand_mutated_notifications_are_each_read_or_refused(site: Site) -> None:
+def test_mutated_notifications_are_each_read_or_refused(site: Site) -> None:
     rng = random.Random(20261123)
     statuses = set()
-    for _ in range(1000):
+    for _ in range(400):
         raw = json.dumps(mutated(rng)).encode("utf-8", "surrogatepass")
         statuses.add(site.notify(raw))
     assert statuses <= {200, 400, 413, 415, 422}

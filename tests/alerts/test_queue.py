@@ -136,7 +136,7 @@ def test_work_is_tried_for_three_days_and_then_given_up(queue: Queue, clock: Fak
     while not given_up:
         work = queue.claim(clock.now())
         if work is None:
-            clock.advance(minutes=5)
+            clock.advance(minutes=20)
             continue
         given_up = queue.fail(work, "unreachable", clock.now())
     assert timedelta(hours=72) <= clock.now() - NOW <= timedelta(hours=74)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cds.cards.state import card_uuid, state_digest, suggestion_uuid
+from cds.cards.state import _CALENDAR, card_uuid, state_digest, suggestion_uuid
 from cds.cards.trace import Matched
 from cds.clinical.finding import Matter, Severity
-from cds.rulebook import Fact
+from cds.rulebook import Fact, catalogue
 from tests.cards.patients import fact, finding, low_trough
 
 
@@ -40,6 +40,19 @@ def test_the_calendar_alone_changes_nothing() -> None:
     assert digest(adherence(pdc_percent=84, refill_late_days=3)) == digest(
         adherence(pdc_percent=83, refill_late_days=4)
     )
+
+
+def test_every_span_of_time_in_the_catalogue_is_known_to_move_or_to_stand_still() -> None:
+    of_the_sample = {"days_since_change", "days_on_drug", "bcr_abl_month"}
+    spans = {
+        name
+        for kind in catalogue()
+        for name, attribute in kind.attributes.items()
+        if attribute.unit in ("d", "wk", "mo", "a")
+    }
+    moving = {name for name in spans if name.endswith(_CALENDAR)}
+
+    assert spans - moving == of_the_sample
 
 
 def test_the_hook_alone_changes_nothing() -> None:

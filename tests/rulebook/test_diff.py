@@ -19,11 +19,15 @@ def test_a_changed_table_is_told_with_the_rules_that_read_it() -> None:
     assert changes({"tables/targets.yaml": TARGETS.replace("us: 1000", "us: 1100")}) == [
         "rule trough.low: param low: 1000 ng/mL (US), 900 ng/mL (EU)"
         " -> 1100 ng/mL (US), 900 ng/mL (EU)",
-        "rule trough.low: no longer asks: the level with gate is one of trough, corrected,"
-        " trough_ng_ml below 1000 ng/mL (US), 900 ng/mL (EU), age_days at most 90 d",
-        "rule trough.low: now asks: the level with gate is one of trough, corrected,"
-        " trough_ng_ml below 1100 ng/mL (US), 900 ng/mL (EU), age_days at most 90 d",
         "table targets.cml.low_ng_ml.us: 1000 -> 1100",
+    ]
+
+
+def test_a_changed_condition_is_told_as_what_is_asked_no_longer_and_now() -> None:
+    low = LOW.replace("ingredient: rifampicin, current: true}\nthen", "current: true}\nthen")
+    assert changes({"trough/low.yaml": low}) == [
+        "rule trough.low: no longer asks: no medicine with ingredient is rifampicin, current",
+        "rule trough.low: now asks: no medicine with current",
     ]
 
 

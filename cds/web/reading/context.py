@@ -39,10 +39,10 @@ def read_user_id(reader: Reader, context: Mapping[str, Any], shape: ContextShape
         if shape.user_required:
             reader.deviates(place, "user-missing", "userId is required")
         return None
-    kind, _, identifier = value.partition("/") if isinstance(value, str) else ("", "", "")
-    valid = kind in shape.users and ID.fullmatch(identifier) and len(value) <= LONGEST_ID
-    if valid:
-        return value
+    user = value if isinstance(value, str) else ""
+    kind, _, identifier = user.partition("/")
+    if kind in shape.users and ID.fullmatch(identifier) and len(user) <= LONGEST_ID:
+        return user
     expected = " or ".join(f"{name}/id" for name in shape.users)
     reader.deviates(place, "user-unexpected", f"userId must be {expected}")
     return None
@@ -80,7 +80,7 @@ def _bundle_references(reader: Reader, bundle: Mapping[str, Any], place: str) ->
     for index, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         where = f"{place}.entry[{index}].resource"
-        if type_of(resource) is None:
+        if resource is None or type_of(resource) is None:
             reader.wrong(where, "each entry must carry a resource", "structure")
         elif is_older_fhir(resource):
             reader.wrong(where, _OLDER)

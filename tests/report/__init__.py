@@ -1,0 +1,1 @@
+"""The level report, its pictures, files and pages."""
