@@ -28,9 +28,14 @@ OTHERWISE = {
     "cds/fhir/sampling.py": {59},  # minutes
     "cds/fhir/times.py": {59},  # minutes
     "cds/rulebook/content.py": {2000},  # files
-    "pk/absorption.py": {80},  # where a gamma function overflows
-    "pk/predict.py": {0.9},  # width of every interval
+    "cds/rulebook/evaluate.py": {10_000},  # entries of a cache
+    "cds/rulebook/live.py": {0.3},  # seconds between looks
+    "pk/absorption.py": {80, 300},  # where a gamma function or an exponential overflows
+    "pk/averaging.py": {0.8},  # weight of a model that had to impute
+    "pk/predict.py": {0.9, 1000},  # width of every interval; ng/mL in mg/L
     "pk/response.py": {1000},  # ng/mL in mg/L
+    "pk/saturable.py": {0.75, 1.15, 1000},  # steps of the solver; ug in mg
+    "pk/stitched.py": {27},  # exponent beyond which nothing is left
 }
 
 

@@ -47,9 +47,9 @@ class Search:
         if self.status and rule.status != self.status:
             return False
         then = rule.then
-        whole = " ".join(
-            (rule.id, rule.row or "", rule.title, then.summary.words, then.detail.words)
-        ).lower()
+        conditions = (line for _, line in condition_lines(rule))
+        said = (rule.id, rule.row or "", rule.title, then.summary.words, then.detail.words)
+        whole = " ".join((*said, *conditions)).lower()
         return all(word in whole for word in self.text.lower().split())
 
 

@@ -1,0 +1,162 @@
+"""Service and demo hospital on loopback, and a real Chromium that looks at them.
+
+There is no skip: where no Chromium is found, the tests fail and say what to install.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from cds.content import examples_dir
+from cds.demo.hospital import create_hospital, hospital_server
+from cds.demo.stories import load_stories
+from cds.services import build_services, open_store
+from cds.services.clock import Clock
+from cds.services.knowledge import load_knowledge
+from cds.services.warmup import warm_up
+from cds.settings import Settings
+from cds.store.migrate import upgrade
+from cds.web import create_app
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+OUTPUT = Path(__file__).parents[2] / "test-output" / "screenshots"
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@dataclass
+class Watched:
+    """A page, and everything it asked for or complained about."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """No error on the console, and nothing asked for beyond this machine."""
+        assert self.complaints == []
+        hosts = {urlsplit(url).hostname for url in self.requests if not url.startswith("data:")}
+        assert hosts <= {"127.0.0.1"}
+
+    def picture(self, name: str) -> None:
+        """Keep the page as it looks."""
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
+
+    def barriers(self) -> list[str]:
+        """What axe finds serious or critical."""
+        found: dict[str, Any] = Axe().run(self.page).response
+        return [
+            f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:120]}"
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+
+
+@contextmanager
+def _serving(server: Any) -> Iterator[str]:
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, lambda _e, _s: [], threaded=True)
+    address = f"http://127.0.0.1:{server.server_port}"
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("browser"), public_base_url=address, deadline_s=10
+    )
+    knowledge = load_knowledge(settings)
+    store = open_store(settings)
+    upgrade(store.database)
+    services = build_services(
+        settings, store=store, knowledge=knowledge, clock=Clock(lambda: NOW)
+    )
+    warm_up(knowledge, NOW)
+    server.app = create_app(services)
+    with _serving(server):
+        yield address
+    store.database.close()
+    knowledge.rulebook.close()
+
+
+@pytest.fixture(scope="session")
+def hospital_address(service_address: str) -> Iterator[str]:
+    with httpx.Client(base_url=service_address, timeout=30.0, trust_env=False) as client:
+        app = create_hospital(load_stories(examples_dir()), client, lambda: NOW)
+        with _serving(hospital_server(app, 0)) as address:
+            yield address
+
+
+def chromium() -> str:
+    """Where Chromium stands on this machine."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        pytest.fail(
+            "No Chromium was found. Install the package `chromium` (Debian, Ubuntu: "
+            "`apt-get install chromium`), or set CHROMIUM to the program.",
+            pytrace=False,
+        )
+    return found
+
+
+@pytest.fixture(scope="session")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(chrome: Browser) -> Iterator[Any]:
+    """Open a watched page of a width; every page of the test is checked at its end."""
+    opened: list[Watched] = []
+
+    def open_page(width: int = 1280, *, scripts: bool = True) -> Watched:
+        context = chrome.new_context(
+            viewport={"width": width, "height": 900}, java_script_enabled=scripts
+        )
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        watched = Watched(page)
+        page.on("console", lambda m: m.type == "error" and watched.complaints.append(m.text))
+        page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+        page.on("request", lambda request: watched.requests.append(request.url))
+        opened.append(watched)
+        return watched
+
+    yield open_page
+    for watched in opened:
+        watched.page.context.close()
+    for watched in opened:
+        watched.check()

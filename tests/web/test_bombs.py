@@ -1,0 +1,50 @@
+"""Bodies made to exhaust the service are refused quickly and without growing it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.web.requests import ORDERS
+
+MEBIBYTE = 1024 * 1024
+JSON_TYPE = {"Content-Type": "application/json"}
+
+BOMBS: dict[str, tuple[bytes, dict[str, str]]] = {
+    "arrays 100,000 deep": (b"[" * 100_000, JSON_TYPE),
+    "objects 100,000 deep": (b'{"a":' * 100_000, JSON_TYPE),
+    "a million values": (b"[" + b"1," * 1_000_000 + b"1]", JSON_TYPE),
+    "a hundred thousand keys": (
+        json.dumps({f"k{i}": i for i in range(100_000)}).encode(),
+        JSON_TYPE,
+    ),
+    "the same key a hundred thousand times": (
+        b"{" + b'"a":1,' * 100_000 + b'"a":1}',
+        JSON_TYPE,
+    ),
+    "a number of a million digits": (b'{"a":' + b"9" * MEBIBYTE + b"}", JSON_TYPE),
+    "a huge exponent": (b'{"a":1e999999999}', JSON_TYPE),
+    "not a number": (b'{"a":NaN}', JSON_TYPE),
+    "a million backslashes": (b'{"a":"' + b"\\" * MEBIBYTE, JSON_TYPE),
+    "100 MiB": (b" " * (100 * MEBIBYTE), JSON_TYPE),
+    "gzip": (gzip.compress(b" " * 10 * MEBIBYTE), {**JSON_TYPE, "Content-Encoding": "gzip"}),
+    "not UTF-8": (b'{"a":"' + b"\xff" * MEBIBYTE + b'"}', JSON_TYPE),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_within_200_ms_of_work(client: FlaskClient, name: str):
+    body, headers = BOMBS[name]
+    started = time.process_time()
+
+    response = client.post(ORDERS, data=body, headers=headers)
+
+    # Processor time, not wall time: other work on the machine is not this service's slowness.
+    spent = time.process_time() - started
+    assert response.status_code in (400, 413, 415)
+    assert response.get_json()["resourceType"] == "OperationOutcome"
+    assert spent < 0.2
