@@ -21,6 +21,7 @@ from cds.cards.quiet import (
     without_answered,
 )
 from cds.cards.references import implicated
+from cds.cards.relevance import about_the_order
 from cds.cards.state import card_uuid, state_digest
 from cds.cards.suggest import suggestions_for
 from cds.cards.trace import matched_facts
@@ -102,12 +103,13 @@ def cards_for(
         return _withheld(desk)
 
     spoken = [_spoken(f, desk) for f in assessment.verdict.findings if not f.silent]
-    said, quiet = without_answered(spoken, answered, policy, assessment.now)
+    pertinent, elsewhere = about_the_order(spoken, assessment)
+    said, quiet = without_answered(pertinent, answered, policy, assessment.now)
     groups, dropped = capped(merged(said), policy)
     groups, answered_data = _with_data_card(groups, assessment, answered, policy)
 
     cards = tuple(_card(group, desk) for group in groups)
-    suppressed = (*quiet, *dropped, *answered_data)
+    suppressed = (*elsewhere, *quiet, *dropped, *answered_data)
     return CardSet(cards, suppressed, _states(cards, groups))
 
 

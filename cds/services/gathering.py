@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from cds.clinical.problem import Problem
+from cds.clinical.problem import Impact, Problem
 from cds.clinical.record import PatientRecord
 from cds.fhir.gather import gather
 from cds.fhir.prefetch import orders_in_context
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from cds.services.decide import EvaluationInput
 
 PATIENT_KEY = "patient"
+# Data that sharpen advice but rarely turn it: where a site never sends them, a line on every card
+# would teach people not to read the line.
+_SUPPLEMENTARY = frozenset({"administrations", "dispenses", "genetics", "procedures"})
 _ORDERS = frozenset({"MedicationRequest", "ServiceRequest"})
 """What a card's suggestion may change."""
 
@@ -63,7 +66,9 @@ def gather_record(given: EvaluationInput, knowledge: Knowledge) -> Gathered:
 def _unavailable(key: str, why: str, *, partly: bool) -> Problem:
     if partly:
         return problem("data-partial", f"Of the {key}, {why}.", field=key)
-    return problem("data-not-available", f"The {key} could not be obtained: {why}.", field=key)
+    message = f"The {key} could not be obtained: {why}."
+    impact = Impact.NOTICE if key in _SUPPLEMENTARY else None
+    return problem("data-not-available", message, field=key, impact=impact)
 
 
 def _by_reference(resources: list[Any]) -> dict[str, dict[str, Any]]:

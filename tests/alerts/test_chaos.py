@@ -9,7 +9,13 @@ import pytest
 from tests.alerts.chaos import run
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "database",
+    [
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.xdist_group("alerts-postgresql")),
+    ],
+)
 def test_killed_processes_lose_nothing_and_repeat_nothing(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

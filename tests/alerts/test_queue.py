@@ -19,7 +19,13 @@ from tests.alerts.build import NOW, FakeClock
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        # One server for one process of pytest-xdist.
+        pytest.param("postgresql", marks=pytest.mark.xdist_group("alerts-postgresql")),
+    ]
+)
 def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Queue]:
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'alerts.sqlite3'}"
