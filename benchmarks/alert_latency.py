@@ -45,11 +45,10 @@ def main() -> None:
     print(f"one assessment in this process: {baseline * 1000:.0f} ms (ratio 1)")
     with _site(patients, workers=1, settle_s=0.5) as (fhir, url):
         _alone(fhir, url, min(patients, 30), baseline)
-    for settle_s in (0.0,):
-        for workers in (1, 2):
-            for burst in (patients // 4, patients):
-                with _site(burst, workers, settle_s) as (fhir, url):
-                    _burst(fhir, url, burst, workers, baseline)
+    for workers in (1, 2):
+        for burst in (patients // 4, patients):
+            with _site(burst, workers, settle_s=0.0) as (fhir, url):
+                _burst(fhir, url, burst, workers, baseline)
 
 
 def _alone(fhir: FakeFhir, url: str, count: int, baseline: float) -> None:

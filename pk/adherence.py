@@ -131,7 +131,7 @@ def infer_adherence(
     doubt = _Doubt(posterior, options)
     q = len(posterior.z)
     # start from the prior: it covers every pattern, whatever the reading "all taken" would say
-    nodes = posterior_nodes(doubt.value, np.zeros(q), np.eye(q), 0.0)
+    nodes = posterior_nodes(doubt.value, np.zeros(q), np.eye(q), 0.0, coarse=True)
     share = doubt.log_joint(nodes.z)
     share = np.exp(share - share.max(axis=1, keepdims=True))
     share *= (nodes.weight / share.sum(axis=1))[:, None]

@@ -75,11 +75,17 @@ def prior_nodes(q: int) -> Nodes:
 
 
 def posterior_nodes(
-    value: Callable[[Array], Array], centre: Array, hessian: Array, constant: float
+    value: Callable[[Array], Array],
+    centre: Array,
+    hessian: Array,
+    constant: float,
+    *,
+    coarse: bool = False,
 ) -> Nodes:
     """Nodes of the density exp(-value(z)), given its mode and the Hessian there.
 
-    `constant` is added to the log of its integral (normalisation left out of `value`).
+    `constant` is added to the log of its integral (normalisation left out of `value`). `coarse`
+    integrates two random effects over fewer nodes, for a `value` that is expensive.
     """
     q = len(centre)
     scale = np.linalg.inv(np.linalg.cholesky(hessian)).T
@@ -91,7 +97,7 @@ def posterior_nodes(
     spread = rough.z - mean
     covariance = (rough.weight[:, None] * spread).T @ spread
     fitted = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-    return _lattice(value, mean, fitted, constant, _FINE)
+    return _lattice(value, mean, fitted, constant, _COARSE if coarse else _FINE)
 
 
 def _lattice(

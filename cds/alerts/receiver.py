@@ -23,6 +23,7 @@ from cds.alerts.notification import (
     Meaning,
     Notification,
     NotificationError,
+    local,
     read_notification,
     read_resource_address,
 )
@@ -156,7 +157,9 @@ class Receiver:
         # A heartbeat carries the total too: events up to it were sent, or lost.
         first = min(numbers, default=(notification.total or 0) + 1)
         if heard is not None and first > heard + 1:
-            gap = {"gap": [heard + 1, first - 1], "subscription": name}
+            gap: dict[str, Any] = {"ask": "recent"}
+            if local(name, server.fhir_base):  # a subscription that we can ask for its events
+                gap = {"gap": [heard + 1, first - 1], "subscription": name}
             key = _digest("gap", name, heard + 1, first - 1)
             self.queue.add_once(connection, Kind.EVENT, server.id, key, gap, now)
         reached = max([*numbers, notification.total or 0])

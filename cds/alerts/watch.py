@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import delete
 
 from cds.alerts import watching
+from cds.alerts.notification import local
 from cds.alerts.queue import Kind, Queue
 from cds.alerts.remote import Refused, Remote
 from cds.alerts.settings import AlertSettings, FhirServer
@@ -75,7 +76,7 @@ class Watchman:
         if not patience:
             return
         for heard in watching.all_heard(self.queue.database, server.id):
-            if not heard.name.startswith("Subscription/"):
+            if not local(heard.name, server.fhir_base):
                 continue
             if now - patience < heard.at <= now:
                 continue

@@ -144,7 +144,8 @@ class Hospital:
         if order is not None:
             given["medicationCodeableConcept"] = order["medicationCodeableConcept"]
             chart.bundle["entry"].append({"resource": given})
-        quantity = {"value": ng_ml, "unit": "ng/mL", "system": "http://unitsofmeasure.org",
+        value = int(ng_ml) if ng_ml.is_integer() else ng_ml  # as a laboratory writes it
+        quantity = {"value": value, "unit": "ng/mL", "system": "http://unitsofmeasure.org",
                     "code": "ng/mL"}  # fmt: skip
         level: dict[str, Any] = {
             "resourceType": "Observation",

@@ -62,10 +62,10 @@ def test_a_card_is_overridden_with_a_reason(look, hospital_address):
     before = cards.count()
     card = cards.first
     card.get_by_text("Do not follow").click()
-    card.get_by_label("Reason").select_option("will-monitor")
+    card.get_by_label("Reason", exact=True).select_option(index=0)
     card.get_by_label("Comment").fill("level again in four weeks")
     card.get_by_role("button", name="Override").click()
-    page.get_by_text("overridden:").wait_for()
+    page.get_by_text("overridden:").first.wait_for()
     assert cards.count() == before - 1
 
 

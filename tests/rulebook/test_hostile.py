@@ -15,10 +15,10 @@ def test_spoilt_rule_files_are_accepted_or_refused_with_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where a command smuggled into a file would leave its mark
-    report = fuzz(800, seed=20261123)
-    assert report.count == report.accepted + report.refused == 800
-    assert report.accepted > 40
-    assert report.refused > 300
+    report = fuzz(500, seed=20261123)
+    assert report.count == report.accepted + report.refused == 500
+    assert report.accepted > 20
+    assert report.refused > 200
     assert len(report.codes) > 15
     assert list(tmp_path.iterdir()) == []
 
