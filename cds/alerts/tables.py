@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     event,
+    inspect,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -106,6 +107,10 @@ _LOCK = 6_011_2027  # PostgreSQL: an arbitrary number that all our processes sha
 
 def create_tables(database: Database) -> None:
     """Create what is missing; several processes may do so at once."""
+    with database.reading() as connection:
+        there = set(inspect(connection).get_table_names())
+    if there.issuperset(metadata.tables):
+        return
     with database.writing() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

@@ -32,9 +32,7 @@ _HOST = "127.0.0.1"
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
-def create_hospital(
-    stories: Sequence[Story], service: httpx.Client, now: Any = None
-) -> Flask:
+def create_hospital(stories: Sequence[Story], service: httpx.Client, now: Any = None) -> Flask:
     """Build the hospital; `service` is a client whose base address is the service."""
     app = Flask("cds.demo", static_url_path="/static")
     hospital = Hospital(stories, service, now or (lambda: datetime.now().astimezone()))

@@ -94,7 +94,9 @@ class Hospital:
         """Sign what stands there; the orders become active."""
         for order in chart.drafts:
             signed = {**order, "status": "active"}
-            kept = [e for e in chart.bundle["entry"] if reference(e["resource"]) != reference(order)]
+            kept = [
+                e for e in chart.bundle["entry"] if reference(e["resource"]) != reference(order)
+            ]
             chart.bundle["entry"] = [*kept, {"resource": signed}]
         chart.log.append(f"{len(chart.drafts)} order(s) signed")
         chart.drafts, chart.cards = [], []

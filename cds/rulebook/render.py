@@ -15,6 +15,7 @@ from cds.rulebook.rule import Template
 
 UNKNOWN = "unknown"
 MAX_SHOWN = 200
+_FINE_DECIMALS = 3
 
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
@@ -88,4 +89,6 @@ def _rounded(value: float, decimals: int, params: Mapping[str, Value]) -> str:
     limits = {float(p) for p in params.values() if isinstance(p, int | float)}
     while decimals < 4 and value not in limits and round(value, decimals) in limits:
         decimals += 1
-    return f"{value:.{decimals}f}"
+    text = f"{value:.{decimals}f}"
+    # A share measured over five powers of ten needs its decimals only where they are not zero.
+    return text.rstrip("0").rstrip(".") if decimals >= _FINE_DECIMALS else text

@@ -47,6 +47,8 @@ class Outcome:
     rounds: int = 0
     kills: Counter[str] = field(default_factory=Counter)
     outages: int = 0
+    ended: int = 0
+    """Processes that ended by themselves, and were started again as a service manager does."""
     filed: int = 0
     sent_again: int = 0
     lost: list[str] = field(default_factory=list)
@@ -62,13 +64,13 @@ class Outcome:
         """One line of the table."""
         return (
             f"{database:10} {self.rounds:6} {self.kills['worker']:6} {self.kills['receiver']:8} "
-            f"{self.outages:7} {self.filed:6} {self.sent_again:10} "
+            f"{self.outages:7} {self.ended:5} {self.filed:6} {self.sent_again:10} "
             f"{len(self.lost):5} {len(self.twice):6} {len(self.unfinished):10}"
         )
 
 
 HEADER = (
-    "database   rounds worker receiver outages  filed  sent again  lost  twice  unfinished\n"
+    "database   rounds worker receiver outages ended  filed sent again  lost  twice unfinished\n"
     "                   kills    kills"
 )
 
@@ -84,6 +86,7 @@ class Chaos:
     last: dict[str, float] = field(default_factory=dict)
     events: int = 0
     processes: dict[str, BaseProcess] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, role: str) -> None:
         """Start a process from the fork server."""
@@ -92,6 +95,14 @@ class Chaos:
         process = context.Process(target=target, args=(self.place,), daemon=True)
         process.start()
         self.processes[role] = process
+
+    def supervise(self) -> None:
+        """Start again what ended by itself."""
+        with self.lock:
+            for role, process in list(self.processes.items()):
+                if not process.is_alive():
+                    self.outcome.ended += 1
+                    self.start(role)
 
     def kill(self, role: str) -> None:
         """kill -9."""
@@ -110,8 +121,9 @@ class Chaos:
             self.outcome.outages += 1
         time.sleep(self.rng.uniform(0.0, 0.6))
         for role in self.rng.choice((["worker"], ["receiver"], ["worker", "receiver"])):
-            self.kill(role)
-            self.start(role)
+            with self.lock:
+                self.kill(role)
+                self.start(role)
         sender.join()
         self.fhir.down = False
 
@@ -119,6 +131,7 @@ class Chaos:
         """Let everything be done, then count."""
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until and (self._open() or self._wrong()):
+            self.supervise()
             time.sleep(0.1)
         for role in list(self.processes):
             self.processes[role].kill()
@@ -151,6 +164,7 @@ class Chaos:
             try:
                 answer = httpx.post(url, json=body, headers=headers, timeout=10, trust_env=False)
             except httpx.HTTPError:
+                self.supervise()
                 self.outcome.sent_again += 1
                 time.sleep(0.05)
                 continue

@@ -98,9 +98,7 @@ def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     knowledge = load_knowledge(settings)
     store = open_store(settings)
     upgrade(store.database)
-    services = build_services(
-        settings, store=store, knowledge=knowledge, clock=Clock(lambda: NOW)
-    )
+    services = build_services(settings, store=store, knowledge=knowledge, clock=Clock(lambda: NOW))
     warm_up(knowledge, NOW)
     server.app = create_app(services)
     with _serving(server):

@@ -68,9 +68,7 @@ def assessed(knowledge: Knowledge, stories: dict[str, Story]) -> Callable[[str],
 
 
 @pytest.fixture(scope="session")
-def services(
-    tmp_path_factory: pytest.TempPathFactory, knowledge: Knowledge
-) -> Iterator[Services]:
+def services(tmp_path_factory: pytest.TempPathFactory, knowledge: Knowledge) -> Iterator[Services]:
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), deadline_s=10)
     store = open_store(settings)
     upgrade(store.database)

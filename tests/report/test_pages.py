@@ -100,7 +100,9 @@ def test_a_what_if_is_marked_changes_the_numbers_and_is_not_stored(page, service
     assert "not stored" not in page("cml-low-trough")
 
 
-@pytest.mark.parametrize("query", ["dose=0", "leave-out=99", "sample=-1", "reason=%3Cb%3E", "dose=x"])
+@pytest.mark.parametrize(
+    "query", ["dose=0", "leave-out=99", "sample=-1", "reason=%3Cb%3E", "dose=x"]
+)
 def test_a_question_that_makes_no_sense_is_refused_in_words(browser, evaluation, query):
     answer = browser.get(f"/evaluations/{evaluation('cml-low-trough')}?{query}")
     assert answer.status_code == 400

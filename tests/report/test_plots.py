@@ -44,7 +44,9 @@ def test_a_picture_has_a_title_a_description_and_real_text(assessed: Assessed):
     svg = picture(assessed("cml-low-trough"))
     root = ET.fromstring(svg)
     assert root.get("role") == "img"
-    named = {node.get("id"): node.text for node in root if node.tag in (f"{SVG}title", f"{SVG}desc")}
+    named = {
+        node.get("id"): node.text for node in root if node.tag in (f"{SVG}title", f"{SVG}desc")
+    }
     assert set(root.get("aria-labelledby").split()) == set(named)
     assert "720 ng/mL" in named["level-wide-description"]
     assert "concentration (ng/mL)" in texts(svg)

@@ -28,7 +28,8 @@ def test_a_percentage_never_claims_certainty(value, said):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(1, "1st"), (2, "2nd"), (11, "11th"), (23, "23rd"), (0, "1st"), (100, "99th")]
+    ("value", "said"),
+    [(1, "1st"), (2, "2nd"), (11, "11th"), (23, "23rd"), (0, "1st"), (100, "99th")],
 )
 def test_percentiles_are_ordinals_between_1_and_99(value, said):
     assert words.ordinal(value) == said

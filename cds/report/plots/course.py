@@ -117,9 +117,7 @@ def _interacting(assessment: Assessment) -> list[Medicine]:
     return found[:_MOST_MEDICINES]
 
 
-def _dates(
-    axes: Axes, zone: Any, start: datetime, end: datetime, *, narrow: bool
-) -> None:
+def _dates(axes: Axes, zone: Any, start: datetime, end: datetime, *, narrow: bool) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(tz=zone, minticks=2, maxticks=4 if narrow else 8)
