@@ -49,7 +49,16 @@ docs: $(READY) ## build the documentation into site/
 	@$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY) ## print speed as ratios to baselines measured in the same run
-	@for b in benchmarks/*.py; do $(BIN)/python $$b || exit 1; done
+	@for b in pk_speed rules_speed hook_latency alert_latency load; do \
+	  echo "== $$b"; PYTHONPATH=. $(BIN)/python -m benchmarks.$$b || exit 1; done
+
+soak: $(READY) ## long differential and fuzz runs of the rule engine
+	@$(BIN)/python -m tests.rulebook.soak --count 1000000
+	@$(BIN)/python -m tests.rulebook.fuzz --count 10000
+	@$(BIN)/python -m tests.rulebook.soak --reloads 300
+
+chaos: $(READY) ## kill -9 receiver and worker at random points (ARGS="--rounds 100")
+	@$(BIN)/python -m tests.alerts.chaos $(ARGS)
 
 clean: ## remove what the other commands made
 	@rm -rf $(VENV) build dist test-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """From a notification to the Task at the FHIR server: how long, how many a second, how it grows.
 
-    python benchmarks/alert_latency.py [--patients 60]
+    python -m benchmarks.alert_latency [--patients 60]
 
 Receiver, workers and FHIR server run as processes of their own on loopback; the FHIR server is a
 small one in memory, so that its share of the time is small. Every figure also stands as a ratio to
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,8 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cds.clinical.setting import Occasion, Setting
 from cds.services.decide import EvaluationInput, decide

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import Case
-from pk.curve import Superposed, Variability, variability
+from pk.curve import Superposed, Variability, Visits, variability
 from pk.individual import Individual, individual
 from pk.minimise import Minimum, minimise
 from pk.model import PopulationModel
@@ -132,7 +132,8 @@ def _batch(
 
 def _stack(blocks: list[LevelBlock], model: PopulationModel) -> LevelBlock:
     """Stack one analyte's levels; shorter rows repeat their last level with weight zero."""
-    curves = [b.curve for b in blocks if isinstance(b.curve, Superposed)]
+    lines = [b.curve.together() if isinstance(b.curve, Visits) else b.curve for b in blocks]
+    curves = [line for line in lines if isinstance(line, Superposed)]
     most = max(len(b.y) for b in blocks)
     forever = 1e9 if _random_input(model) else None
     designs = []

@@ -26,6 +26,8 @@ from pk.structure import Structure
 
 Array = NDArray[np.float64]
 
+_APART_H = 120.0
+
 
 class Curve(Protocol):
     """Concentrations (ng/mL) of one analyte at fixed times."""
@@ -147,6 +149,49 @@ class Superposed:
         return design(self.history, self.times_h, needed)
 
 
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """Times that lie far apart, each group with a history of its own.
+
+    Laid out together, every dose between the first and the last time would be a term of its own at
+    every time; laid out by visit, all but the latest doses before it fold into runs.
+    """
+
+    parts: tuple[tuple[NDArray[np.intp], Superposed], ...]
+    count: int
+
+    def together(self) -> Superposed:
+        """The same curve laid out at once, as patients are when they are stacked."""
+        first = self.parts[0][1]
+        times = np.empty(self.count)
+        for places, part in self.parts:
+            times[places] = part.times_h
+        if first.history is None:
+            raise AssertionError("a curve of one patient keeps its history")
+        laid_out = design(first.history, times, first.design.settle_h)
+        return replace(first, design=laid_out, times_h=times)
+
+    def at(self, eta: Array) -> Array:
+        out = np.empty((*eta.shape[:-1], self.count))
+        for places, part in self.parts:
+            out[..., places] = part.at(eta)
+        return out
+
+    def with_slopes(self, eta: Array) -> tuple[Array, Array]:
+        f = np.empty((*eta.shape[:-1], self.count))
+        slopes = np.empty((*f.shape, eta.shape[-1]))
+        for places, part in self.parts:
+            f[..., places], slopes[..., places, :] = part.with_slopes(eta)
+        return f, slopes
+
+
+def _visits(times_h: Array) -> list[NDArray[np.intp]]:
+    """Positions of the times, grouped where a gap is longer than `_APART_H`."""
+    order = np.argsort(times_h, kind="stable")
+    cuts = np.flatnonzero(np.diff(times_h[order]) > _APART_H) + 1
+    return [np.sort(group) for group in np.split(order, cuts)]
+
+
 def superposed(
     person: Individual, loads: Array, times_h: Array, analyte: str, history: History | None = None
 ) -> Superposed:
@@ -181,4 +226,10 @@ def curve(person: Individual, effects: Variability, times_h: Array, analyte: str
             return pieces
         # nothing changes as far back as the history goes
         person = replace(person, typical=pieces.typical[0])
-    return superposed(person, effects.loads, times_h, analyte)
+    visits = _visits(times_h)
+    if len(visits) == 1:
+        return superposed(person, effects.loads, times_h, analyte)
+    return Visits(
+        tuple((v, superposed(person, effects.loads, times_h[v], analyte)) for v in visits),
+        len(times_h),
+    )

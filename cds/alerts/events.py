@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,9 +12,10 @@ from cds.alerts import watching
 from cds.alerts.notification import local
 from cds.alerts.queue import Queue, Work
 from cds.alerts.remote import ReadingClient, Remote
-from cds.alerts.sightings import Sighting, known_patient, sighting_of
+from cds.alerts.sightings import Sighting, Unusable, known_patient, sighting_of, version_of
 from cds.clinical.terminology import Drug
 from cds.fhir.client import FetchError
+from cds.fhir.elements import reference_of
 
 POLL: Final = "poll"
 _OVERLAP: Final = timedelta(minutes=2)
@@ -25,9 +26,15 @@ _GONE: Final = "gone"
 
 @dataclass(slots=True)
 class Found:
-    """What an event led to; `cursor` is how far a search has looked, by the server's clock."""
+    """What an event led to.
+
+    `apart` are results that cannot be followed up, by reference and version: each becomes an event
+    of its own, so that it stands before an operator alone and the others go on. `cursor` is how far
+    a search has looked, by the server's clock.
+    """
 
     sightings: list[Sighting] = field(default_factory=list)
+    apart: list[tuple[str, str]] = field(default_factory=list)
     cursor: datetime | None = None
 
 
@@ -39,7 +46,7 @@ def follow(work: Work, remote: Remote, queue: Queue, drug: Drug, now: datetime) 
     if "gap" in body:
         return _close_gap(body, work, remote, queue, drug, now)
     if "focus" in body:
-        return Found(_from_focuses(body["focus"], work, remote, queue, drug))
+        return _from_focuses(body["focus"], work, remote, queue, drug)
     return recent(remote, queue, drug, now)
 
 
@@ -59,7 +66,10 @@ def recent(remote: Remote, queue: Queue, drug: Drug, now: datetime) -> Found:
         for page in _pages(client, query):
             for resource in _resources(page):
                 found.cursor = _later(found.cursor, _last_updated(resource))
-                found.sightings += _sighted(resource, remote, drug)
+                try:
+                    found.sightings += _sighted(resource, remote, drug)
+                except Unusable:
+                    found.apart.append((reference_of(resource), version_of(resource)))
     return found
 
 
@@ -75,12 +85,17 @@ def _pages(client: ReadingClient, query: str) -> Iterator[dict[str, Any]]:
 
 
 def _from_focuses(
-    focuses: Iterable[str], work: Work, remote: Remote, queue: Queue, drug: Drug
-) -> list[Sighting]:
-    found: list[Sighting] = []
+    focuses: Sequence[str], work: Work, remote: Remote, queue: Queue, drug: Drug
+) -> Found:
+    found = Found()
     with remote.reading() as client:
         for reference in focuses:
-            found += _from_focus(reference, client, work, remote, queue, drug)
+            try:
+                found.sightings += _from_focus(reference, client, work, remote, queue, drug)
+            except Unusable:
+                if len(focuses) == 1:
+                    raise
+                found.apart.append((reference, work.key))
     return found
 
 
@@ -136,7 +151,7 @@ def _close_gap(
     ]
     if not focuses:
         return recent(remote, queue, drug, now)
-    return Found(_from_focuses(dict.fromkeys(focuses), work, remote, queue, drug))
+    return _from_focuses(list(dict.fromkeys(focuses)), work, remote, queue, drug)
 
 
 def _from_message(body: Mapping[str, Any], remote: Remote) -> Found:

@@ -6,7 +6,7 @@ import atexit
 import socketserver
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,7 @@ class AlertServices:
             self.listener.server_close()
         self.http.close()
         self.queue.database.close()
+        self.worker.queue.database.close()
 
     def _start(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -99,13 +100,16 @@ def build_alerts(
     create_tables(database)
     now = now or services.clock.now
     queue = open_queue(database, cipher_of(services.store), settings)
+    # What a run recorded and a power cut lost is done again, with the same result.
+    repeatable = open_database(services.settings.database, power_cut_safe=False)
+    working = replace(queue, database=repeatable)
     http = httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=10.0)
     remotes = {
         server.id: _remote(server, http, transport, now, services.clock.monotonic)
         for server in settings.servers
     }
-    ward = Ward(services, queue)
-    worker = Worker(queue, ward, remotes, now, settings.poll_s)
+    ward = Ward(services, working)
+    worker = Worker(working, ward, remotes, now, settings.poll_s)
     return AlertServices(
         settings=settings,
         queue=queue,

@@ -16,6 +16,7 @@ from cds.alerts import effects, inbox, watching
 from cds.alerts.events import POLL, follow
 from cds.alerts.patients import Ward
 from cds.alerts.queue import Kind, LeaseLost, Queue, Work
+from cds.alerts.receiver import event_key
 from cds.alerts.remote import Refused, Remote
 from cds.alerts.sightings import Unusable, admit, mark_read
 from cds.fhir.client import FetchError
@@ -118,6 +119,9 @@ class Worker:
             self.queue.finish(connection, claimed, now)
             for sighting in found.sightings:
                 admit(connection, self.queue, claimed.server, sighting, now)
+            for reference, version in found.apart:
+                key, body = event_key("apart", reference, version), {"focus": [reference]}
+                self.queue.add_once(connection, Kind.EVENT, claimed.server, key, body, now)
             if found.cursor is not None:
                 watching.note(connection, claimed.server, POLL, found.cursor)
 

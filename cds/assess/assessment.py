@@ -164,7 +164,19 @@ class Exposure:
     """Covariates the model needed and the record did not have -> the value used instead."""
     model_troughs_ng_ml: Mapping[str, float] = field(default_factory=dict)
     """Model id -> steady-state trough under the current regimen; their spread is shown."""
-    model_weights: Mapping[str, float] = field(default_factory=dict)
+    members: tuple[pk.Posterior, ...] = ()
+    """The fits of all models that accept the patient, the quoted one first."""
+
+    @property
+    def model_weights(self) -> Mapping[str, float]:
+        """Model id -> weight by how well it predicts the levels.
+
+        Each model is integrated over its whole posterior, so it is done on demand: a report shows
+        the weights, a decision does not need them.
+        """
+        if self.posterior is None:
+            return {}
+        return pk.average(self.posterior.case, [m.model for m in self.members]).weights
 
     @property
     def best(self) -> DoseOption | None:

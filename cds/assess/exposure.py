@@ -6,7 +6,7 @@ fit is sound; otherwise the state says which of these failed, in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pk
 from cds.assess.assessment import AdherenceView, Exposure, ExposureState
@@ -28,16 +28,12 @@ def evaluate_exposure(patient: Patient, models: ModelLibrary) -> Exposure:
         return refused
     try:
         case = build_case(patient)
-        averaged = pk.average(
-            case,
-            [models[name] for name in patient.policy.model_ids],
-            pk.AverageOptions(fit=_fit_options(patient)),
-        )
     except pk.errors.CaseError as refusal:
         return Exposure(ExposureState.NOT_POSSIBLE, (str(refusal),))
-    except pk.errors.PkError as refusal:
-        return Exposure(ExposureState.OUT_OF_DOMAIN, (refusal.message,))
-    posterior = next(m.posterior for m in averaged.members if m.posterior is not None)
+    members, refusals = _fits(case, patient, models)
+    if not members:
+        return Exposure(ExposureState.OUT_OF_DOMAIN, tuple(refusals))
+    posterior = members[0]
     health = posterior.health
     if not health.reliable:
         state, reasons = ExposureState.UNRELIABLE, health.reasons
@@ -54,8 +50,8 @@ def evaluate_exposure(patient: Patient, models: ModelLibrary) -> Exposure:
         adherence=_adherence(posterior, patient),
         levels_used=tuple(g.level.reference for g in usable_levels(patient.levels)),
         imputed=dict(posterior.imputed),
-        model_troughs_ng_ml=_troughs(averaged, patient),
-        model_weights={m.model.id: m.weight for m in averaged.members if m.posterior},
+        model_troughs_ng_ml=_troughs(members, patient),
+        members=members,
     )
     return with_options(exposure, posterior, patient) if state.quantitative else exposure
 
@@ -91,16 +87,34 @@ def _fit_options(patient: Patient) -> pk.FitOptions:
     )
 
 
-def _troughs(averaged: pk.Average, patient: Patient) -> dict[str, float]:
+def _fits(
+    case: pk.Case, patient: Patient, models: ModelLibrary
+) -> tuple[tuple[pk.Posterior, ...], list[str]]:
+    """The fits of the models that accept the patient, by preference, and why others did not."""
+    options = _fit_options(patient)
+    members: list[pk.Posterior] = []
+    refusals: list[str] = []
+    for name in patient.policy.model_ids:
+        try:
+            found = pk.fit(case, models[name], options)
+        except (
+            pk.errors.MissingCovariateError,
+            pk.errors.OutOfDomainError,
+            pk.errors.LevelNotUsedError,
+        ) as refusal:
+            refusals.append(f"{models[name].title}: {refusal}")
+            continue
+        if found.domain.hard:
+            refusals.append(f"{models[name].title}: {'; '.join(found.domain.hard)}")
+        else:
+            members.append(found)
+    return tuple(members), refusals
+
+
+def _troughs(members: Sequence[pk.Posterior], patient: Patient) -> dict[str, float]:
     """Steady-state trough under the current regimen by each model that accepts the patient."""
     regimen = to_pk(patient.therapy.course.regimen)
-    if regimen is None:
-        return {}
-    return {
-        m.model.id: m.posterior.trough_at_map(regimen)
-        for m in averaged.members
-        if m.posterior is not None
-    }
+    return {m.model.id: m.trough_at_map(regimen) for m in members} if regimen else {}
 
 
 def _adherence(posterior: pk.Posterior, patient: Patient) -> AdherenceView | None:
@@ -112,9 +126,7 @@ def _adherence(posterior: pk.Posterior, patient: Patient) -> AdherenceView | Non
     if regimen is None or not posterior.n_levels:
         return None
     asked_below = float(patient.tables.models["reliability"]["ask_intake_below_percentile"])
-    latest = posterior.health.levels[-1]
-    low_for_target = latest.level.ng_ml < patient.policy.target.low_ng_ml
-    if 100.0 * latest.prior_percentile >= asked_below and not low_for_target:
+    if 100.0 * posterior.health.levels[-1].prior_percentile >= asked_below:
         return None
     found = pk.infer_adherence(posterior.case, posterior.model, fit_options=posterior.options)
     trough, interval = found.trough_if_read_as_taken(regimen)

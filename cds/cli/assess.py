@@ -61,12 +61,12 @@ def command(
     from cds.services.knowledge import KnowledgeError, load_knowledge
 
     settings = read_settings(settings_file)
-    value = _read(file)
+    value = read_file(file)
     try:
         knowledge = load_knowledge(settings)
     except KnowledgeError as error:
         raise SetupError(str(error)) from None
-    given = _input(value, knowledge, settings, occasion, _moment(now, value), jurisdiction)
+    given = evaluation_input(value, knowledge, settings, occasion, moment_of(now, value), jurisdiction)
     decision = decide(given, knowledge)
     if as_json:
         click.echo(json.dumps(decision.response, ensure_ascii=False, indent=2))
@@ -74,7 +74,7 @@ def command(
         _print(given, decision, knowledge)
 
 
-def _read(file: Any) -> dict[str, Any]:
+def read_file(file: Any) -> dict[str, Any]:
     """Return the Bundle or request, or end with what is wrong with the file."""
     try:
         value = json.loads(file.read().decode("utf-8-sig"))
@@ -87,7 +87,7 @@ def _read(file: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _moment(now: str | None, value: Mapping[str, Any]) -> datetime:
+def moment_of(now: str | None, value: Mapping[str, Any]) -> datetime:
     """Return the moment asked for, else the Bundle's, else the present."""
     said = now or value.get("timestamp")
     if said is None:
@@ -101,7 +101,7 @@ def _moment(now: str | None, value: Mapping[str, Any]) -> datetime:
     return moment
 
 
-def _input(
+def evaluation_input(
     value: Mapping[str, Any],
     knowledge: Knowledge,
     settings: Settings,

@@ -254,10 +254,10 @@ def _assess(
     from cds.services.decide import decide
     from cds.services.knowledge import Knowledge, load_models
 
-    value = patient._read(file)
+    value = patient.read_file(file)
     knowledge = Knowledge(rulebook, load_models())
-    at = patient._moment(now, value)
-    given = patient._input(value, knowledge, settings, occasion, at, jurisdiction)
+    at = patient.moment_of(now, value)
+    given = patient.evaluation_input(value, knowledge, settings, occasion, at, jurisdiction)
     return decide(given, knowledge).assessment
 
 

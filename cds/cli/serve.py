@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -42,11 +44,7 @@ def command(
         }
     )
     settings = settings.model_copy(update={"server": server})
-    with tempfile.TemporaryDirectory(prefix="tdm-metrics-") as shared:
-        # Read when prometheus_client is imported: counters are then shared by all workers.
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
-        # Read when numpy is imported: workers use the cores, threads inside one would fight them.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with _environment():
         from cds.alerts import attach, load_alert_settings
         from cds.web.server import CannotServe, serve
 
@@ -55,3 +53,22 @@ def command(
             serve(settings, host, port, extend=attach)
         except (CannotServe, SettingsError) as error:
             raise SetupError(str(error)) from None
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Set what libraries read from the environment when they are imported, and clear it again."""
+    with tempfile.TemporaryDirectory(prefix="tdm-metrics-") as shared:
+        wanted = {
+            # Counters are shared by all workers.
+            "PROMETHEUS_MULTIPROC_DIR": shared,
+            # Workers use the cores; threads of numpy inside one would fight them.
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        own = {name: value for name, value in wanted.items() if name not in os.environ}
+        os.environ.update(own)
+        try:
+            yield
+        finally:
+            for name in own:
+                os.environ.pop(name, None)

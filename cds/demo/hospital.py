@@ -7,7 +7,9 @@ Everything is synthetic, on this machine, and forgotten when the demo ends.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -29,6 +31,7 @@ _MOST_MG = 5000.0
 _MOST_NG_ML = 20000.0
 _LONGEST_H = 72.0
 _HOST = "127.0.0.1"
+_PATIENCE_S = 30.0
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
@@ -61,6 +64,21 @@ def create_hospital(stories: Sequence[Story], service: httpx.Client, now: Any = 
         return render_template("unreachable.html"), 502
 
     return app
+
+
+@contextmanager
+def running_hospital(stories: Sequence[Story], service_url: str, port: int = 0) -> Iterator[str]:
+    """Serve the hospital on loopback until the block ends; yields its address."""
+    with httpx.Client(base_url=service_url, timeout=_PATIENCE_S, trust_env=False) as client:
+        server = hospital_server(create_hospital(stories, client), port)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{_HOST}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
 
 
 def hospital_server(app: Flask, port: int) -> BaseWSGIServer:

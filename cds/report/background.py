@@ -1,4 +1,4 @@
-"""What the model and the rules knew about the patient: covariates, laboratory results, medicines."""
+"""What the model and the rules knew of the patient: covariates, laboratory results, medicines."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Concentration over time for pictures: the only file that draws on the inside of the PK library.
 
 A picture needs few points, and doses that were eliminated long before its window cannot be seen in
-it. Of the posterior every node is kept: every n-th point of a lattice is no smaller lattice, and the
-bands would move.
+it. Of the posterior every node is kept: every n-th point of a lattice is not a smaller lattice, and
+the bands would move.
 """
 
 from __future__ import annotations

@@ -112,7 +112,8 @@ def _expected(assessment: Assessment) -> Iterator[str]:
     yield (
         f"For {about} on {words.regimen(current)} the model expects a steady-state trough of "
         f"{_trough(current)}; the chance that it is below the target is "
-        f"{words.percent(current.percent_below)} %, above it {words.percent(current.percent_above)} %"
+        f"{words.percent(current.percent_below)} %, "
+        f"that it is above {words.percent(current.percent_above)} %"
     )
 
 
@@ -140,16 +141,14 @@ def _adherence(assessment: Assessment) -> Iterator[str]:
         return
     yield (
         f"If all of the last {view.recent_doses} doses were taken, a trough of "
-        f"{words.concentration(view.trough_if_all_taken_ng_ml)} would be expected; the level itself "
-        f"makes missed doses {words.percent(view.percent_missed_some)} % likely"
+        f"{words.concentration(view.trough_if_all_taken_ng_ml)} would be expected; the level "
+        f"itself makes missed doses {words.percent(view.percent_missed_some)} % likely"
     )
 
 
 def _limits(assessment: Assessment) -> Iterator[str]:
     if assessment.exposure.state.quantitative:
-        yield (
-            "The intervals hold 90 % for the trough itself; assay and day-to-day scatter come on top"
-        )
+        yield "The intervals hold 90 % for the trough itself; assay and daily scatter come on top"
 
 
 def _trough(option: DoseOption) -> str:

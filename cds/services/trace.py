@@ -13,6 +13,10 @@ from cds.cards import Suppressed
 from cds.rulebook import Fact, Outcome, RuleTrace
 
 
+# Fits can be repeated from the input; they are no data of this product.
+_FOLLOWS_FROM_THE_INPUT = ("posterior", "members")
+
+
 def assessment_json(assessment: Assessment) -> dict[str, Any]:
     """Write what a reader of the decision needs; the record itself follows from the input."""
     verdict = assessment.verdict
@@ -27,7 +31,7 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         "exposure": {
             name.name: plain(getattr(assessment.exposure, name.name))
             for name in fields(assessment.exposure)
-            if name.name != "posterior"  # follows from the input, and is not data of this product
+            if name.name not in _FOLLOWS_FROM_THE_INPUT
         },
         "problems": [plain(problem) for problem in assessment.problems],
         "versions": plain(assessment.versions),

@@ -6,7 +6,18 @@ from flask import Flask
 
 from cds.services import Services
 from cds.settings import Limits
-from cds.web import cors, errors, evaluations, feedback, headers, hooks, ops, reports, rule_pages, transparency
+from cds.web import (
+    cors,
+    errors,
+    evaluations,
+    feedback,
+    headers,
+    hooks,
+    ops,
+    reports,
+    rule_pages,
+    transparency,
+)
 from cds.web.auth import Gate, KeySource, TokenVerifier, fetch_keys
 from cds.web.auth.gate import LOOPBACK_CLIENT
 from cds.web.auth.keys import Fetch

@@ -1,6 +1,6 @@
 """Make a recorded evaluation again, so that people can look at it.
 
-The ledger keeps the input, not the curves; the same `decide` that answered the hook gives them back.
+The ledger keeps the input and not the curves; the same `decide` that answered gives them back.
 What comes out is compared with what was answered then, and a page says so when they differ.
 """
 

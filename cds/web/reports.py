@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, make_response, request
 
 from cds.report import Shape, WhatIf, WhatIfError, imagine, level_report, picture, read_what_if
 from cds.report.diagnostic_report import diagnostic_report
@@ -40,8 +40,8 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
     @routes.get("/evaluations/<evaluation>")
     def report(evaluation: str) -> Response:
         if wants_data():  # the record of the decision, for programs
-            answer: Response = current_app.view_functions["evaluations.evaluation"](evaluation)
-            return answer
+            answer: Any = current_app.view_functions["evaluations.evaluation"](evaluation)
+            return make_response(answer)
         recalled = _recalled(evaluation)
         question = _question()
         imagined = _imagined(recalled, question) if question.asked else None

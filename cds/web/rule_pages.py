@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, request
+from typing import Any
+
+from flask import Blueprint, Response, current_app, make_response, request
 
 from cds.report import rule_view
 from cds.services import Services
@@ -63,5 +65,5 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
 
 
 def _as_text(endpoint: str, *arguments: str) -> Response:
-    answer: Response = current_app.view_functions[endpoint](*arguments)
-    return answer
+    answer: Any = current_app.view_functions[endpoint](*arguments)
+    return make_response(answer)

@@ -268,3 +268,33 @@ def test_a_server_that_calls_every_version_the_first_is_still_heard(site: Site) 
     site.work()
     (task,) = site.tasks()
     assert "420 ng/mL" in task["description"]
+
+
+def test_an_unusable_result_among_others_is_put_aside_alone(make_site: MakeSite) -> None:
+    site = make_site(alert_settings(north(poll_minutes=10)))
+    patient_on_imatinib(site.fhir, "p2")
+    site.fhir.put(level(320, name="lost", subject={}))
+    site.fhir.put(level(320))
+    site.alerts.watchman.look()
+    site.work()
+    assert len(site.tasks()) == 1
+    assert [row.problem for row in site.rows(state="dead")] == ["subject-missing"]
+    site.clock.advance(minutes=11)
+    site.fhir.put(level(330, name="level-2", patient="p2"))
+    site.alerts.watchman.look()
+    site.work()
+    assert len(site.tasks()) == 2
+    assert len(site.rows(state="dead")) == 1
+
+
+def test_an_unusable_result_in_a_notification_does_not_hide_the_others(site: Site) -> None:
+    site.fhir.put(level(320, name="lost", subject={}))
+    site.fhir.put(level(320))
+    body = backport(KIND, (1, "Observation/lost"))
+    event = body["entry"][0]["resource"]["parameter"][-1]
+    other = {"name": "focus", "valueReference": {"reference": "Observation/level-1"}}
+    event["part"].append(other)
+    assert site.notify(body) == 200
+    site.work()
+    assert len(site.tasks()) == 1
+    assert [row.problem for row in site.rows(state="dead")] == ["subject-missing"]

@@ -64,6 +64,7 @@ class Watched:
     def picture(self, name: str) -> None:
         """Keep the page as it looks."""
         OUTPUT.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_load_state("load")
         self.page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
 
     def barriers(self) -> list[str]:

@@ -89,9 +89,9 @@ def test_a_fast_clearance_is_not_booked_as_a_missed_dose(model):
     """Low at both three hours and before the dose, twice: that is clearance."""
     prior = pk.fit(pk.Case(ADULT, daily(60)), model)
     z = np.array([1.6, 0.4])
-    line = prior._curve([695.0, 716.0, 719.5, 1416.0, 1439.5], "parent")
-    values = line.at(prior.effects.root @ z)
-    levels = [pk.Level(t, v) for t, v in zip(line.times_h.tolist(), values.tolist(), strict=True)]
+    times = [695.0, 716.0, 719.5, 1416.0, 1439.5]
+    values = prior._curve(times, "parent").at(prior.effects.root @ z)
+    levels = [pk.Level(t, v) for t, v in zip(times, values.tolist(), strict=True)]
     found = pk.infer_adherence(pk.Case(ADULT, daily(60), levels), model)
     assert found.p_all_taken > 0.7
     assert found.overall.clearance_l_h > 1.25 * prior.typical["CL"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient
 
 from cds.assess import Assessment
+from cds.assess.assessment import ExposureState
 from cds.clinical.setting import Occasion, Setting
 from cds.content import examples_dir
 from cds.demo.stories import HookExample, Story, load_stories
@@ -65,6 +67,21 @@ def assessed(knowledge: Knowledge, stories: dict[str, Story]) -> Callable[[str],
         return made[name]
 
     return assess_story
+
+
+@pytest.fixture
+def doubtful(assessed: Callable[[str], Assessment]) -> Assessment:
+    """An assessment whose model does not explain the levels."""
+    assessment = assessed("cml-low-trough")
+    exposure = replace(
+        assessment.exposure,
+        state=ExposureState.UNRELIABLE,
+        reasons=("the level is not explained by the model",),
+        options=(),
+        current=None,
+        adherence=None,
+    )
+    return replace(assessment, exposure=exposure)
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,15 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import numpy as np
 import pytest
+from matplotlib.dates import num2date
 
 from cds.assess import Assessment
 from cds.report import Shape, curves, picture
-from cds.report.plots import FIGURES
+from cds.report.plots import FIGURES, canvas, level
 
 SVG = "{http://www.w3.org/2000/svg}"
 Assessed = Callable[[str], Assessment]
@@ -93,11 +95,11 @@ def test_where_there_is_no_model_no_curve_is_drawn(assessed: Assessed, story: st
     assert picture(assessed(story), "interval") is None
 
 
-def test_a_doubtful_fit_is_not_drawn_as_this_patient(assessed: Assessed):
-    legend = " ".join(texts(picture(assessed("inducer-stopped"))))
+def test_a_doubtful_fit_is_not_drawn_as_this_patient(doubtful: Assessment):
+    legend = " ".join(texts(picture(doubtful)))
     assert "patients like this one" in legend
     assert "this patient (" not in legend
-    assert picture(assessed("inducer-stopped"), "interval") is None
+    assert picture(doubtful, "interval") is None
 
 
 def test_the_curve_of_the_picture_is_the_curve_of_the_library(assessed: Assessed):
@@ -107,6 +109,15 @@ def test_the_curve_of_the_picture_is_the_curve_of_the_library(assessed: Assessed
     drawn = curves.over_time(posterior, hours)
     assert drawn.line == pytest.approx(posterior.predict(hours), rel=1e-6)
     assert drawn.quantiles == pytest.approx(posterior.quantiles(hours, curves.PROBS), rel=5e-3)
+
+
+def test_the_picture_ends_where_the_doses_are_no_longer_known(assessed: Assessed):
+    """Past the present no dose is known, and the curve would fall as if the drug were stopped."""
+    assessment = assessed("inducer-stopped")  # its level was drawn two hours ago
+    with canvas.drawing("test"):
+        figure = level.draw(assessment, 7.6, 3.7, narrow=False)
+    last = num2date(figure.axes[0].get_xlim()[1])
+    assert last - assessment.now <= timedelta(hours=2)
 
 
 def test_the_interval_ends_at_the_trough_of_the_table(assessed: Assessed):

@@ -83,7 +83,7 @@ def test_a_level_that_is_not_there_cannot_be_left_out(ask):
      {"sample": "inf"}, {"reason": "because"}, {"dose": "400", "every": "0"}],
 )  # fmt: skip
 def test_a_question_that_makes_no_sense_is_refused_with_the_field_named(fields):
-    with pytest.raises(WhatIfError, match="dose|sample|reason|every"):
+    with pytest.raises(WhatIfError, match=r"dose|sample|reason|every"):
         read_what_if(fields)
 
 

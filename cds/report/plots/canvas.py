@@ -69,7 +69,8 @@ def drawing(name: str) -> Iterator[None]:
     """
     from matplotlib import rc_context
 
-    with _ONE_AT_A_TIME, rc_context({**_STYLE, "svg.hashsalt": name}):
+    style: Any = {**_STYLE, "svg.hashsalt": name}
+    with _ONE_AT_A_TIME, rc_context(style):
         yield
 
 

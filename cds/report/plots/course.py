@@ -1,4 +1,4 @@
-"""The whole course on one axis: levels against the target, the daily dose, interacting medicines."""
+"""The whole course on one axis: levels and target, the daily dose, interacting medicines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -
     rows = (3.0, 1.1) + ((0.45 + 0.3 * len(medicines),) if medicines else ())
     figure, panels = canvas.new_figure(width, height + 0.3 * len(medicines), rows)
     zone = words.zone_of(assessment)
-    first = min(g.level.sampled.at for g in levels if g.level.sampled)
+    first = min(at for _, at, _ in levels)
     start = max(min(assessment.course.started or first, first), assessment.now - _LONGEST)
     margin = max(_MARGIN * (assessment.now - start), timedelta(days=1))
     start, end = start - margin, assessment.now + margin
@@ -45,17 +45,20 @@ def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -
     return figure
 
 
-def _placed(assessment: Assessment) -> list[GatedLevel]:
-    """The levels with a value and a day."""
-    return [g for g in assessment.levels if g.level.ng_ml is not None and g.level.sampled]
+def _placed(assessment: Assessment) -> list[tuple[GatedLevel, datetime, float]]:
+    """The levels with a value and a day, oldest first."""
+    return [
+        (g, g.level.sampled.at, g.level.ng_ml)
+        for g in assessment.levels
+        if g.level.ng_ml is not None and g.level.sampled
+    ]
 
 
 def describe(assessment: Assessment) -> str:
     """Say what the picture shows, for those who do not see it."""
     zone = words.zone_of(assessment)
     said = [
-        f"{words.day(g.level.sampled.at, zone)} {words.number(g.level.ng_ml)} ng/mL"
-        for g in _placed(assessment)
+        f"{words.day(at, zone)} {words.number(value)} ng/mL" for _, at, value in _placed(assessment)
     ]
     return f"Levels over the course of therapy: {'; '.join(said)}. The daily dose stands below."
 
@@ -66,11 +69,9 @@ def _levels(axes: Axes, assessment: Assessment) -> None:
     tops = [target.high_ng_ml]
     for used in (True, False):
         some = [
-            (g.level.sampled.at, g.level.ng_ml)
-            for g in assessment.levels
-            if g.level.ng_ml is not None
-            and g.level.sampled
-            and (g.level.reference in assessment.exposure.levels_used) is used
+            (at, value)
+            for gated, at, value in _placed(assessment)
+            if (gated.level.reference in assessment.exposure.levels_used) is used
         ]
         marks.observed(axes, [at for at, _ in some], [value for _, value in some], used=used)
         tops += [value for _, value in some]
@@ -84,8 +85,8 @@ def _daily_dose(axes: Axes, assessment: Assessment, start: datetime) -> None:
     tops = [0.0]
     for order in assessment.record.orders:
         for regimen in () if order.is_draft else order.regimens:
-            begins = regimen.starts.at if regimen.starts else start
-            ends = regimen.ends.at if regimen.ends else assessment.now
+            begins: Any = regimen.starts.at if regimen.starts else start
+            ends: Any = regimen.ends.at if regimen.ends else assessment.now
             ends = min(ends, order.stopped.at) if order.stopped else ends
             axes.fill_between(
                 [begins, ends], [regimen.daily_mg] * 2, color=canvas.POSTERIOR, alpha=0.25,
@@ -100,8 +101,8 @@ def _daily_dose(axes: Axes, assessment: Assessment, start: datetime) -> None:
 
 def _medicines(axes: Axes, medicines: list[Medicine], start: datetime, end: datetime) -> None:
     for row, medicine in enumerate(medicines):
-        begins = medicine.started.at if medicine.started else start
-        until = medicine.stopped.at if medicine.stopped else end
+        begins: Any = medicine.started.at if medicine.started else start
+        until: Any = medicine.stopped.at if medicine.stopped else end
         axes.plot([begins, until], [row, row], color=canvas.LIMIT, linewidth=6, alpha=0.75,
                   solid_capstyle="butt")  # fmt: skip
         axes.text(0.005, row + 0.28, medicine.display[:_LONGEST_NAME], fontsize=8,
@@ -118,9 +119,10 @@ def _interacting(assessment: Assessment) -> list[Medicine]:
 
 
 def _dates(axes: Axes, zone: Any, start: datetime, end: datetime, *, narrow: bool) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib import dates
 
-    locator = AutoDateLocator(tz=zone, minticks=2, maxticks=4 if narrow else 8)
+    kit: Any = dates  # its classes carry no types
+    locator = kit.AutoDateLocator(tz=zone, minticks=2, maxticks=4 if narrow else 8)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
+    axes.xaxis.set_major_formatter(kit.ConciseDateFormatter(locator, tz=zone))
     axes.set_xlim(start, end)  # type: ignore[arg-type]

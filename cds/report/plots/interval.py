@@ -13,6 +13,7 @@ from cds.report.doses import same
 from cds.report.plots import canvas, marks
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _POINTS = 70
@@ -89,11 +90,11 @@ def _shown(
     return found
 
 
-def _trough_bar(axes: object, option: DoseOption, span: float, colour: str) -> None:
+def _trough_bar(axes: Axes, option: DoseOption, span: float, colour: str) -> None:
     """Mark the trough with its interval where it is read: at the end of the interval."""
     low, high = option.trough_low_ng_ml, option.trough_high_ng_ml
     middle = option.trough_ng_ml
-    axes.errorbar(  # type: ignore[attr-defined]
+    axes.errorbar(
         [span * 1.012], [middle], yerr=[[max(middle - low, 0.0)], [max(high - middle, 0.0)]],
         fmt="s", markersize=5, color=colour, capsize=3, linewidth=1.4, zorder=6,
     )  # fmt: skip

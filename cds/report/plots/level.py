@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from cds.report.plots import canvas, marks
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BEFORE_H, _AFTER_H = 60.0, 36.0
+_BEFORE_H, _AFTER_H, _MARGIN_H = 60.0, 36.0, 1.0
 _POINTS = 120
 
 
@@ -31,7 +31,9 @@ def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -
     figure, (axes,) = canvas.new_figure(width, height, (1.0,))
     zone = words.zone_of(assessment)
     middle = (centre - assessment.now).total_seconds() / 3600.0
-    hours = np.linspace(middle - _BEFORE_H, middle + _AFTER_H, _POINTS)
+    # Doses are known up to the present; past it, the curve would fall as if the drug were stopped.
+    end = min(middle + _AFTER_H, _MARGIN_H)
+    hours = np.linspace(end - _BEFORE_H - _AFTER_H, end, _POINTS)
 
     def times(at: np.ndarray) -> list[datetime]:
         return [assessment.now.astimezone(zone) + timedelta(hours=h) for h in at.tolist()]
@@ -77,11 +79,11 @@ def _centre(assessment: Assessment) -> datetime:
     """The latest level with a clock time, preferably one that was used; else the present."""
     timed = [g for g in assessment.levels if g.level.sampled and g.level.sampled.has_clock_time]
     used = [g for g in timed if g.level.reference in assessment.exposure.levels_used]
-    best = (used or timed or [None])[-1]
+    best = next(reversed(used or timed), None)
     return best.level.sampled.at if best and best.level.sampled else assessment.now
 
 
-def _levels(axes: object, assessment: Assessment, start: datetime, end: datetime) -> list[float]:
+def _levels(axes: Any, assessment: Assessment, start: datetime, end: datetime) -> list[float]:
     """Mark the levels inside the window; return their heights."""
     inside = [
         g
@@ -91,7 +93,7 @@ def _levels(axes: object, assessment: Assessment, start: datetime, end: datetime
     for used in (True, False):
         some = [g for g in inside if (_used(g, assessment)) is used]
         marks.observed(
-            axes,  # type: ignore[arg-type]
+            axes,
             [g.level.sampled.at for g in some if g.level.sampled],
             [g.level.ng_ml or 0.0 for g in some],
             used=used,
@@ -103,11 +105,12 @@ def _used(gated: GatedLevel, assessment: Assessment) -> bool:
     return gated.level.reference in assessment.exposure.levels_used
 
 
-def _clock_axis(axes: object, clock: list[datetime], zone: object, *, narrow: bool) -> None:
-    from matplotlib.dates import DateFormatter, HourLocator
+def _clock_axis(axes: Any, clock: list[datetime], zone: Any, *, narrow: bool) -> None:
+    from matplotlib import dates
 
-    x = axes.xaxis  # type: ignore[attr-defined]
-    x.set_major_locator(HourLocator(byhour=[0] if narrow else [0, 12], tz=zone))
-    x.set_major_formatter(DateFormatter("%-d %b" if narrow else "%-d %b\n%H:%M", tz=zone))
-    axes.set_xlim(clock[0], clock[-1])  # type: ignore[attr-defined]
-    axes.set_xlabel(f"clock time ({zone})")  # type: ignore[attr-defined]
+    kit: Any = dates  # its classes carry no types
+    x = axes.xaxis
+    x.set_major_locator(kit.HourLocator(byhour=[0] if narrow else [0, 12], tz=zone))
+    x.set_major_formatter(kit.DateFormatter("%-d %b" if narrow else "%-d %b\n%H:%M", tz=zone))
+    axes.set_xlim(clock[0], clock[-1])
+    axes.set_xlabel(f"clock time ({zone})")

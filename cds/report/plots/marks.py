@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cds.assess.policy import Target
 from cds.report import words
@@ -12,16 +12,16 @@ from cds.report.plots import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
 
 _WIDE, _LOW, _HIGH, _TOP = 0, 1, 3, 4  # rows of curves.PROBS
 
 
 def target_band(axes: Axes, target: Target) -> None:
     """Shade the trough target; the upper limit gets a line of its own."""
+    low, high = words.number(target.low_ng_ml), words.number(target.high_ng_ml)
     axes.axhspan(
         target.low_ng_ml, target.high_ng_ml, color=canvas.TARGET, alpha=0.10, linewidth=0,
-        label=f"trough target {words.number(target.low_ng_ml)} to {words.number(target.high_ng_ml)}",
+        label=f"trough target {low} to {high}",
     )  # fmt: skip
     axes.axhline(target.low_ng_ml, color=canvas.TARGET, linewidth=0.9)
     axes.axhline(
@@ -30,7 +30,7 @@ def target_band(axes: Axes, target: Target) -> None:
     )  # fmt: skip
 
 
-def ribbon(axes: Axes, x: ArrayLike, curve: Ribbon, colour: str, name: str) -> None:
+def ribbon(axes: Axes, x: Any, curve: Ribbon, colour: str, name: str) -> None:
     """Draw a curve with its 5-95 and 25-75 % bands."""
     q = curve.quantiles
     axes.fill_between(x, q[_WIDE], q[_TOP], color=colour, alpha=0.14, linewidth=0)
@@ -38,7 +38,7 @@ def ribbon(axes: Axes, x: ArrayLike, curve: Ribbon, colour: str, name: str) -> N
     axes.plot(x, curve.line, color=colour, linewidth=1.8, label=name)
 
 
-def outline(axes: Axes, x: ArrayLike, curve: Ribbon, colour: str, name: str) -> None:
+def outline(axes: Axes, x: Any, curve: Ribbon, colour: str, name: str) -> None:
     """Draw a curve dashed, its 5-95 % band only as thin lines: it is there to compare with."""
     q = curve.quantiles
     axes.plot(x, q[_WIDE + 2], color=colour, linewidth=1.3, dashes=(5, 2), label=name)
@@ -46,7 +46,7 @@ def outline(axes: Axes, x: ArrayLike, curve: Ribbon, colour: str, name: str) -> 
         axes.plot(x, edge, color=colour, linewidth=0.7, dashes=(1, 2))
 
 
-def observed(axes: Axes, x: Sequence[object], y: Sequence[float], *, used: bool) -> None:
+def observed(axes: Axes, x: Any, y: Sequence[float], *, used: bool) -> None:
     """Mark levels: filled ones were used, open ones were not."""
     if len(y):
         axes.plot(
@@ -57,7 +57,7 @@ def observed(axes: Axes, x: Sequence[object], y: Sequence[float], *, used: bool)
         )  # fmt: skip
 
 
-def dose_ticks(axes: Axes, x: Sequence[object]) -> None:
+def dose_ticks(axes: Axes, x: Any) -> None:
     """Mark doses by ticks on the lower edge."""
     if len(x):
         axes.plot(
@@ -70,8 +70,10 @@ def dose_ticks(axes: Axes, x: Sequence[object]) -> None:
 def legend_below(axes: Axes, columns: int, label_lines: int) -> None:
     """Put the legend under the picture, where it covers nothing, and make room for it."""
     handles, labels = axes.get_legend_handles_labels()
-    figure = axes.figure
-    width, height = figure.get_size_inches()
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("the axes belong to no figure")
+    width = float(figure.get_size_inches()[0])
     figure.legend(
         handles, labels, loc="lower left", bbox_to_anchor=(0.3 / width, 0.0), ncols=columns,
         handlelength=2.2, frameon=False, fontsize=8.0, borderaxespad=0.2, labelspacing=0.35,

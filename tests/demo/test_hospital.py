@@ -1,0 +1,217 @@
+"""The demo hospital calls the service like an EHR: order-select, order-sign, feedback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from cds.content import examples_dir
+from cds.demo.hospital import create_hospital, running_hospital
+from cds.demo.hospital_orders import apply_actions, formulary, reference
+from cds.demo.stories import load_stories
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+STORIES = load_stories(examples_dir())
+CARD = {
+    "uuid": "11111111-1111-4111-8111-111111111111",
+    "summary": "Choose another medicine",
+    "indicator": "critical",
+    "source": {"label": "Test"},
+    "detail": "Because <b>so</b>\n\n| a | n |\n|---|---:|\n| x | 1 |",
+    "overrideReasons": [{"code": "why", "system": "urn:why", "display": "I know why"}],
+    "suggestions": [
+        {
+            "label": "Take it back",
+            "uuid": "22222222-2222-4222-8222-222222222222",
+            "actions": [{"type": "delete", "description": "x", "resourceId": "?"}],
+        }
+    ],
+}
+SERVICES = [
+    {"hook": hook, "id": f"tdm-{hook}", "prefetch": {"patient": "Patient/{{context.patientId}}"}}
+    for hook in ("patient-view", "order-select", "order-sign")
+]
+
+
+class FakeService:
+    """Keeps what it was sent; answers one card to orders and none to charts."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict] = []
+        self.feedback: list[dict] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"services": SERVICES})
+        body = json.loads(request.content)
+        if request.url.path.endswith("/feedback"):
+            self.feedback += body["feedback"]
+            return httpx.Response(200, json={})
+        self.calls.append(body)
+        return httpx.Response(200, json={"cards": self._cards(body)})
+
+    def _cards(self, body: dict) -> list[dict]:
+        if body["hook"] == "patient-view":
+            return []
+        card = json.loads(json.dumps(CARD))
+        draft = body["context"]["draftOrders"]["entry"][0]["resource"]
+        card["suggestions"][0]["actions"][0]["resourceId"] = reference(draft)
+        return [card]
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def hospital(service: FakeService) -> Iterator:
+    with httpx.Client(
+        base_url="http://127.0.0.1:1", transport=httpx.MockTransport(service)
+    ) as client:
+        yield create_hospital(STORIES, client, lambda: NOW).test_client()
+
+
+def order(hospital, **changed: str):
+    form = {"medicine": "rifampicin", "amount": "600", "per_day": "1"} | changed
+    return hospital.post("/patients/rifampicin-order/select", data=form)
+
+
+def page(hospital) -> str:
+    return hospital.get("/patients/rifampicin-order").text
+
+
+def test_every_story_patient_is_listed_and_has_a_chart(hospital, service):
+    listed = hospital.get("/").text
+    for story in STORIES:
+        assert story.title in listed.replace("&#39;", "'")
+        assert hospital.get(f"/patients/{story.id}").status_code == 200
+    assert {call["hook"] for call in service.calls} == {"patient-view"}
+    assert len(service.calls) == len(STORIES) >= 12
+
+
+def test_choosing_a_medicine_fires_order_select_with_the_draft_selected(hospital, service):
+    assert order(hospital).status_code == 303
+    context = service.calls[-1]["context"]
+    draft = context["draftOrders"]["entry"][0]["resource"]
+    assert service.calls[-1]["hook"] == "order-select"
+    assert context["selections"] == [f"MedicationRequest/{draft['id']}"]
+    assert draft["status"] == "draft"
+    assert draft["medicationCodeableConcept"]["text"] == "rifampicin"
+    assert service.calls[-1]["prefetch"]["patient"]["resourceType"] == "Patient"
+
+
+def test_choosing_it_again_replaces_the_draft(hospital, service):
+    order(hospital)
+    order(hospital, amount="300")
+    assert len(service.calls[-1]["context"]["draftOrders"]["entry"]) == 1
+
+
+def test_accepting_a_suggestion_changes_the_orders_and_is_fed_back(hospital, service):
+    order(hospital)
+    suggestion = CARD["suggestions"][0]
+    hospital.post(
+        "/patients/rifampicin-order/accept",
+        data={"card": CARD["uuid"], "suggestion": suggestion["uuid"]},
+    )
+    assert "Being written" not in page(hospital)
+    assert service.feedback[0]["outcome"] == "accepted"
+    assert service.feedback[0]["acceptedSuggestions"] == [{"id": suggestion["uuid"]}]
+
+
+def test_overriding_sends_the_reason_and_keeps_the_order(hospital, service):
+    order(hospital)
+    form = {"card": CARD["uuid"], "reason": "why", "comment": "seen"}
+    hospital.post("/patients/rifampicin-order/override", data=form)
+    assert service.feedback[0]["overrideReason"] == {
+        "reason": {"code": "why", "system": "urn:why"},
+        "userComment": "seen",
+    }
+    assert "Being written" in page(hospital)
+    assert "overridden: Choose another medicine (I know why)" in page(hospital)
+
+
+def test_signing_checks_first_and_makes_the_order_active(hospital, service):
+    order(hospital)
+    hospital.post("/patients/rifampicin-order/review")
+    assert service.calls[-1]["hook"] == "order-sign"
+    hospital.post("/patients/rifampicin-order/sign")
+    assert "Being written" not in page(hospital)
+    assert "1 order(s) signed" in page(hospital)
+
+
+def test_a_card_that_is_no_longer_shown_cannot_be_answered(hospital, service):
+    form = {"card": CARD["uuid"], "reason": "why"}
+    page(hospital)
+    assert hospital.post("/patients/rifampicin-order/override", data=form).status_code == 409
+    assert service.feedback == []
+
+
+def test_html_in_a_card_stays_text_and_columns_need_no_inline_style(hospital):
+    order(hospital)
+    text = page(hospital)
+    assert "&lt;b&gt;so&lt;/b&gt;" in text
+    assert '<td class="number">1</td>' in text
+    assert "style=" not in text
+
+
+def test_a_form_of_another_site_is_not_served(hospital):
+    foreign = {"Origin": "https://evil.example.org"}
+    answer = hospital.post("/patients/rifampicin-order/open", headers=foreign)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount": "0"}, {"amount": "x"}, {"medicine": "none"}, {"per_day": "99"}]
+)
+def test_an_order_that_cannot_be_is_refused(hospital, service, wrong):
+    assert order(hospital, **wrong).status_code == 400
+    assert [call["hook"] for call in service.calls] == []
+
+
+def test_orders_can_be_written_when_the_service_is_down():
+    def down(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with httpx.Client(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(down)) as client:
+        answer = (
+            create_hospital(STORIES, client, lambda: NOW)
+            .test_client()
+            .get("/patients/rifampicin-order")
+        )
+    assert answer.status_code == 502
+    assert "Decision support does not answer" in answer.text
+
+
+def test_the_pharmacy_stocks_what_the_stories_order():
+    names = set(formulary(STORIES))
+    assert {"rifampicin", "voriconazole", "omeprazole", "imatinib-400-mg-oral-tablet"} <= names
+
+
+def test_actions_create_update_and_delete_drafts():
+    drafts = [{"resourceType": "MedicationRequest", "id": "a", "status": "draft"}]
+    changed = {"resourceType": "MedicationRequest", "id": "a", "status": "draft", "note": []}
+    created = {"resourceType": "ServiceRequest", "status": "draft"}
+    found = apply_actions(
+        drafts,
+        [
+            {"type": "update", "resource": changed},
+            {"type": "create", "resource": created},
+        ],
+    )
+    assert found[0] == changed
+    assert found[1]["resourceType"] == "ServiceRequest"
+    assert found[1]["id"]
+    assert apply_actions(found[:1], [{"type": "delete", "resourceId": "MedicationRequest/a"}]) == []
+
+
+def test_the_hospital_serves_on_loopback_until_it_is_closed():
+    with running_hospital(STORIES, "http://127.0.0.1:1") as address:
+        assert address.startswith("http://127.0.0.1:")
+        assert "Patients" in httpx.get(address, trust_env=False).text
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address, trust_env=False)
