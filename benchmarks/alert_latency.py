@@ -32,6 +32,8 @@ from tests.alerts.build import BEARER, ENDPOINT, backport, level, patient_on_ima
 from tests.alerts.chaos import free_port
 from tests.alerts.fake_fhir import FakeFhir, served
 
+_CLIENT = httpx.Client(trust_env=False)
+
 
 def main() -> None:
     """Measure and print."""
@@ -111,7 +113,7 @@ def _file(fhir: FakeFhir, url: str, number: int) -> None:
 
 def _post(url: str, body: dict[str, Any]) -> httpx.Response:
     headers = {"Authorization": BEARER, "Content-Type": "application/fhir+json"}
-    return httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False)
+    return _CLIENT.post(url, json=body, headers=headers, timeout=30)
 
 
 def _until_answered(url: str) -> None:

@@ -86,9 +86,9 @@ def assess_fit(posterior: "Posterior") -> FitHealth:
     if nodes.method == "importance" and nodes.effective < criteria.effective:
         reasons.append("the posterior is poorly sampled")
     reasons += [
-        f"the level at {check.level.time_h:g} h is not explained by the model: "
-        f"percentile {100 * check.prior_percentile:.3g} of the population, "
-        f"{check.residual_sd:+.1f} SD from the fit"
+        f"the level {_value(check.level)} is not explained by the model "
+        f"(percentile {100 * check.prior_percentile:.3g} of the population, "
+        f"{check.residual_sd:+.1f} SD from the fit)"
         for check in checks
         if check.unexpected
     ]
@@ -108,6 +108,11 @@ def assess_fit(posterior: "Posterior") -> FitHealth:
         levels_excluded=tuple(v for v in posterior.case.levels if v.excluded_because is not None),
         effective_nodes=nodes.effective,
     )
+
+
+def _value(level: Level) -> str:
+    """The level in words; its time is on the clock of the case, which the reader does not know."""
+    return f"below {level.lloq_ng_ml:g} ng/mL" if level.below_loq else f"of {level.ng_ml:g} ng/mL"
 
 
 def _check_levels(posterior: "Posterior", criteria: Criteria) -> tuple[LevelCheck, ...]:

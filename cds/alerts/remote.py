@@ -62,6 +62,27 @@ class ReadingClient(FhirClient):
             raise
 
 
+class SharedTransport(httpx.BaseTransport):
+    """One pool of connections for many short-lived clients, whose closing leaves it open.
+
+    A client of its own would read the certificate store and connect anew for every resource.
+    """
+
+    def __init__(self) -> None:
+        self._pool = httpx.HTTPTransport(trust_env=False)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request over a pooled connection."""
+        return self._pool.handle_request(request)
+
+    def close(self) -> None:
+        """Leave the pool open: other clients use it."""
+
+    def close_pool(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+
 @dataclass
 class Remote:
     """Reads from and writes to one server."""

@@ -15,7 +15,7 @@ import httpx
 from cds.alerts.patients import Ward
 from cds.alerts.queue import Patience, Queue
 from cds.alerts.receiver import Receiver
-from cds.alerts.remote import Remote
+from cds.alerts.remote import Remote, SharedTransport
 from cds.alerts.settings import AlertSettings, FhirServer, load_alert_settings
 from cds.alerts.tables import create_tables, open_database
 from cds.alerts.tokens import TokenSource
@@ -39,6 +39,7 @@ class AlertServices:
     worker: Worker
     watchman: Watchman
     http: httpx.Client
+    pool: SharedTransport | None = None
     listener: socketserver.ThreadingTCPServer | None = None
     _threads: list[threading.Thread] = field(default_factory=list, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -76,6 +77,8 @@ class AlertServices:
         if self.listener is not None:
             self.listener.server_close()
         self.http.close()
+        if self.pool is not None:
+            self.pool.close_pool()
         self.queue.database.close()
         self.worker.queue.database.close()
 
@@ -103,6 +106,8 @@ def build_alerts(
     # What a run recorded and a power cut lost is done again, with the same result.
     repeatable = open_database(services.settings.database, power_cut_safe=False)
     working = replace(queue, database=repeatable)
+    pool = SharedTransport() if transport is None else None
+    transport = transport or pool
     http = httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=10.0)
     remotes = {
         server.id: _remote(server, http, transport, now, services.clock.monotonic)
@@ -117,6 +122,7 @@ def build_alerts(
         worker=worker,
         watchman=Watchman(settings, queue, remotes, worker.wake.set, now),
         http=http,
+        pool=pool,
     )
 
 

@@ -42,6 +42,17 @@ def test_a_picture_needs_no_inline_style_no_script_and_nothing_from_elsewhere(
     assert not re.search(r"https?://(?!www\.w3\.org)", svg)
 
 
+def test_every_picture_of_every_story_can_be_drawn(assessed: Assessed, stories):
+    """Whatever the plotting library warns of is an error here."""
+    drawn = [
+        picture(assessed(story), figure, shape=shape)
+        for story in stories
+        for figure in FIGURES
+        for shape in Shape
+    ]
+    assert sum(svg is not None for svg in drawn) > len(stories)
+
+
 def test_a_picture_has_a_title_a_description_and_real_text(assessed: Assessed):
     svg = picture(assessed("cml-low-trough"))
     root = ET.fromstring(svg)
