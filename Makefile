@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
 ARGS   ?=
 # A memory fault of the compiled rule matcher must crash a test, not pass unseen.
 export MALLOC_PERTURB_ := 165
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast lint format types bench soak chaos docs clean
+.PHONY: help demo test fast lint format types bench soak chaos e2e docs clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,10 +22,16 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
+$(BROWSER): $(READY)
+	@test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome >/dev/null \
+	  || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+	  || { echo "the browser tests need Chromium: install it, or name it with CHROMIUM=/path"; exit 1; }
+	@touch $@
+
 demo: $(READY) ## start the service, send the story patients' requests and print the cards (ARGS=--once to end there)
 	@$(BIN)/imatinib-tdm demo $(ARGS)
 
-test: $(READY) lint types ## everything CI checks: lint, types, layers, rules and all tests
+test: $(READY) $(BROWSER) lint types ## everything CI checks: lint, types, layers, rules and all tests
 	@$(BIN)/imatinib-tdm rules lint
 	@$(BIN)/imatinib-tdm rules test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
@@ -56,6 +63,9 @@ soak: $(READY) ## long differential and fuzz runs of the rule engine
 	@$(BIN)/python -m tests.rulebook.soak --count 1000000
 	@$(BIN)/python -m tests.rulebook.fuzz --count 10000
 	@$(BIN)/python -m tests.rulebook.soak --reloads 300
+
+e2e: $(READY) ## alerts against a FHIR server of others (needs npm)
+	@$(BIN)/python -m pytest tests/alerts/medplum/e2e.py
 
 chaos: $(READY) ## kill -9 receiver and worker at random points (ARGS="--rounds 100")
 	@$(BIN)/python -m tests.alerts.chaos $(ARGS)

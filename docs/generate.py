@@ -73,9 +73,7 @@ def problems_page() -> str:
     """What the reader can find wrong with data."""
     lines = ["# Problems", "", "What could not be read, converted or decided.", ""]
     lines += ["| code | what it means | what it does to the advice |", "| --- | --- | --- |"]
-    lines += [
-        f"| `{code}` | {kind.meaning} | {kind.impact} |" for code, kind in PROBLEMS.items()
-    ]
+    lines += [f"| `{code}` | {kind.meaning} | {kind.impact} |" for code, kind in PROBLEMS.items()]
     return "\n".join(lines)
 
 

@@ -15,8 +15,8 @@ ROOMS = ("cds/assess", "cds/cards", "cds/clinical", "cds/fhir", "cds/rulebook", 
 # Numbers that tables use and that also mean something outside medicine: counts, percentages,
 # conversions of time, decimals.
 INNOCENT = {
-    *range(13), 0.5, 1.5, 2.5, 0.1, 0.01, 14, 15, 16, 18, 20, 24, 25, 28, 30, 32, 36, 48, 50, 60,
-    64, 90, 100, 120, 128, 150, 168, 180, 200, 250, 256, 365, 500, 512,
+    *range(13), 0.5, 1.5, 2.5, 0.1, 0.01, 0.001, 14, 15, 16, 18, 20, 24, 25, 28, 30, 32, 36, 48,
+    50, 60, 64, 90, 100, 120, 128, 150, 168, 180, 200, 250, 256, 365, 500, 512,
 }  # fmt: skip
 # Numbers that happen to equal a clinical one, and what they are instead.
 OTHERWISE = {

@@ -22,7 +22,7 @@ from cds.alerts.tokens import TokenSource
 from cds.alerts.watch import Watchman
 from cds.alerts.worker import Worker
 from cds.services import Services
-from cds.store import Cipher, Database, Store
+from cds.store import Cipher, Database
 from cds.telemetry import log
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def build_alerts(
     database = open_database(services.settings.database)
     create_tables(database)
     now = now or services.clock.now
-    queue = open_queue(database, cipher_of(services.store), settings)
+    queue = open_queue(database, services.store.cipher, settings)
     # What a run recorded and a power cut lost is done again, with the same result.
     repeatable = open_database(services.settings.database, power_cut_safe=False)
     working = replace(queue, database=repeatable)
@@ -152,11 +152,6 @@ def open_queue(database: Database, cipher: Cipher, settings: AlertSettings) -> Q
         give_up=timedelta(hours=settings.give_up_hours),
     )
     return Queue(database, cipher, patience)
-
-
-def cipher_of(store: Store) -> Cipher:
-    """The cipher of the store: alerts know a patient under the same key as the ledger."""
-    return store._cipher
 
 
 def attach(app: Flask, services: Services) -> AlertServices | None:

@@ -109,7 +109,7 @@ def inbox(settings_file: Path | None) -> None:
 def _queue(settings_file: Path | None) -> Iterator[Queue]:
     from cds.alerts.settings import AlertSettings
     from cds.alerts.tables import create_tables, open_database
-    from cds.alerts.wiring import cipher_of, open_queue
+    from cds.alerts.wiring import open_queue
     from cds.services import open_store
     from cds.store import CipherError, DatabaseError
 
@@ -121,7 +121,7 @@ def _queue(settings_file: Path | None) -> Iterator[Queue]:
     except (CipherError, DatabaseError) as error:
         raise SetupError(str(error)) from None
     try:
-        yield open_queue(database, cipher_of(store), AlertSettings())
+        yield open_queue(database, store.cipher, AlertSettings())
     except (CipherError, DatabaseError) as error:
         raise click.ClickException(str(error)) from None
     finally:

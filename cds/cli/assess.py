@@ -35,6 +35,11 @@ _HOOKS = [occasion.value for occasion in Occasion]
     help="Whose label applies.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the CDS Hooks response as JSON.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the concentration-time picture as SVG to this file.",
+)
 @settings_option
 def command(
     file: Any,
@@ -42,6 +47,7 @@ def command(
     now: str | None,
     jurisdiction: str | None,
     as_json: bool,
+    plot: Path | None,
     settings_file: Path | None,
 ) -> None:
     """Assess one patient, exactly as a hook call would, and print the cards.
@@ -54,6 +60,7 @@ def command(
     Examples:
       imatinib-tdm assess patient.json
       imatinib-tdm assess request.json --jurisdiction eu --json
+      imatinib-tdm assess patient.json --plot level.svg
 
     Exit codes: 0 assessed (with or without cards), 2 the file or the settings cannot be used.
     """
@@ -66,12 +73,28 @@ def command(
         knowledge = load_knowledge(settings)
     except KnowledgeError as error:
         raise SetupError(str(error)) from None
-    given = evaluation_input(value, knowledge, settings, occasion, moment_of(now, value), jurisdiction)
+    given = evaluation_input(
+        value, knowledge, settings, occasion, moment_of(now, value), jurisdiction
+    )
     decision = decide(given, knowledge)
+    if plot is not None:
+        _draw(decision, plot)
     if as_json:
         click.echo(json.dumps(decision.response, ensure_ascii=False, indent=2))
     else:
         _print(given, decision, knowledge)
+
+
+def _draw(decision: Decision, path: Path) -> None:
+    """Write the concentration-time picture of the report, or say that there is nothing to draw."""
+    from cds.report import picture
+
+    drawn = picture(decision.assessment) if decision.assessment is not None else None
+    if drawn is None:
+        click.echo("nothing to draw: no regimen that a model can follow", err=True)
+        return
+    path.write_text(drawn, encoding="utf-8")
+    click.echo(f"picture written to {path}", err=True)
 
 
 def read_file(file: Any) -> dict[str, Any]:

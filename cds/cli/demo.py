@@ -59,8 +59,11 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
         with _stopped_by_signals(), running_service(port) as service:
             wrong = _play(stories, service.base_url)
             if not once:
-                _say_what_next(service)
-                service.wait()
+                from cds.demo.hospital import running_hospital
+
+                with running_hospital(stories, service.base_url) as hospital:
+                    _say_what_next(service, hospital)
+                    service.wait()
     except (StartError, httpx.HTTPError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -110,7 +113,7 @@ def _play(stories: Sequence[Story], base_url: str) -> int:
     return wrong
 
 
-def _say_what_next(service: RunningService) -> None:
+def _say_what_next(service: RunningService, hospital: str) -> None:
     """Name the service's addresses and commands that work as they stand."""
     from datetime import UTC, datetime
 
@@ -124,10 +127,14 @@ def _say_what_next(service: RunningService) -> None:
     request.write_text(json.dumps(request_for_today(story, hook, datetime.now(UTC))), "utf-8")
     click.echo(
         f"""
-Still serving on {service.base_url} (Ctrl-C stops it; log: {service.log}). Try:
+Still serving on {service.base_url} (Ctrl-C stops it; log: {service.log}). Open in a browser:
+
+  {hospital}   the demo hospital: choose a patient, order, see the cards
+  {service.base_url}/rules   every rule with its sources and tests
+
+or try:
 
   curl {service.base_url}/cds-services
-  curl {service.base_url}/rules
   curl -H 'Content-Type: application/json' -d @{request} \\
        {service.base_url}/cds-services/tdm-orders
   imatinib-tdm assess {story.patient_file}

@@ -30,7 +30,7 @@ def interpretation(assessment: Assessment) -> tuple[str, ...]:
     """Return the interpretation, one thought a sentence, most important first."""
     return tuple(
         words.sentence(text)
-        for part in (_level, _against_target, _expected, _proposal, _adherence, _limits)
+        for part in (_level, _against_target, _rules, _expected, _proposal, _adherence, _limits)
         for text in part(assessment)
     )
 
@@ -98,6 +98,13 @@ def _against_target(assessment: Assessment) -> Iterator[str]:
         yield "The target is not validated for this indication; it is an aid, not a limit"
 
 
+def _rules(assessment: Assessment) -> Iterator[str]:
+    """What the rules concluded, the most urgent first: numbers alone decide nothing."""
+    findings = [f for f in assessment.verdict.findings if not f.silent]
+    for finding in sorted(findings, key=lambda f: -f.severity):
+        yield f"The rules say ({finding.severity.indicator}): {finding.summary}"
+
+
 def _expected(assessment: Assessment) -> Iterator[str]:
     exposure = assessment.exposure
     if not exposure.state.quantitative:
@@ -128,11 +135,14 @@ def _proposal(assessment: Assessment) -> Iterator[str]:
         yield "No other dose that tablets can make within the limits has a better chance"
         return
     yield (
-        f"Of the doses that tablets can make within the limits, {words.regimen(best)} fits best: "
-        f"expected trough {_trough(best)}, in the target with a chance of "
-        f"{words.percent(best.percent_in)} %"
+        f"Of the doses that tablets can make within the limits, {words.regimen(best)} is the "
+        f"likeliest to reach the target: expected trough {_trough(best)}, in the target with a "
+        f"chance of {words.percent(best.percent_in)} %"
     )
-    yield "Whether the dose is changed depends on response, tolerability and interacting medicines"
+    yield (
+        "This is arithmetic and no advice to change the dose: that depends on response, "
+        "tolerability, intake and interacting medicines"
+    )
 
 
 def _adherence(assessment: Assessment) -> Iterator[str]:

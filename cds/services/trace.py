@@ -12,7 +12,6 @@ from cds.assess import Assessment
 from cds.cards import Suppressed
 from cds.rulebook import Fact, Outcome, RuleTrace
 
-
 # Fits can be repeated from the input; they are no data of this product.
 _FOLLOWS_FROM_THE_INPUT = ("posterior", "members")
 

@@ -19,17 +19,17 @@ class Store:
 
     def __init__(self, database: Database, cipher: Cipher) -> None:
         self.database = database
-        self._cipher = cipher
+        self.cipher = cipher
 
     def record(self, entry: LedgerEntry) -> None:
         """Keep one decision; returns only when it is committed."""
         with self.database.writing() as connection:
-            ledger.record(connection, self._cipher, entry)
+            ledger.record(connection, self.cipher, entry)
 
     def decision(self, evaluation: str) -> StoredDecision | None:
         """Find one decision."""
         with self.database.reading() as connection:
-            return ledger.find(connection, self._cipher, evaluation)
+            return ledger.find(connection, self.cipher, evaluation)
 
     def recent_decisions(self, limit: int = 20) -> list[Mapping[str, Any]]:
         """The newest decisions, without clinical content."""
@@ -44,7 +44,7 @@ class Store:
     def answers(self, client: str, patient: str) -> tuple[Answer, ...]:
         """What users answered on this patient's cards."""
         with self.database.reading() as connection:
-            return answers.of_patient(connection, client, self._cipher.patient_key(client, patient))
+            return answers.of_patient(connection, client, self.cipher.patient_key(client, patient))
 
     def add_feedback(
         self, client: str, service: str, entries: Sequence[FeedbackEntry], received: datetime
@@ -52,14 +52,14 @@ class Store:
         """Keep all entries of one call, or none."""
         with self.database.writing() as connection:
             return [
-                feedback.add(connection, self._cipher, client, service, entry, received)
+                feedback.add(connection, self.cipher, client, service, entry, received)
                 for entry in entries
             ]
 
     def export_feedback(self) -> Iterator[Mapping[str, Any]]:
         """All feedback joined with the decisions it answers."""
         with self.database.reading() as connection:
-            yield from feedback.export(connection, self._cipher)
+            yield from feedback.export(connection, self.cipher)
 
     def acceptance(self) -> list[Mapping[str, Any]]:
         """Shown, accepted and overridden cards per rule."""

@@ -178,14 +178,14 @@ class Chaos:
         """Work that is not done."""
         from cds.alerts.operator import find_work
         from cds.alerts.tables import open_database
-        from cds.alerts.wiring import cipher_of, open_queue
+        from cds.alerts.wiring import open_queue
         from cds.services import open_store
         from tests.alerts.build import alert_settings
 
         settings = self.place.settings
         database = open_database(settings.database)
         store = open_store(settings)
-        queue = open_queue(database, cipher_of(store), alert_settings())
+        queue = open_queue(database, store.cipher, alert_settings())
         lines = [line for line in find_work(queue, limit=100_000) if line.state != "done"]
         database.close()
         store.database.close()

@@ -28,7 +28,13 @@ def test_a_low_trough_is_put_against_target_current_dose_and_best_dose(reported)
     assert "The latest level is 720 ng/mL" in text
     assert "below the trough target of 1 000 to 3 000 ng/mL" in text
     assert "on 400 mg once daily the model expects" in text
-    assert "600 mg once daily fits best" in text
+    assert "600 mg once daily is the likeliest to reach the target" in text
+    assert "This is arithmetic and no advice to change the dose" in text
+
+
+def test_what_the_rules_say_stands_before_what_the_model_computes(reported):
+    text = said(reported("cml-low-trough"))
+    assert 0 < text.index("The rules say (warning)") < text.index("the model expects")
 
 
 def test_the_report_knows_no_name_and_no_number_of_the_patient(assessed, reported):

@@ -120,13 +120,14 @@ def _interacting(assessment: Assessment) -> list[Medicine]:
 
 def _dates(axes: Any, zone: Any, start: datetime, end: datetime, *, narrow: bool) -> None:
     """Name a few evenly spaced days; over long courses with the year."""
-    from matplotlib.dates import date2num
+    from matplotlib import dates
 
+    kit: Any = dates  # its functions carry no types
     count = 4 if narrow else 7
     step = (end - start) / count
     days = [start + step * (k + 0.5) for k in range(count)]
     style = "%-d %b %y" if end - start > timedelta(days=300) else "%-d %b"
     axes.set_xticks(
-        [date2num(at) for at in days], [at.astimezone(zone).strftime(style) for at in days]
+        [kit.date2num(at) for at in days], [at.astimezone(zone).strftime(style) for at in days]
     )
     axes.set_xlim(start, end)
