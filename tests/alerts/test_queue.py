@@ -32,6 +32,7 @@ def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Queue]:
     else:
         url = request.getfixturevalue("postgresql_url")
     database = open_database(url)
+    drop_tables(database)  # another test may have worked in the same PostgreSQL before
     create_tables(database)
     patience = Patience(lease=MINUTE, settle=timedelta())
     yield Queue(database, Cipher(bytes(range(32))), patience, random.Random(7))
