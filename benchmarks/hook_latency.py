@@ -4,7 +4,7 @@ The floor is the same request through Flask with nothing but JSON decoding and `
 parsing of each resource: what any service in this stack must pay. Floor and service take turns, so
 that a slow moment of the machine hits both.
 
-    python benchmarks/hook_latency.py [--story cml-low-trough] [--rounds 300] [--labs 0]
+    python -m benchmarks.hook_latency [--story cml-low-trough] [--rounds 300] [--labs 0]
 """
 
 from __future__ import annotations

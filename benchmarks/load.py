@@ -4,8 +4,8 @@ Starts `imatinib-tdm serve` on a free port, sends requests at a fixed rate - ope
 slow answer does not slow the next request down - and measures from the moment each request was
 due, so that queueing counts.
 
-    python benchmarks/load.py [--rate 50] [--seconds 60] [--concerned 0.2]
-    python benchmarks/load.py --growth          latency against the size of the prefetch
+    python -m benchmarks.load [--rate 50] [--seconds 60] [--concerned 0.2]
+    python -m benchmarks.load --growth          latency against the size of the prefetch
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from hook_latency import SERVICE, percentile, story_request, without_drug
+
+from benchmarks.hook_latency import SERVICE, percentile, story_request, without_drug
 
 AIM_P95_MS = 300.0
 _SENDERS = 32

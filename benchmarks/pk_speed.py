@@ -1,6 +1,6 @@
 """Speed of the dosing library, as ratios to a plain baseline measured in the same run.
 
-    python benchmarks/pk_speed.py [--quick]
+    python -m benchmarks.pk_speed [--quick]
 
 The baseline is what one would write first: the same closed form in numpy, the same objective, and
 scipy's L-BFGS-B with finite differences. Ratios travel between machines; milliseconds do not, so
