@@ -20,7 +20,7 @@ from cds.rulebook.remarks import Place, Remark, RulebookError
 from cds.rulebook.rulebook import Rulebook, load_files
 from cds.rulebook.shelf import Active, Shelf, ShelfError
 
-POLL_S = 0.3
+POLL_S = 0.15
 
 _Signature = tuple[tuple[str, int, int, int], ...]
 
