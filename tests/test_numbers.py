@@ -29,6 +29,7 @@ OTHERWISE = {
     "cds/fhir/times.py": {59},  # minutes
     "cds/rulebook/content.py": {2000},  # files
     "cds/rulebook/evaluate.py": {10_000},  # entries of a cache
+    "cds/rulebook/live.py": {0.15},  # seconds between looks
     "pk/absorption.py": {80, 300},  # where a gamma function or an exponential overflows
     "pk/averaging.py": {0.8},  # weight of a model that had to impute
     "pk/predict.py": {0.9, 1000},  # width of every interval; ng/mL in mg/L
