@@ -48,33 +48,49 @@ class SettingsError(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Limits(_Section):
     """What one client may send and how often."""
 
     body_bytes: Annotated[int, Field(gt=0, le=16 * _MEBIBYTE)] = 2 * _MEBIBYTE
+    """Largest request body; larger ones are answered 413."""
     requests_per_second: Annotated[float, Field(gt=0)] = 50.0
+    """Sustained rate of one client over all workers; above it 429."""
     burst: Annotated[int, Field(gt=0)] = 100
+    """Requests a client may send at once before the rate counts."""
 
 
 class ClientSettings(_Section):
     """One registered CDS client (an EHR tenant): who it is, where its data are, how it is read."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    """Short name of ours for the client; it stands in logs, metrics and the ledger."""
     issuer: Annotated[str, Field(min_length=1)]
+    """`iss` of its tokens, character for character."""
     jwks: dict[str, Any] | None = None
+    """Its public keys, written here. Exactly one of `jwks`, `jwks_file` and `jwks_url`."""
     jwks_file: Path | None = None
+    """File with its public keys."""
     jwks_url: str | None = None
+    """https address of its public keys; fetched when an unknown key id appears."""
     allowed_jku: tuple[str, ...] = ()
+    """Addresses its tokens may name as `jku`; any other is refused and never fetched."""
     tenants: tuple[str, ...] = ()
+    """Accepted `tenant` claims; empty accepts tokens with any or none."""
     fhir_base: str | None = None
+    """https base of its FHIR server, the only address data are read from for its calls."""
     audiences: tuple[str, ...] = ()
+    """Further accepted `aud` values, beside the URL that is called."""
     reading: Reading = "strict"
+    """`strict` answers departures from CDS Hooks with 400; `lenient` reads on and records them."""
     jurisdiction: Jurisdiction | None = None
+    """Its label, if it is not the one of the site."""
     time_zone: str | None = None
+    """Its time zone, if it is not the one of the site."""
     limits: Limits = Limits()
+    """What it may send, and how often."""
 
     @model_validator(mode="after")
     def _one_source_of_keys(self) -> Self:
@@ -98,39 +114,63 @@ class LedgerSettings(_Section):
     """How decisions are kept."""
 
     key: SecretStr | None = None
+    """Key that seals recorded decisions; better from `key_file` or the environment."""
     key_file: Path | None = None
+    """File with the key; without any key one is made in `data_dir`."""
     retention_days: Annotated[int, Field(ge=1)] = 3650
+    """Age after which `db purge` removes the content of decisions; the bare fact stays."""
 
 
 class ServerSettings(_Section):
     """How the processes run; `tls_*` or `behind_tls_proxy` is needed off loopback."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processes."""
     threads: Annotated[int, Field(ge=1, le=32)] = 8
+    """Threads of each process; deciding takes turns, waiting for FHIR servers does not."""
     tls_certificate: Path | None = None
+    """Certificate chain (PEM), if this service ends TLS itself."""
     tls_key: Path | None = None
+    """Private key of the certificate (PEM)."""
     behind_tls_proxy: bool = False
+    """A proxy in front of this service ends TLS."""
 
 
 class Settings(_Section):
     """The settings of one installation."""
 
     site: str = "local"
+    """Name of the installation."""
     time_zone: str = "UTC"
+    """For clock times that come without a zone, e.g. `Europe/Zurich`."""
     jurisdiction: Jurisdiction = Jurisdiction.US
+    """Whose label applies where labels conflict: `us` or `eu`."""
     paediatric_doses: bool = False
+    """Show dose numbers of the models for children; published models are biased there."""
     public_base_url: str = "http://127.0.0.1:8000"
+    """Address under which clients call this service; links and token audiences begin with it."""
     data_dir: Path = Field(default_factory=lambda: _user_data_dir())
+    """Database, keys and active rulebook. Default: `imatinib-tdm` in the user's data directory."""
     database_url: str | None = None
+    """SQLAlchemy URL of PostgreSQL; without it SQLite in `data_dir`."""
     rules: Path | None = None
+    """Directory of the rulebook; without it the one that was installed."""
     ledger: LedgerSettings = LedgerSettings()
+    """How decisions are kept."""
     server: ServerSettings = ServerSettings()
+    """How the processes run."""
     deadline_s: Annotated[float, Field(gt=0.1, le=10)] = 1.5
+    """Seconds within which every call is answered, whatever the FHIR server does."""
     cors_origins: tuple[str, ...] = ()
+    """Origins of browser clients; loopback origins need none while no client is registered."""
     metrics_token: SecretStr | None = None
+    """Bearer token for `/metrics`; without it only this machine may read them."""
     loopback_reading: Reading = "lenient"
+    """How calls are read while no client is registered."""
     loopback_limits: Limits = Limits(requests_per_second=1000.0, burst=2000)
+    """Limits while no client is registered."""
     clients: tuple[ClientSettings, ...] = ()
+    """Registered clients. With at least one, every call needs a token."""
 
     @field_validator("time_zone")
     @classmethod
