@@ -56,7 +56,7 @@ def check(settings_file: Path | None) -> None:
 @command.command()
 @settings_option
 def purge(settings_file: Path | None) -> None:
-    """Remove expired tokens, and clinical content past the retention time.
+    """Remove expired tokens and sessions, and clinical content past the retention time.
 
     That a decision was made, with its versions and digests, stays recorded for ever.
     """
@@ -69,7 +69,10 @@ def purge(settings_file: Path | None) -> None:
         removed = store.purge(Clock().now(), timedelta(days=settings.ledger.retention_days))
     except DatabaseError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"removed {removed['tokens']} expired tokens and {removed['bodies']} bodies")
+    click.echo(
+        f"removed {removed['tokens']} expired tokens, {removed['sessions']} sessions that are over "
+        f"and {removed['bodies']} bodies"
+    )
 
 
 def _database(settings: Settings) -> Database:

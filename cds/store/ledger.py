@@ -64,6 +64,7 @@ class StoredDecision:
     models: Mapping[str, str] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     body: Mapping[str, Any] | None = None
+    patient_key: str = ""
 
 
 def record(connection: Connection, cipher: Cipher, entry: LedgerEntry) -> None:
@@ -135,7 +136,19 @@ def find(connection: Connection, cipher: Cipher, evaluation: str) -> StoredDecis
         models=row.models,
         deviations=tuple(row.deviations),
         body=body,
+        patient_key=row.patient_key,
     )
+
+
+def latest_of_patient(connection: Connection, client: str, patient_key: str) -> str | None:
+    """The id of the newest decision about a patient of a client."""
+    query = (
+        select(ledger.c.evaluation)
+        .where(ledger.c.client == client, ledger.c.patient_key == patient_key)
+        .order_by(ledger.c.at.desc(), ledger.c.evaluation)
+        .limit(1)
+    )
+    return connection.execute(query).scalar()
 
 
 def recent(connection: Connection, limit: int) -> list[Mapping[str, Any]]:

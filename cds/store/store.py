@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from cds.store import answers, feedback, ledger, tokens
+from cds.store import acts, answers, feedback, ledger, sessions, tokens
+from cds.store.acts import Act
 from cds.store.answers import Answer
 from cds.store.cipher import Cipher
 from cds.store.database import Database
 from cds.store.feedback import FeedbackEntry, Stored
 from cds.store.ledger import LedgerEntry, StoredDecision
+from cds.store.sessions import Launch, Session
 
 
 class Store:
-    """Ledger, feedback, answers and seen tokens over one database and one key."""
+    """Ledger, feedback, answers, tokens, sessions and acts over one database and one key."""
 
     def __init__(self, database: Database, cipher: Cipher) -> None:
         self.database = database
@@ -30,6 +32,12 @@ class Store:
         """Find one decision."""
         with self.database.reading() as connection:
             return ledger.find(connection, self.cipher, evaluation)
+
+    def latest_evaluation(self, client: str, patient: str) -> str | None:
+        """The id of the newest decision about a patient, named as the client names him."""
+        with self.database.reading() as connection:
+            key = self.cipher.patient_key(client, patient)
+            return ledger.latest_of_patient(connection, client, key)
 
     def recent_decisions(self, limit: int = 20) -> list[Mapping[str, Any]]:
         """The newest decisions, without clinical content."""
@@ -70,10 +78,46 @@ class Store:
         """Whether this token is used for the first time."""
         return tokens.use_once(self.database, client, token_id, expires)
 
+    def begin_launch(self, state: str, launch: Launch) -> None:
+        """Remember a sign-in that goes by way of an EHR."""
+        with self.database.writing() as connection:
+            sessions.begin(connection, self.cipher, state, launch)
+
+    def take_launch(self, state: str) -> Launch | None:
+        """Find a sign-in once; the second time it is gone."""
+        with self.database.writing() as connection:
+            return sessions.take(connection, self.cipher, state)
+
+    def open_session(self, secret: str, session: Session) -> None:
+        """Keep who is signed in, under a secret that only the browser holds."""
+        with self.database.writing() as connection:
+            sessions.open_session(connection, secret, session)
+
+    def session(self, secret: str, now: datetime) -> Session | None:
+        """Who is signed in with this secret now."""
+        with self.database.reading() as connection:
+            return sessions.find(connection, secret, now)
+
+    def close_session(self, secret: str) -> None:
+        """End a session, if there is one."""
+        with self.database.writing() as connection:
+            sessions.close(connection, secret)
+
+    def record_act(self, act: Act) -> None:
+        """Keep what somebody did with an alert."""
+        with self.database.writing() as connection:
+            acts.record(connection, self.cipher, act)
+
+    def acts(self, client: str, patient_key: str | None = None) -> list[Act]:
+        """What was done with the alerts of a client, oldest first."""
+        with self.database.reading() as connection:
+            return acts.of_client(connection, self.cipher, client, patient_key)
+
     def purge(self, now: datetime, retention: timedelta) -> Mapping[str, int]:
-        """Remove what need not be kept: expired tokens, clinical content past retention."""
+        """Remove what need not be kept: expired tokens, sessions, content past retention."""
         with self.database.writing() as connection:
             return {
                 "tokens": tokens.forget_expired(connection, now),
+                "sessions": sessions.forget_expired(connection, now),
                 "bodies": ledger.forget_bodies(connection, now - retention),
             }

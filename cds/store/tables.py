@@ -1,8 +1,8 @@
 """The tables, in the words of the product. Times are UTC; `body` columns are encrypted.
 
-`ledger`, `card` and `feedback` are append-only: the database refuses UPDATE and DELETE on them
-(migration 0001). Clinical content stands apart in `ledger_body`, whose rows end with the retention
-time while the record that a decision was made stays.
+`ledger`, `card`, `feedback` and `worklist_act` are append-only: the database refuses UPDATE and
+DELETE on them (migrations 0001 and 0002). Clinical content stands apart in `ledger_body`, whose
+rows end with the retention time while the record that a decision was made stays.
 """
 
 from __future__ import annotations
@@ -130,3 +130,48 @@ seen_token = Table(
     Column("expires", UtcTime, nullable=False),
     Index("seen_token_by_expiry", "expires"),
 )
+
+launch = Table(
+    "launch",
+    metadata,
+    Column("state", String(64), primary_key=True),
+    Column("client", String(63), nullable=False),
+    Column("browser", String(64), nullable=False),
+    Column("expires", UtcTime, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("launch_by_expiry", "expires"),
+)
+"""Sign-ins that were begun; `state` and `browser` are digests, the body holds the secrets."""
+
+web_session = Table(
+    "web_session",
+    metadata,
+    Column("session", String(64), primary_key=True),
+    Column("client", String(63), nullable=False),
+    Column("user_reference", String(255)),
+    Column("patient_key", String(64)),
+    Column("evaluation", String(36)),
+    Column("created", UtcTime, nullable=False),
+    Column("expires", UtcTime, nullable=False),
+    Index("web_session_by_expiry", "expires"),
+)
+"""Who is signed in; `session` is the digest of what the browser holds."""
+
+worklist_act = Table(
+    "worklist_act",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("client", String(63), nullable=False),
+    Column("patient_key", String(64), nullable=False),
+    Column("matter", String(40), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("card", String(36), nullable=False),
+    Column("act", String(12), nullable=False),
+    Column("until", UtcTime),
+    Column("user_reference", String(255), nullable=False),
+    Column("body", LargeBinary),
+    Index("worklist_act_by_patient", "client", "patient_key"),
+)
+"""What people did with alerts: who, when, and about which episode; the body is their comment."""
