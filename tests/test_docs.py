@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pytest
 
+from cds.alerts.blueprint import blueprint as alert_routes
 from cds.cli import main
+from cds.rulebook.lint import lint
+from cds.services import build_services, prepare
+from cds.settings import Settings
+from cds.web import create_app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -48,3 +56,70 @@ def test_the_makefile_lists_the_commands_the_readme_promises() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for promised in ("demo", "test", "lint", "format", "bench", "docs"):
         assert re.search(rf"^{promised}:", makefile, re.MULTILINE), promised
+
+
+def documented_routes() -> set[tuple[str, str]]:
+    rows = re.findall(
+        r"^\| `([A-Z, ]+) (/[^`]*)` \|", (ROOT / "docs/http.md").read_text(), re.MULTILINE
+    )
+    return {(method, path) for methods, path in rows for method in methods.split(", ")}
+
+
+def served_routes(data_dir: Path) -> set[tuple[str, str]]:
+    settings = Settings(data_dir=data_dir)
+    services = build_services(settings, knowledge=prepare(settings))
+    try:
+        app = create_app(services)
+        app.register_blueprint(alert_routes(Mock(), Mock()))
+        return {
+            (method, re.sub(r"<any\('(.+)'\):name>", "{\\1}", str(rule)))
+            for rule in app.url_map.iter_rules()
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        }
+    finally:
+        services.close()
+
+
+def one_of(path: str) -> list[str]:
+    """`/x/{a', 'b}` -> `/x/a`, `/x/b`."""
+    found = re.search(r"\{(.+)\}", path)
+    if found is None:
+        return [path]
+    return [path.replace(found.group(0), name) for name in found.group(1).split("', '")]
+
+
+def test_every_address_is_documented_and_every_documented_address_answers(tmp_path: Path) -> None:
+    served = {(method, way) for method, path in served_routes(tmp_path) for way in one_of(path)}
+    assert documented_routes() == served
+
+
+def test_the_local_codes_of_the_how_to_are_accepted(tmp_path: Path) -> None:
+    text = (ROOT / "docs/how-to/local-codes.md").read_text()
+    (sample,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    for file in (ROOT / "rules").rglob("*.yaml"):
+        copy = tmp_path / file.relative_to(ROOT / "rules")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    (tmp_path / "site.yaml").write_text(sample)
+    assert [str(remark) for remark in lint(tmp_path) if remark.level == "error"] == []
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    schema = Settings.model_json_schema()
+    sections = {"settings": schema, **schema["$defs"]}
+    silent = [
+        f"{name}.{field}"
+        for name, section in sections.items()
+        for field, value in section.get("properties", {}).items()
+        if not value.get("description") and "$ref" not in value
+    ]
+    assert silent == []
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    generate = [sys.executable, "docs/generate.py"]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(tmp_path)]
+    for command in (generate, build):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "reference/rules/trough.cml-below-target/index.html").exists()

@@ -20,6 +20,7 @@ def command() -> None:
     Examples:
       imatinib-tdm db upgrade
       imatinib-tdm db check
+      imatinib-tdm db backup /backup/tdm-2026-11-26.sqlite3
       imatinib-tdm db purge --settings site.yaml
 
     Exit codes: 0 success, 1 the database needs attention, 2 wrong settings.
@@ -73,6 +74,25 @@ def purge(settings_file: Path | None) -> None:
         f"removed {removed['tokens']} expired tokens, {removed['sessions']} sessions that are over "
         f"and {removed['bodies']} bodies"
     )
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@settings_option
+def backup(file: Path, settings_file: Path | None) -> None:
+    """Copy the SQLite database to FILE while the service runs.
+
+    The copy is consistent and checked; an existing file is never overwritten. Keep the ledger key
+    as well, and apart from it: without the key no decision in the copy can be read.
+    """
+    from cds.store.backup import back_up
+
+    database = _database(read_settings(settings_file))
+    try:
+        size = back_up(database, file)
+    except DatabaseError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{file}: {size} bytes, checked")
 
 
 def _database(settings: Settings) -> Database:

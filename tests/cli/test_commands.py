@@ -69,6 +69,18 @@ def test_a_database_is_prepared_checked_and_cleaned(run):
     assert "removed 0 expired tokens" in run("db", "purge").output
 
 
+def test_a_database_is_backed_up_once_under_a_name(run, tmp_path: Path):
+    run("db", "upgrade")
+
+    first = run("db", "backup", str(tmp_path / "copy.sqlite3"))
+    again = run("db", "backup", str(tmp_path / "copy.sqlite3"))
+
+    assert first.exit_code == 0
+    assert "checked" in first.output
+    assert again.exit_code == 1
+    assert "not overwritten" in again.output
+
+
 def test_settings_that_are_wrong_end_with_2_and_name_the_field(run, tmp_path: Path):
     path = tmp_path / "site.yaml"
     path.write_text("jurisdiction: nowhere")
