@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from cds.clinical.setting import Occasion
+from cds.services.counting import counted
 from cds.services.decide import Decision, EvaluationInput
 from cds.services.trace import assessment_json, suppressed_json
 from cds.store import CardRow, LedgerEntry
@@ -39,6 +40,7 @@ def ledger_entry(given: EvaluationInput, decision: Decision, cause: str) -> Ledg
         },
         cards=_card_rows(decision),
         suppressed=len(decision.cards.suppressed),
+        counted=counted(decision),
     )
 
 

@@ -13,6 +13,7 @@ from cds.clinical.finding import Severity
 from cds.clinical.setting import Setting
 from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
+from cds.services.counting import counted
 from cds.services.decide import Decision, EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
 from cds.services.obtain import Data, Missing, Obtainer
@@ -173,6 +174,7 @@ class HookDesk:
             },
             cards=_card_rows(decision),
             suppressed=len(decision.cards.suppressed),
+            counted=counted(decision),
             deviations=tuple(f"{d.code} {d.field}" for d in call.deviations),
         )
         try:

@@ -5,12 +5,14 @@ SQLAlchemy Core on SQLite or PostgreSQL; nothing outside this package knows eith
 
 from cds.store.acts import Act, ActKind, Episode
 from cds.store.answers import Answer
+from cds.store.board import Comment, Figures, RuleFigures, Week, Window
 from cds.store.cipher import Cipher, CipherError, read_or_create_key
 from cds.store.database import Database, DatabaseError
 from cds.store.feedback import FeedbackEntry
 from cds.store.ledger import CardRow, LedgerEntry, StoredDecision
 from cds.store.sessions import Launch, Session
 from cds.store.store import Store
+from cds.store.tally import Count, Counted, Kind, Panel, PanelRule
 
 __all__ = [
     "Act",
@@ -19,14 +21,24 @@ __all__ = [
     "CardRow",
     "Cipher",
     "CipherError",
+    "Comment",
+    "Count",
+    "Counted",
     "Database",
     "DatabaseError",
     "Episode",
     "FeedbackEntry",
+    "Figures",
+    "Kind",
     "Launch",
     "LedgerEntry",
+    "Panel",
+    "PanelRule",
+    "RuleFigures",
     "Session",
     "Store",
     "StoredDecision",
+    "Week",
+    "Window",
     "read_or_create_key",
 ]

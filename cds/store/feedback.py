@@ -156,29 +156,6 @@ def export(connection: Connection, cipher: Cipher) -> Iterator[Mapping[str, Any]
         yield {key: value for key, value in exported.items() if value is not None}
 
 
-def acceptance(connection: Connection) -> list[Mapping[str, Any]]:
-    """Per rule: cards shown, accepted and overridden (each card by its last answer)."""
-    last: dict[str, str] = {}
-    for row in connection.execute(
-        select(feedback.c.card, feedback.c.outcome)
-        .where(feedback.c.evaluation.is_not(None))
-        .order_by(feedback.c.outcome_at)
-    ):
-        last[row.card] = row.outcome
-    # Hooks fire again while an order is edited: the same card counts once, however often shown.
-    rules_of: dict[str, set[str]] = {}
-    for row in connection.execute(select(card.c.uuid, card.c.findings)):
-        rules_of.setdefault(row.uuid, set()).update(finding["rule"] for finding in row.findings)
-    figures: dict[str, dict[str, int]] = {}
-    for uuid, rules in rules_of.items():
-        for rule in rules:
-            counted = figures.setdefault(rule, {"shown": 0, "accepted": 0, "overridden": 0})
-            counted["shown"] += 1
-            if uuid in last:
-                counted[last[uuid]] += 1
-    return [{"rule": rule, **counted} for rule, counted in sorted(figures.items())]
-
-
 def _last_shown(connection: Connection, client: str, uuid: str) -> Any:
     """The card as this client was last shown it, or None when it never was."""
     return connection.execute(

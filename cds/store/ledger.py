@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from cds.store import tally
 from cds.store.cipher import Cipher
 from cds.store.jsontext import decode, encode
 from cds.store.tables import card, ledger, ledger_body
+from cds.store.tally import Count, Counted, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,10 @@ class CardRow:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One decision; `body` is JSON: request as evaluated, trace, cards, what was suppressed."""
+    """One decision; `body` is JSON: request as evaluated, trace, cards, what was suppressed.
+
+    A decision without a body is recorded but cannot be made again, as one past its retention.
+    """
 
     evaluation: str
     at: datetime
@@ -41,10 +46,11 @@ class LedgerEntry:
     rulebook_version: str
     models: Mapping[str, str]
     code_version: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     cards: tuple[CardRow, ...] = ()
     suppressed: int = 0
     deviations: tuple[str, ...] = ()
+    counted: Counted = field(default_factory=Counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class StoredDecision:
 
 
 def record(connection: Connection, cipher: Cipher, entry: LedgerEntry) -> None:
-    """Write one decision and its cards."""
+    """Write one decision, its cards and what is counted of it."""
     patient_key = cipher.patient_key(entry.client, entry.patient)
     connection.execute(
         insert(ledger).values(
@@ -89,10 +95,11 @@ def record(connection: Connection, cipher: Cipher, entry: LedgerEntry) -> None:
             suppressed=entry.suppressed,
         )
     )
-    sealed = cipher.seal(encode(dict(entry.body)), entry.evaluation)
-    connection.execute(
-        insert(ledger_body).values(evaluation=entry.evaluation, at=entry.at, body=sealed)
-    )
+    if entry.body is not None:
+        sealed = cipher.seal(encode(dict(entry.body)), entry.evaluation)
+        connection.execute(
+            insert(ledger_body).values(evaluation=entry.evaluation, at=entry.at, body=sealed)
+        )
     if entry.cards:
         connection.execute(
             insert(card),
@@ -110,6 +117,15 @@ def record(connection: Connection, cipher: Cipher, entry: LedgerEntry) -> None:
                 for row in entry.cards
             ],
         )
+    tally.record(
+        connection,
+        (*entry.counted.every(), *_shown(entry.cards)),
+        evaluation=entry.evaluation,
+        at=entry.at,
+        client=entry.client,
+        hook=entry.hook,
+        rulebook_revision=entry.rulebook_revision,
+    )
 
 
 def find(connection: Connection, cipher: Cipher, evaluation: str) -> StoredDecision | None:
@@ -172,3 +188,9 @@ def evaluations(connection: Connection, since: datetime | None) -> list[str]:
 def forget_bodies(connection: Connection, before: datetime) -> int:
     """Remove the clinical content of decisions older than `before`; the decisions stay recorded."""
     return connection.execute(delete(ledger_body).where(ledger_body.c.at < before)).rowcount
+
+
+def _shown(cards: Iterable[CardRow]) -> Iterator[Count]:
+    for row in cards:
+        for finding in row.findings:
+            yield Count(Kind.SHOWN, finding["rule"], finding["revision"], row.uuid)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from cds.store import acts, answers, feedback, ledger, sessions, tokens
+from cds.store import acts, answers, board, feedback, ledger, sessions, tally, tokens
 from cds.store.acts import Act
 from cds.store.answers import Answer
+from cds.store.board import Window
 from cds.store.cipher import Cipher
 from cds.store.database import Database
 from cds.store.feedback import FeedbackEntry, Stored
@@ -22,11 +23,23 @@ class Store:
     def __init__(self, database: Database, cipher: Cipher) -> None:
         self.database = database
         self.cipher = cipher
+        self._panels: set[str] = set()
 
     def record(self, entry: LedgerEntry) -> None:
         """Keep one decision; returns only when it is committed."""
+        self.record_all([entry])
+
+    def record_all(self, entries: Iterable[LedgerEntry]) -> None:
+        """Keep decisions, all of them or none."""
+        new: set[str] = set()
         with self.database.writing() as connection:
-            ledger.record(connection, self.cipher, entry)
+            for entry in entries:
+                panel = entry.counted.panel
+                if panel and panel.name not in self._panels and panel.name not in new:
+                    tally.keep_panel(connection, panel)
+                    new.add(panel.name)
+                ledger.record(connection, self.cipher, entry)
+        self._panels |= new  # only what is committed is known to be there
 
     def decision(self, evaluation: str) -> StoredDecision | None:
         """Find one decision."""
@@ -69,10 +82,20 @@ class Store:
         with self.database.reading() as connection:
             yield from feedback.export(connection, self.cipher)
 
-    def acceptance(self) -> list[Mapping[str, Any]]:
-        """Shown, accepted and overridden cards per rule."""
+    def figures(self, window: Window) -> board.Figures:
+        """What became of each rule, for the safety board and the command line."""
         with self.database.reading() as connection:
-            return feedback.acceptance(connection)
+            return board.figures(connection, window)
+
+    def weeks(self, window: Window, rule: str | None = None) -> list[board.Week]:
+        """What became of rules week by week."""
+        with self.database.reading() as connection:
+            return board.weeks(connection, window, rule)
+
+    def comments(self, window: Window, most: int) -> list[board.Comment]:
+        """The newest comments of users on cards; free text, to be treated as patient data."""
+        with self.database.reading() as connection:
+            return board.comments(connection, self.cipher, window, most)
 
     def use_token(self, client: str, token_id: str, expires: datetime) -> bool:
         """Whether this token is used for the first time."""

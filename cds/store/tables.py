@@ -1,8 +1,9 @@
 """The tables, in the words of the product. Times are UTC; `body` columns are encrypted.
 
-`ledger`, `card`, `feedback` and `worklist_act` are append-only: the database refuses UPDATE and
-DELETE on them (migrations 0001 and 0002). Clinical content stands apart in `ledger_body`, whose
-rows end with the retention time while the record that a decision was made stays.
+`ledger`, `card`, `feedback`, `worklist_act`, `panel` and `tally` are append-only: the database
+refuses UPDATE and DELETE on them (migrations 0001 to 0003). Clinical content stands apart in
+`ledger_body`, whose rows end with the retention time while the record that a decision was made
+stays.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -120,6 +122,32 @@ answer = Table(
     Column("outcome", String(12), nullable=False),
     Column("answered_at", UtcTime, nullable=False),
     Index("answer_by_patient", "client", "patient_key"),
+)
+
+panel = Table(
+    "panel",
+    metadata,
+    Column("panel", String(64), primary_key=True),
+    Column("rule", String(128), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("status", String(20), nullable=False),
+)
+
+tally = Table(
+    "tally",
+    metadata,
+    Column("evaluation", String(36), ForeignKey("ledger.evaluation"), primary_key=True),
+    Column("kind", String(12), primary_key=True),
+    Column("item", String(128), primary_key=True),
+    Column("detail", String(128), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("unread", Boolean, nullable=False),
+    Column("client", String(63), nullable=False),
+    Column("hook", String(40), nullable=False),
+    Column("rulebook_revision", String(64), nullable=False),
+    Column("day", Integer, nullable=False),
+    Index("tally_by_day", "kind", "day"),
+    Index("tally_by_item", "item", "kind", "day"),
 )
 
 seen_token = Table(

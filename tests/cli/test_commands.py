@@ -120,9 +120,10 @@ def test_feedback_is_exported_as_json_lines(run):
     assert exported.exit_code == 0
     (line,) = exported.output.splitlines()
     assert json.loads(line)["outcome"] == "overridden"
-    assert json.loads(figures.output) == [
-        {"rule": "trough.cml-below-target", "shown": 1, "accepted": 0, "overridden": 1}
-    ]
+    (counted,) = json.loads(figures.output)
+    assert counted["rule"] == "trough.cml-below-target"
+    assert (counted["shown"], counted["accepted"], counted["overridden"]) == (1, 0, 1)
+    assert sum(reason["count"] for reason in counted["reasons"]) == 1
 
 
 def test_decisions_are_exported_as_valid_audit_events(run):

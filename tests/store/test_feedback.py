@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from cds.store import Store
+from cds.store import Store, Window
 from tests.store.build import CARD, NOW, SUGGESTION, answer, card_row, entry, finding
 
 
@@ -93,9 +93,10 @@ def test_a_card_shown_many_times_counts_once_and_by_its_last_answer(store: Store
 
     store.add_feedback("north", "s", [answer(), accepted], NOW + timedelta(hours=2))
 
-    assert store.acceptance() == [
-        {"rule": "trough.cml-below-target", "shown": 2, "accepted": 1, "overridden": 0}
-    ]
+    (figures,) = store.figures(Window.always()).rules
+    assert figures.rule == "trough.cml-below-target"
+    assert (figures.shown, figures.accepted, figures.overridden) == (2, 1, 0)
+    assert figures.unanswered == 1
 
 
 @pytest.mark.parametrize(

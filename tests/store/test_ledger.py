@@ -8,7 +8,16 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from cds.store import Cipher, CipherError, Database, DatabaseError, Store
+from cds.store import (
+    Cipher,
+    CipherError,
+    Counted,
+    Database,
+    DatabaseError,
+    Panel,
+    PanelRule,
+    Store,
+)
 from tests.store.build import NOW, card_row, entry
 
 
@@ -49,18 +58,19 @@ def test_a_decision_with_a_broken_card_leaves_nothing_behind(store: Store):
     assert store.decision(broken.evaluation) is None
 
 
-@pytest.mark.parametrize("table", ["ledger", "card", "feedback"])
-@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET client = 'x'"])
+@pytest.mark.parametrize("table", ["ledger", "card", "feedback", "panel", "tally"])
+@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET {} = {}"])
 def test_the_database_refuses_to_change_what_was_recorded(
     store: Store, database: Database, table: str, change: str
 ):
     from tests.store.build import answer
 
-    store.record(entry())
+    store.record(entry(counted=Counted(Panel.of([PanelRule("a", 1, "active")]))))
     store.add_feedback("north", "tdm-orders", [answer()], NOW)
+    column = "revision" if table in ("panel", "tally") else "client"
 
     with pytest.raises(DatabaseError), database.writing() as connection:
-        connection.execute(text(change.format(table)))
+        connection.execute(text(change.format(table, column, column)))
 
 
 def test_no_patient_identifier_stands_in_the_tables(store: Store, database: Database):
