@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
@@ -61,9 +61,10 @@ def keep_allowed_fields(
     return {key: value for key, value in event.items() if key in LOG_FIELDS}
 
 
-def configure_logging(*, json_lines: bool | None = None) -> None:
-    """Send structlog and the standard library's warnings to standard error."""
-    as_json = not sys.stderr.isatty() if json_lines is None else json_lines
+def configure_logging(*, json_lines: bool | None = None, file: TextIO | None = None) -> None:
+    """Send structlog and the standard library's warnings to a file, by default standard error."""
+    file = file or sys.stderr
+    as_json = not file.isatty() if json_lines is None else json_lines
     renderer: Any = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )
@@ -75,7 +76,7 @@ def configure_logging(*, json_lines: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=file),
         cache_logger_on_first_use=False,
     )
     # These libraries log request addresses, and an address of a FHIR search names the patient.
@@ -106,6 +107,7 @@ class Metrics:
             "deviations", "Departures from CDS Hooks that were read leniently", "client", "code"
         )
         self.rules = self._counter("rule", "Rule outcomes in decisions", "hook", "rule", "outcome")
+        self._rule_counts: dict[tuple[str, str, str], Any] = {}
         self.cards = self._counter("cards", "Cards by what became of them", "hook", "outcome")
         self.prefetch = self._counter("prefetch", "Where each prefetch key came from", "source")
         self.disagreements = self._counter(
@@ -124,9 +126,16 @@ class Metrics:
         return Counter(f"tdm_{name}", meaning, labels, registry=self.registry)
 
     def count_rules(self, hook: str, outcomes: Iterable[tuple[str, str]]) -> None:
-        """Count (rule id, outcome) pairs of one decision."""
+        """Count (rule id, outcome) pairs of one decision.
+
+        There are as many pairs as rules, so the counter of each is looked up once and kept.
+        """
+        kept = self._rule_counts
         for rule, outcome in outcomes:
-            self.rules.labels(hook, rule, outcome).inc()
+            count = kept.get((hook, rule, outcome))
+            if count is None:
+                count = kept[hook, rule, outcome] = self.rules.labels(hook, rule, outcome)
+            count.inc()
 
     def render(self) -> bytes:
         """Return the text a Prometheus server reads, over all worker processes."""

@@ -166,11 +166,12 @@ class _Work:
     def fetch_medications(self) -> None:
         """Fetch Medications that orders refer to, since a prefetch may not `_include` them."""
         client = self.client
-        wanted = _unresolved(self.pages, self.context)
-        if client is None or not wanted:
+        if client is None:
             return
         relative = {
-            path for target in wanted if (path := _medication_path(target, client.base)) is not None
+            path
+            for target in _unresolved(self.pages, self.context)
+            if (path := _medication_path(target, client.base)) is not None
         }
         chosen = sorted(relative)[:_MOST_MEDICATIONS]
         results = self._parallel({path: _getter(client, path) for path in chosen})

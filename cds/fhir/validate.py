@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cds.clinical.problem import Impact, Problem
 from cds.fhir.elements import Element, reference_of
+from cds.fhir.passed import Passed
 from cds.fhir.problems import problem
 from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, STATUSES
 
@@ -25,6 +26,8 @@ _SHORT_ZONE: Final = re.compile(
     re.ASCII,
 )
 _SHORT_TIME: Final = re.compile(r"\d\d:\d\d", re.ASCII)
+
+_PASSED: Final = Passed()
 
 _MODIFIERS: Final = frozenset({"modifierExtension", "implicitRules"})
 
@@ -60,8 +63,10 @@ class Reading:
     problems: tuple[Problem, ...] = ()
 
 
-def read_resource(data: Mapping[str, Any]) -> Reading:
+def read_resource(data: Mapping[str, Any], passed: Passed = _PASSED) -> Reading:
     """Validate one resource; never raises for any JSON object.
+
+    Content that `passed` the models before as it is, is not put through them again.
 
     Repairs: surrounding spaces of strings, nulls and empty values; elements R4 does not know are
     left out and said. Never repaired: a missing zone, a status, anything in a dosage.
@@ -78,7 +83,7 @@ def read_resource(data: Mapping[str, Any]) -> Reading:
             "know; it may change the meaning of the resource, so it was not used."
         )
         return Reading(None, (problem("modifier-extension", message, reference),))
-    return _through_models(kind, resource, reference)
+    return _through_models(kind, resource, reference, passed)
 
 
 def warm() -> None:
@@ -96,7 +101,10 @@ def _model(kind: str) -> Any:
     return get_fhir_model_class(kind)
 
 
-def _through_models(kind: str, resource: dict[str, Any], reference: str) -> Reading:
+def _through_models(kind: str, resource: dict[str, Any], reference: str, passed: Passed) -> Reading:
+    digest = passed.digest(resource)
+    if digest in passed:
+        return _accepted(resource, reference, [])
     from pydantic import ValidationError
 
     shadow = resource
@@ -111,6 +119,8 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str) -> Read
             # a resourceType that is no text (TypeError).
             return Reading(None, (_unreadable(reference, "it contains an unknown resource"),))
         else:
+            if shadow is resource:  # as it was sent, without any repair
+                passed.add(digest)
             return _accepted(resource, reference, dropped)
         if any(_is_other_version(kind, item) for item in errors):
             return Reading(None, (_other_version(reference),))
@@ -239,7 +249,7 @@ def _where(error: Any) -> str:
 
 
 def _refused_type(kind: Any, reference: str) -> Reading:
-    if kind in OLD_MEDICATION_TYPES:
+    if isinstance(kind, str) and kind in OLD_MEDICATION_TYPES:
         return Reading(None, (_other_version(reference),))
     message = f"{reference} is of a type this service does not read."
     return Reading(None, (problem("resource-type-unknown", message, reference),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from cds.store.tables import answer
 
@@ -22,27 +22,33 @@ class Answer:
     at: datetime
 
 
+_OF_PATIENT = (
+    select(
+        answer.c.rule,
+        answer.c.subject,
+        answer.c.state_digest,
+        answer.c.severity,
+        answer.c.outcome,
+        func.max(answer.c.answered_at).label("at"),
+    )
+    .where(
+        answer.c.client == bindparam("client"),
+        answer.c.patient_key == bindparam("patient_key"),
+    )
+    .group_by(
+        answer.c.rule,
+        answer.c.subject,
+        answer.c.state_digest,
+        answer.c.severity,
+        answer.c.outcome,
+    )
+    .order_by("at")
+)
+
+
 def of_patient(connection: Connection, client: str, patient_key: str) -> tuple[Answer, ...]:
     """The latest answer per rule, subject and state, oldest first."""
-    rows = connection.execute(
-        select(
-            answer.c.rule,
-            answer.c.subject,
-            answer.c.state_digest,
-            answer.c.severity,
-            answer.c.outcome,
-            func.max(answer.c.answered_at).label("at"),
-        )
-        .where(answer.c.client == client, answer.c.patient_key == patient_key)
-        .group_by(
-            answer.c.rule,
-            answer.c.subject,
-            answer.c.state_digest,
-            answer.c.severity,
-            answer.c.outcome,
-        )
-        .order_by("at")
-    )
+    rows = connection.execute(_OF_PATIENT, {"client": client, "patient_key": patient_key})
     return tuple(
         Answer(row.rule, row.subject or None, row.state_digest, row.severity, row.outcome, row.at)
         for row in rows

@@ -73,36 +73,51 @@ class StoredDecision:
     patient_key: str = ""
 
 
-def record(connection: Connection, cipher: Cipher, entry: LedgerEntry) -> None:
-    """Write one decision, its cards and what is counted of it."""
+# Made once: building a statement anew costs more than running it.
+_NEW_DECISION = insert(ledger)
+_NEW_BODY = insert(ledger_body)
+_NEW_CARD = insert(card)
+
+
+def seal(cipher: Cipher, entry: LedgerEntry) -> bytes | None:
+    """The body of a decision as it is kept: JSON, compressed, encrypted for this decision."""
+    if entry.body is None:
+        return None
+    return cipher.seal(encode(dict(entry.body)), entry.evaluation)
+
+
+def record(
+    connection: Connection, cipher: Cipher, entry: LedgerEntry, sealed: bytes | None
+) -> None:
+    """Write one decision, its body as `seal` made it, its cards and what is counted of it."""
     patient_key = cipher.patient_key(entry.client, entry.patient)
     connection.execute(
-        insert(ledger).values(
-            evaluation=entry.evaluation,
-            at=entry.at,
-            client=entry.client,
-            hook=entry.hook,
-            hook_instance=entry.hook_instance[:64],
-            patient_key=patient_key,
-            user_reference=entry.user[:255] if entry.user else None,
-            input_digest=entry.input_digest,
-            rulebook_revision=entry.rulebook_revision,
-            rulebook_version=entry.rulebook_version,
-            models=dict(entry.models),
-            code_version=entry.code_version,
-            deviations=list(entry.deviations),
-            cards=len(entry.cards),
-            suppressed=entry.suppressed,
-        )
+        _NEW_DECISION,
+        {
+            "evaluation": entry.evaluation,
+            "at": entry.at,
+            "client": entry.client,
+            "hook": entry.hook,
+            "hook_instance": entry.hook_instance[:64],
+            "patient_key": patient_key,
+            "user_reference": entry.user[:255] if entry.user else None,
+            "input_digest": entry.input_digest,
+            "rulebook_revision": entry.rulebook_revision,
+            "rulebook_version": entry.rulebook_version,
+            "models": dict(entry.models),
+            "code_version": entry.code_version,
+            "deviations": list(entry.deviations),
+            "cards": len(entry.cards),
+            "suppressed": entry.suppressed,
+        },
     )
-    if entry.body is not None:
-        sealed = cipher.seal(encode(dict(entry.body)), entry.evaluation)
+    if sealed is not None:
         connection.execute(
-            insert(ledger_body).values(evaluation=entry.evaluation, at=entry.at, body=sealed)
+            _NEW_BODY, {"evaluation": entry.evaluation, "at": entry.at, "body": sealed}
         )
     if entry.cards:
         connection.execute(
-            insert(card),
+            _NEW_CARD,
             [
                 {
                     "uuid": row.uuid,

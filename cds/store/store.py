@@ -32,13 +32,15 @@ class Store:
     def record_all(self, entries: Iterable[LedgerEntry]) -> None:
         """Keep decisions, all of them or none."""
         new: set[str] = set()
+        # Sealed before the transaction: SQLite has one writer, and others wait for it.
+        prepared = [(entry, ledger.seal(self.cipher, entry)) for entry in entries]
         with self.database.writing() as connection:
-            for entry in entries:
+            for entry, sealed in prepared:
                 panel = entry.counted.panel
                 if panel and panel.name not in self._panels and panel.name not in new:
                     tally.keep_panel(connection, panel)
                     new.add(panel.name)
-                ledger.record(connection, self.cipher, entry)
+                ledger.record(connection, self.cipher, entry, sealed)
         self._panels |= new  # only what is committed is known to be there
 
     def decision(self, evaluation: str) -> StoredDecision | None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from cds.clinical.record import PatientRecord
 from cds.fhir.gather import gather
-from cds.fhir.validate import warm
+from cds.fhir.passed import Passed
+from cds.fhir.validate import read_resource, warm
 from tests.fhir.factories import (
     DRUG,
     ICD10,
@@ -177,6 +178,19 @@ def _damaged(draw: st.DrawFn, pool: list[dict[str, Any]]) -> dict[str, Any]:
             case _:
                 holder[last] = [holder[last]]
     return resource
+
+
+@given(_damaged([*_SHAPES.values(), *_OTHERS]))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_remembered_changes_nothing(resource: dict[str, Any]) -> None:
+    memory = Passed()
+    for known in (*_SHAPES.values(), *_OTHERS):
+        memory.add(memory.digest(known))
+
+    first = read_resource(resource, memory)
+    again = read_resource(resource, memory)
+
+    assert first == again == read_resource(resource, Passed())
 
 
 def _numbers(value: Any) -> set[float]:

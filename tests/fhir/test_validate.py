@@ -77,6 +77,7 @@ def test_an_element_unknown_to_r4_is_left_out_and_said() -> None:
         (request(dosageInstruction=[{"doseQuantity": {"value": 1}}]), "fhir-version-mismatch"),
         ({"resourceType": "MedicationOrder"}, "fhir-version-mismatch"),
         ({"resourceType": "Spaceship"}, "resource-type-unknown"),
+        ({"resourceType": ["MedicationRequest"]}, "resource-type-unknown"),
         ({}, "resource-type-unknown"),
     ],
 )
