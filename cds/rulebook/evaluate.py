@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cds.clinical.finding import Finding, SourceCitation
 from cds.rulebook.conditions import Conjunction, conjunctions
 from cds.rulebook.facts import Catalogue, Fact, FactError, Value
 from cds.rulebook.program import EngineError, Program
-from cds.rulebook.reference import Matcher, Scene
+from cds.rulebook.reference import Judged, Matcher, Panel, Scene
 from cds.rulebook.render import Renderer
 from cds.rulebook.rule import Outcome, Rule, Status
 from cds.rulebook.verdict import MatchedFacts, RuleTrace, Verdict
@@ -56,6 +56,16 @@ def prepare(
     return Prepared(rule, found, tuple(Matcher(c) for c in found), filled, cited)
 
 
+@dataclass(slots=True)
+class _Seat:
+    """A rule among those asked: its place in the trace, its alternatives, its silences so far."""
+
+    prepared: Prepared
+    place: int
+    numbers: slice
+    silent: dict[tuple[str | None, ...], RuleTrace] = field(default_factory=dict)
+
+
 class Deck:
     """The rules asked on one occasion in one jurisdiction, with their compiled program."""
 
@@ -66,17 +76,19 @@ class Deck:
         renderer: Renderer,
         revision: str,
     ) -> None:
-        self._asked = tuple(asked)
         rules = sorted((*(p.rule.id for p in asked), *(trace.rule_id for trace in passed)))
         order = {rule_id: place for place, rule_id in enumerate(rules)}
-        self._places = [order[prepared.rule.id] for prepared in asked]
+        self._seats: list[_Seat] = []
+        self._by_number: list[tuple[Prepared, Conjunction]] = []
+        for prepared in asked:
+            start = len(self._by_number)
+            self._by_number.extend((prepared, found) for found in prepared.conjunctions)
+            numbers = slice(start, len(self._by_number))
+            self._seats.append(_Seat(prepared, order[prepared.rule.id], numbers))
         waiting = [_traced(p.rule, _silent(()), ()) for p in asked]
         self._frame = sorted((*waiting, *passed), key=lambda trace: trace.rule_id)
-        self._silent: dict[tuple[int, tuple[str, ...]], RuleTrace] = {}
         self._renderer, self._revision = renderer, revision
-        self._by_number = [
-            (prepared, conjunction) for prepared in asked for conjunction in prepared.conjunctions
-        ]
+        self._panel = Panel([matcher for prepared in asked for matcher in prepared.matchers])
         self._program = Program([conjunction for _, conjunction in self._by_number])
 
     def close(self) -> None:
@@ -90,21 +102,19 @@ class Deck:
 
     def evaluate(self, facts: Sequence[Fact]) -> Verdict:
         """Ask both evaluators; on any difference say so and conclude nothing."""
-        scene = Scene(facts)
-        judged = [(prepared, judge(prepared, scene)) for prepared in self._asked]
+        trace, speaking = self._judge(facts)
         expected = {
-            (prepared.rule.id, match) for prepared, result in judged for match in result.matches
+            (prepared.rule.id, match) for prepared, result in speaking for match in result.matches
         }
         try:
             disagreement = _difference(expected, self._fired(facts))
         except EngineError as error:
             disagreement = f"durable-rules failed: {error}"
-        trace = self._trace(judged, facts)
         if disagreement is not None:
             return Verdict((), (), trace, False, disagreement, self._revision)
         spoken: list[Finding] = []
         shadow: list[Finding] = []
-        for prepared, result in judged:
+        for prepared, result in speaking:
             if result.matches and not prepared.rule.then.silent:
                 into = spoken if prepared.rule.status is Status.ACTIVE else shadow
                 into.extend(self._findings(prepared, result, facts))
@@ -112,20 +122,29 @@ class Deck:
             _urgent_first(spoken), _urgent_first(shadow), trace, True, None, self._revision
         )
 
-    def _trace(
-        self, judged: Sequence[tuple[Prepared, Judgement]], facts: Sequence[Fact]
-    ) -> tuple[RuleTrace, ...]:
-        """What became of every rule, by id; most are silent for a reason they had before."""
+    def _judge(
+        self, facts: Sequence[Fact]
+    ) -> tuple[tuple[RuleTrace, ...], list[tuple[Prepared, Judgement]]]:
+        """What became of every rule, by id, and those that are not silent.
+
+        Most rules are silent, and for a reason that they had before.
+        """
+        judged = self._panel.judge(Scene(facts))
         trace = list(self._frame)
-        for place, (prepared, result) in zip(self._places, judged, strict=True):
-            if result.outcome is not Outcome.SILENT:
-                trace[place] = _traced(prepared.rule, result, facts)
-                continue
-            key = place, result.because
-            if key not in self._silent:
-                self._silent[key] = _traced(prepared.rule, result, facts)
-            trace[place] = self._silent[key]
-        return tuple(trace)
+        speaking = []
+        for seat in self._seats:
+            parts = judged[seat.numbers]
+            why = tuple([part.blocked for part in parts])
+            known = seat.silent.get(why)
+            if known is None:
+                result = join(seat.prepared, parts)
+                known = _traced(seat.prepared.rule, result, facts)
+                if result.outcome is Outcome.SILENT:
+                    seat.silent[why] = known
+                else:
+                    speaking.append((seat.prepared, result))
+            trace[seat.place] = known
+        return tuple(trace), speaking
 
     def _fired(self, facts: Sequence[Fact]) -> set[Key]:
         hits = self._program.hits([(fact.kind, fact.values) for fact in facts])
@@ -150,11 +169,15 @@ class Deck:
 
 def judge(prepared: Prepared, scene: Scene) -> Judgement:
     """The reference evaluator over every alternative of one rule."""
+    return join(prepared, [matcher.judge(scene) for matcher in prepared.matchers])
+
+
+def join(prepared: Prepared, parts: Sequence[Judged]) -> Judgement:
+    """The judgement of a rule from those of its alternatives."""
     matches: dict[tuple[tuple[str, int], ...], None] = {}
     missing: list[frozenset[str]] = []
     because: dict[str, None] = {}
-    for matcher, conjunction in zip(prepared.matchers, prepared.conjunctions, strict=True):
-        result = matcher.judge(scene)
+    for result, conjunction in zip(parts, prepared.conjunctions, strict=True):
         for match in result.matches:
             matches[tuple(sorted(zip(conjunction.bindings, match, strict=True)))] = None
         if result.missing:

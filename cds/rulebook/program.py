@@ -20,17 +20,20 @@ import itertools
 import json
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import durable_rules_engine as engine
 
 from cds.rulebook.conditions import Conjunction
 from cds.rulebook.facts import catalogue
-from cds.rulebook.translate import Scene, Sent, Translation, largest
+from cds.rulebook.gate import Gates, needs_of, shards
+from cds.rulebook.translate import Numbered, Scene, Sent, Translation, largest
 
 FIRING_LIMIT = 5000
 MAX_PROPERTIES = 200
 """Of one message; more than 255 crash the JSON reader of durable-rules."""
+RULESET_SIZE = 48
+"""Conjunctions in one ruleset: a smaller one is asked more seldom, a larger one costs less each."""
 _SESSIONS = 512
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -43,9 +46,55 @@ class EngineError(Exception):
 
 
 class Program:
-    """Conjunctions compiled into one durable-rules ruleset."""
+    """Conjunctions compiled into rulesets of durable-rules, of which an evaluation asks a few.
+
+    A session in durable-rules takes time and memory for every join of its ruleset, whatever is
+    asserted. So conjunctions with like needs stand together in small rulesets, and facts go only
+    to those in which something could match.
+    """
 
     def __init__(self, conjunctions: Sequence[Conjunction]) -> None:
+        needs = [needs_of(conjunction) for conjunction in conjunctions]
+        dealt = shards(needs, RULESET_SIZE)
+        self._gates = Gates([[needs[number] for number in members] for members in dealt])
+        self._lock = threading.Lock()
+        self._closed = False
+        self._rulesets = [
+            _Ruleset({number: conjunctions[number] for number in sorted(members)})
+            for members in dealt
+        ]
+
+    def close(self) -> None:
+        """Give the memory back after a running evaluation has finished."""
+        with self._lock:
+            self._closed = True
+            for ruleset in self._rulesets:
+                ruleset.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be used."""
+        return self._closed
+
+    def hits(self, facts: Numbered) -> frozenset[Hit]:
+        """Every match, or EngineError."""
+        scene = Scene(facts, catalogue())
+        asked = [self._rulesets[number] for number in self._gates.open(facts)]
+        with self._lock:
+            if self.closed:
+                raise EngineError("the program is closed")
+            try:
+                return frozenset(hit for ruleset in asked for hit in ruleset.hits(scene))
+            except EngineError:
+                raise
+            except Exception as error:  # the C module raises bare Exception
+                raise EngineError(f"{type(error).__name__}: {error}") from error
+
+
+class _Ruleset:
+    """One ruleset of durable-rules; its caller holds the lock."""
+
+    def __init__(self, conjunctions: Mapping[int, Conjunction]) -> None:
         self._translation = Translation(conjunctions, catalogue())
         rules = {
             **self._translation.rules,
@@ -53,42 +102,20 @@ class Program:
             "_open": {"all": [{"m": {"kind": "_open"}}]},
             "_end": {"pri": 65000, "all": [{"m": {"kind": "_end"}}]},
         }
-        self._lock = threading.Lock()
         self._session = itertools.count()
         try:
             self._handle = engine.create_ruleset("r", _JSON.encode(rules))
         except Exception as error:  # the C module raises bare Exception
             raise EngineError(f"ruleset refused: {error}") from error
-        # When the last request has let go of this program its memory in C is given back.
-        self._close = weakref.finalize(self, engine.delete_ruleset, self._handle)
-        self._close.atexit = False
+        # When the last request has let go of this ruleset its memory in C is given back.
+        self.close = weakref.finalize(self, engine.delete_ruleset, self._handle)
+        self.close.atexit = False
 
-    def close(self) -> None:
-        """Give the memory back after a running evaluation has finished."""
-        with self._lock:
-            self._close()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it can no longer be used."""
-        return not self._close.alive
-
-    def hits(self, scene: Scene) -> frozenset[Hit]:
-        """Every match, or EngineError."""
+    def hits(self, scene: Scene) -> set[Hit]:
+        """Every match in one session, which is deleted afterwards."""
         sent = self._translation.send(scene)
         if largest(sent.messages) > MAX_PROPERTIES:
             raise EngineError(f"a message of {largest(sent.messages)} properties")
-        with self._lock:
-            if self.closed:
-                raise EngineError("the program is closed")
-            try:
-                return self._run(sent)
-            except EngineError:
-                raise
-            except Exception as error:  # the C module raises bare Exception
-                raise EngineError(f"{type(error).__name__}: {error}") from error
-
-    def _run(self, sent: Sent) -> frozenset[Hit]:
         session = f"s{next(self._session) % _SESSIONS}"
         opening = f'{{"kind":"_open","id":1,"sid":"{session}"}}'
         code, offset = engine.assert_fact(self._handle, opening)
@@ -102,11 +129,11 @@ class Program:
             code, offset = engine.assert_facts(self._handle, _JSON.encode(messages))
             if code != 0:
                 raise EngineError(f"facts refused with {code}")
-            return self._drain(offset, sent)
+            return self._drain(offset, sent, scene)
         finally:
             engine.delete_state(self._handle, session)
 
-    def _drain(self, offset: int, sent: Sent) -> frozenset[Hit]:
+    def _drain(self, offset: int, sent: Sent, scene: Scene) -> set[Hit]:
         found: set[Hit] = set()
         started = engine.start_action_for_state(self._handle, offset)
         text = started[1] if started else None
@@ -118,8 +145,8 @@ class Program:
             if last != "_end":
                 facts = {int(name[1:]): sent.numbers[m["id"] - 2] for name, m in matched.items()}
                 number = int(last[1:])
-                found.add((number, self._translation.facts_of(number, facts, sent)))
+                found.add((number, self._translation.facts_of(number, facts, scene)))
             text = engine.complete_and_start_action(self._handle, offset)
         if last != "_end" or text:
             raise EngineError("not every match was delivered")
-        return frozenset(found)
+        return found

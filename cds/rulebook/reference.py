@@ -78,20 +78,24 @@ class Judged:
 class Matcher:
     """One conjunction prepared for matching."""
 
-    __slots__ = ("_negative", "_positive")
+    __slots__ = ("_negative", "positive")
 
     def __init__(self, conjunction: Conjunction) -> None:
-        self._positive = tuple(_prepared(pattern) for pattern in conjunction.positive)
+        self.positive = tuple(_prepared(pattern) for pattern in conjunction.positive)
         self._negative = tuple(_prepared(pattern) for pattern in conjunction.negative)
 
     def judge(self, scene: Scene) -> Judged:
         """Match against facts."""
         candidates = []
-        for pattern in self._positive:
+        for pattern in self.positive:
             found = scene.candidates(pattern)
             if not found:
                 return _blocked(pattern.absent)
             candidates.append(found)
+        return self.combine(scene, candidates)
+
+    def combine(self, scene: Scene, candidates: list[list[_Candidate]]) -> Judged:
+        """Conclude from the candidates of every positive pattern, each at least one."""
         for pattern in self._negative:
             if not pattern.joins and scene.candidates(pattern):
                 return _blocked(pattern.present)
@@ -115,7 +119,7 @@ class Matcher:
         if position == len(candidates):
             yield chosen
             return
-        joins = self._positive[position].joins
+        joins = self.positive[position].joins
         taken = {number for number, _, _ in chosen}  # two bindings never share one fact
         for candidate in candidates[position]:
             if candidate[0] in taken:
@@ -124,11 +128,60 @@ class Matcher:
                 yield from self._combinations(candidates, (*chosen, candidate))
 
     def _last_join(self) -> str:
-        joined = [pattern.absent for pattern in self._positive if pattern.joins]
+        joined = [pattern.absent for pattern in self.positive if pattern.joins]
         present = [pattern.present for pattern in self._negative if pattern.joins]
-        return (joined or present or [self._positive[-1].absent])[-1]
+        return (joined or present or [self.positive[-1].absent])[-1]
 
 
+class Panel:
+    """Many conjunctions judged together; those that begin alike are judged alike, once.
+
+    A tree: each step is a pattern, and everything below a pattern that no fact satisfies is
+    blocked by it. Every conjunction gets the very judgement that its matcher would give alone.
+    """
+
+    def __init__(self, matchers: Sequence[Matcher]) -> None:
+        self._count, self._root = len(matchers), _Step()
+        for number, matcher in enumerate(matchers):
+            step = self._root
+            for pattern in matcher.positive:
+                step = step.then.setdefault(pattern, _Step())
+                step.below.append(number)
+            step.ends.append((number, matcher))
+
+    def judge(self, scene: Scene) -> list[Judged]:
+        """The judgement of each conjunction, in order."""
+        judged = [_NOTHING] * self._count
+        self._walk(self._root, scene, [], judged)
+        return judged
+
+    def _walk(
+        self, step: _Step, scene: Scene, chosen: list[list[_Candidate]], judged: list[Judged]
+    ) -> None:
+        for number, matcher in step.ends:
+            judged[number] = matcher.combine(scene, chosen)
+        for pattern, following in step.then.items():
+            candidates = scene.candidates(pattern)
+            if candidates:
+                self._walk(following, scene, [*chosen, candidates], judged)
+                continue
+            blocked = _blocked(pattern.absent)
+            for number in following.below:
+                judged[number] = blocked
+
+
+class _Step:
+    """One place in the tree: where to go on, and the conjunctions below and ending here."""
+
+    __slots__ = ("below", "ends", "then")
+
+    def __init__(self) -> None:
+        self.then: dict[_Prepared, _Step] = {}
+        self.below: list[int] = []
+        self.ends: list[tuple[int, Matcher]] = []
+
+
+_NOTHING = Judged()
 _Numbered = tuple[int, Mapping[str, Value]]
 _Candidate = tuple[int, Mapping[str, Value], tuple[str, ...]]
 

@@ -28,8 +28,9 @@ from cds.rulebook.rule import Word
 
 MAX_PATTERNS_OF_A_NAME = 60
 _SCENE = "scene "
+_NEGATED = "not "
 
-Scene = Sequence[tuple[str, Mapping[str, Value]]]
+Numbered = Sequence[tuple[str, Mapping[str, Value]]]
 """Facts as kind and values, in the order in which they are numbered."""
 
 _OPERATORS = {
@@ -38,13 +39,38 @@ _OPERATORS = {
 }  # fmt: skip
 
 
+_Fact = tuple[int, Mapping[str, Value]]
+"""Its number and what it says."""
+
+
+class Scene:
+    """Facts arranged once for all translations."""
+
+    __slots__ = ("_by_kind", "joint", "single")
+
+    def __init__(self, facts: Numbered, catalogue: Catalogue) -> None:
+        self._by_kind: dict[str, list[_Fact]] = {}
+        self.single: dict[str, int] = {}
+        """The number of the only fact, by kind."""
+        self.joint: dict[str, Value] = {}
+        """What all single facts say."""
+        for number, (kind, values) in enumerate(facts):
+            if catalogue.kinds[kind].one:
+                self.single[kind] = number
+                self.joint.update({f"{kind}__{name}": value for name, value in values.items()})
+            self._by_kind.setdefault(kind, []).append((number, values))
+
+    def of(self, kind: str) -> Sequence[_Fact]:
+        """The facts of a kind with their numbers."""
+        return self._by_kind.get(kind, ())
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Messages in order, and for each the number of its fact (or of each single fact by kind)."""
+    """Messages in order, and for each the number of its fact (-1: the joint message)."""
 
     messages: list[dict[str, Any]]
     numbers: list[int]
-    single: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -60,32 +86,32 @@ class _Stream:
     keyed: dict[str, int] = field(default_factory=dict)
     """By attribute, how many patterns ask for codes; if all do, other facts are left out."""
 
-    def wants(self, values: Mapping[str, Value]) -> bool:
-        """Whether some pattern could match a fact, as far as its keys tell."""
-        return all(
-            values.get(attribute) in self.keys[attribute]
-            for attribute, count in self.keyed.items()
-            if count == self.patterns
-        )
+    def wanted(self, facts: Sequence[_Fact]) -> Sequence[_Fact]:
+        """The facts that some pattern could match, as far as its keys tell."""
+        for attribute, count in self.keyed.items():
+            if count == self.patterns:
+                codes = self.keys[attribute]
+                facts = [fact for fact in facts if fact[1].get(attribute) in codes]
+        return facts
 
 
 class Translation:
     """The rules of one program, and how facts become its messages."""
 
-    def __init__(self, conjunctions: Sequence[Conjunction], catalogue: Catalogue) -> None:
+    def __init__(self, conjunctions: Mapping[int, Conjunction], catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._streams: dict[str, list[_Stream]] = {}
         """By kind, by negated kind and by scene: the streams, of which the last is filling up."""
         self._layouts: dict[int, list[int | str]] = {}
         self.rules: dict[str, Any] = {}
-        for number, conjunction in enumerate(conjunctions):
+        for number, conjunction in conjunctions.items():
             if not self._binds_one_twice(conjunction):
                 self.rules[f"r{number}"] = self._rule(number, conjunction)
 
-    def facts_of(self, number: int, matched: Mapping[int, int], sent: Sent) -> tuple[int, ...]:
+    def facts_of(self, number: int, matched: Mapping[int, int], scene: Scene) -> tuple[int, ...]:
         """The facts of a match, in the order of the conjunction's positive patterns."""
         return tuple(
-            sent.single[part] if isinstance(part, str) else matched[part]
+            scene.single[part] if isinstance(part, str) else matched[part]
             for part in self._layouts[number]
         )
 
@@ -93,21 +119,18 @@ class Translation:
         """The messages of a scene, negated kinds first."""
         first: list[tuple[dict[str, Any], int]] = []
         then: list[tuple[dict[str, Any], int]] = []
-        single: dict[str, int] = {}
-        joint: dict[str, Value] = {}
-        for number, (kind, values) in enumerate(scene):
-            if self._catalogue.kinds[kind].one:
-                single[kind] = number
-                joint.update({f"{kind}__{name}": value for name, value in values.items()})
-            for base, messages in ((_negated(kind), first), (kind, then)):
-                for stream in self._streams.get(base, ()):
-                    if stream.wants(values):
-                        messages.append((_message(stream, values), number))
         for base, streams in self._streams.items():
             if base.startswith(_SCENE):
-                then.extend((_message(stream, joint), -1) for stream in streams)
+                then.extend((_message(stream, scene.joint), -1) for stream in streams)
+                continue
+            negated = base.startswith(_NEGATED)
+            messages = first if negated else then
+            facts = scene.of(base.removeprefix(_NEGATED))
+            for stream in streams:
+                for number, values in stream.wanted(facts):
+                    messages.append((_message(stream, values), number))
         both = [*first, *then]
-        return Sent([message for message, _ in both], [number for _, number in both], single)
+        return Sent([message for message, _ in both], [number for _, number in both])
 
     def _binds_one_twice(self, conjunction: Conjunction) -> bool:
         """Two patterns over the only fact of a kind: two bindings never share a fact."""
@@ -220,26 +243,21 @@ def _term(atom: Atom, stream: _Stream, names: Mapping[int, tuple[int, str]]) -> 
 
 
 def _message(stream: _Stream, values: Mapping[str, Value]) -> dict[str, Any]:
-    message: dict[str, Any] = {"kind": stream.name}
-    for attribute in stream.attributes:
-        if attribute in values:
-            message[attribute] = values[attribute]
+    message: dict[str, Any] = {name: values[name] for name in stream.attributes & values.keys()}
+    message["kind"] = stream.name
     for atom, flag in stream.flags.items():
-        if _holds(atom, values.get(atom.attribute)):
+        value, wanted = values.get(atom.attribute), atom.value
+        if isinstance(wanted, frozenset):
+            holds = value is not None and (value in wanted) is (atom.word is Word.ONE_OF)
+        else:
+            holds = (value is not None) is wanted
+        if holds:
             message[flag] = True
     return message
 
 
-def _holds(atom: Atom, value: Value | None) -> bool:
-    if atom.word is Word.KNOWN:
-        return (value is not None) is atom.value
-    if value is None or not isinstance(atom.value, frozenset):
-        return False
-    return (value in atom.value) is (atom.word is Word.ONE_OF)
-
-
 def _negated(kind: str) -> str:
-    return f"not {kind}"
+    return _NEGATED + kind
 
 
 def largest(sent: Iterable[Mapping[str, Any]]) -> int:

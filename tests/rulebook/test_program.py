@@ -11,7 +11,7 @@ from cds.rulebook import Fact, Rulebook, catalogue
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern
 from cds.rulebook.program import EngineError, Program
 from cds.rulebook.rule import Word
-from cds.rulebook.translate import MAX_PATTERNS_OF_A_NAME, Translation
+from cds.rulebook.translate import MAX_PATTERNS_OF_A_NAME, Scene, Translation
 from tests.rulebook.build import CML, LOW_LEVEL, RIFAMPICIN, SETTING, rulebook, scene
 
 
@@ -21,8 +21,9 @@ def conjunctions(book: Rulebook) -> list[Conjunction]:
 
 
 def sent(*facts: Fact) -> list[dict[str, object]]:
-    translation = Translation(conjunctions(rulebook()), catalogue())
-    return translation.send([(fact.kind, fact.values) for fact in facts]).messages
+    translation = Translation(dict(enumerate(conjunctions(rulebook()))), catalogue())
+    arranged = Scene([(fact.kind, fact.values) for fact in facts], catalogue())
+    return translation.send(arranged).messages
 
 
 def test_no_text_of_the_record_reaches_durable_rules() -> None:
