@@ -6,13 +6,19 @@ readers, so that no reader holds a code of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cds.clinical.codes import Code, Concept
 
-_DENIALS = ("no", "not", "without", "excluded", "exclude", "suspected", "history", "risk", "vs")
+_DENIALS = (
+    *("no", "not", "without", "excluded", "exclude", "suspected", "history", "vs", "denies"),
+    *("denied", "family", "r/o", "rule out", "ruled out", "possible", "possibly", "screening"),
+    *("risk of", "risk for", "at risk"),
+)
 """Words that turn a name into something else than a diagnosis made."""
+_LASTING_DENIALS = tuple(word for word in _DENIALS if word != "history")
+"""A history of an operation is the state it left behind."""
 _OFFICIAL_NOT = "not having achieved remission"
 """Part of official ICD-10-CM names; it denies the remission, not the disease."""
 WORDS_APART = " | "
@@ -67,8 +73,20 @@ class LabDefinition:
     molar_mass: float | None = None
     coded_values: Mapping[Code, str] = field(default_factory=dict)
     """For coded results: code -> key (`positive`, `negative`, `pregnant`, ...)."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """For coded results: lower-case words that mean a key (`reactive` -> `positive`)."""
     name: str = ""
     """How a card calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionName:
+    """What a condition's name means: its keys, unless one of some words stands beside it."""
+
+    keys: tuple[str, ...]
+    unless: tuple[str, ...] = ()
+    lasting: bool = False
+    """Whether a history of it is as good as having it: an organ that was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +95,8 @@ class Terminology:
 
     medicines: Mapping[Code, tuple[str, ...]]
     """Code -> ingredient keys (a combination product has several)."""
-    medicine_names: Mapping[str, str]
-    """Lower-case ingredient or brand name -> ingredient key, for uncoded medicines."""
+    medicine_names: Mapping[str, tuple[str, ...]]
+    """Lower-case ingredient or brand name -> ingredient keys, for uncoded medicines."""
     labs: Mapping[Code, LabDefinition]
     conditions: Mapping[Code, tuple[str, ...]]
     """Code -> condition keys; a code may mean several (`cml-cp` is also `cml`)."""
@@ -86,17 +104,20 @@ class Terminology:
     """Code whose children share its meaning (ICD-10 categories) -> condition keys."""
     genes: Mapping[str, str]
     """Lower-case result text -> gene key (`cyp2c8*4`, `t315i`, ...)."""
-    condition_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Lower-case name of a condition -> its keys, for conditions without a known code."""
+    condition_names: Mapping[str, ConditionName] = field(default_factory=dict)
+    """Lower-case name of a condition -> what it means, for conditions without a known code."""
     condition_details: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     """Lower-case words that refine a condition (`blast crisis`) -> (key refined, keys meant)."""
+    ingredient_names: Mapping[str, str] = field(default_factory=dict)
+    """Ingredient key -> how a card calls it."""
 
     def ingredients_of(self, concept: Concept) -> tuple[str, ...]:
         """Ingredient keys by code first, otherwise by the words of the text."""
         found = [key for code in concept.codes for key in self.medicines.get(code, ())]
         if not found and concept.text:
             words = concept.text.lower()
-            found = [key for name, key in self.medicine_names.items() if _mentions(words, name)]
+            for name, keys in self.medicine_names.items():
+                found.extend(keys if _mentions(words, name) else ())
         return tuple(dict.fromkeys(found))
 
     def conditions_of(self, concept: Concept) -> tuple[str, ...]:
@@ -111,24 +132,30 @@ class Terminology:
             for prefix, keys in self.condition_prefixes.items():
                 if code.system == prefix.system and code.code.startswith(prefix.code):
                     found.extend(keys)
-        words = _affirmed(concept.text or "")
-        if not found:
-            for name, keys in self.condition_names.items():
-                found.extend(keys if _mentions(words, name) else ())
+        words = _affirmed(concept.text or "", _DENIALS)
+        if not found and concept.text:
+            found.extend(self._named(words, _affirmed(concept.text, _LASTING_DENIALS)))
         for detail, (refined, keys) in self.condition_details.items():
             found.extend(keys if refined in found and _mentions(words, detail) else ())
         return tuple(dict.fromkeys(found))
+
+    def _named(self, words: str, words_or_past: str) -> Iterator[str]:
+        """Keys of the conditions that affirmed words name; `words_or_past` may tell the past."""
+        for name, meaning in self.condition_names.items():
+            said = words_or_past if meaning.lasting else words
+            if _mentions(said, name) and not any(_mentions(said, w) for w in meaning.unless):
+                yield from meaning.keys
 
     def lab_of(self, concept: Concept) -> LabDefinition | None:
         """The definition of the first code that the rulebook knows."""
         return next((self.labs[code] for code in concept.codes if code in self.labs), None)
 
 
-def _affirmed(text: str) -> str:
+def _affirmed(text: str, denials: tuple[str, ...]) -> str:
     """The lower-case parts of a concept's words that deny or doubt nothing."""
     parts = (part.replace(_OFFICIAL_NOT, "") for part in text.lower().split(WORDS_APART))
     return WORDS_APART.join(
-        part for part in parts if not any(_mentions(part, denial) for denial in _DENIALS)
+        part for part in parts if not any(_mentions(part, denial) for denial in denials)
     )
 
 

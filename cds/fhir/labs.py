@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from cds.clinical.labs import Lab
@@ -16,7 +17,8 @@ from cds.fhir.elements import Element, concept, element, elements, flag, number,
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.results import counting_status, measured, sampled_at, upper_limit
 
-_UNUSED: Final = frozenset({"cancelled", "entered-in-error", "registered"})
+_CLOCKS_DIFFER: Final = timedelta(days=1)
+"""A result may be ahead of our clock by this much: another zone, a date without a time."""
 
 
 def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], list[Problem]]:
@@ -35,7 +37,7 @@ def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], li
     status = counting_status(observation)
     if status is None:
         stated = text(observation, "status")
-        message = f"A result ({known[0][1].key}) with status {stated} does not count."
+        message = f"A result ({_name(known[0][1])}) with status {stated} does not count."
         return [], [problem("lab-status-unusable", message, reference, field="status")]
     labs: list[Lab] = []
     problems: list[Problem] = []
@@ -44,13 +46,18 @@ def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], li
         if not _has_value(part):
             continue  # a panel or a result with a reason for its absence: nothing was measured
         if at is None:
-            message = f"A result ({definition.key}) does not say when it was taken."
+            message = f"A result ({_name(definition)}) does not say when it was taken."
             problems.append(problem("lab-time-unknown", message, reference))
+            continue
+        if at.at > context.now + _CLOCKS_DIFFER:
+            written = at.at.astimezone(context.zone).date()
+            message = f"{_name(definition)} is dated {written}, in the future; it was not used."
+            problems.append(problem("lab-time-future", message, reference))
             continue
         try:
             labs.append(_lab(part, definition, at, status, reference))
         except ReadError as error:
-            message = f"{definition.key}: {error.message}"
+            message = f"{_name(definition)}: {error.message}"
             code = "lab-unit-unreadable" if "unit" in error.code else "lab-value-unreadable"
             problems.append(problem(code, message, reference, field=error.field))
     return labs, problems
@@ -58,6 +65,10 @@ def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], li
 
 def _definition(part: Element, context: ReadContext) -> LabDefinition | None:
     return context.terminology.lab_of(concept(element(part, "code")))
+
+
+def _name(definition: LabDefinition) -> str:
+    return definition.name or definition.key
 
 
 def _has_value(part: Element) -> bool:
@@ -117,18 +128,17 @@ def _measured_lab(
 
 
 def _coded_value(part: Element, definition: LabDefinition) -> str | None:
-    """The key of a coded result: by code, else by exact words of the coded keys."""
+    """The key of a coded result: by code, else by the exact words that mean one."""
     found = element(part, "valueCodeableConcept")
     for code in concept(found).codes:
         if code in definition.coded_values:
             return definition.coded_values[code]
     answer = flag(part, "valueBoolean")
-    words = {word.strip().lower() for word in _words(part, found)}
+    words = [" ".join(word.lower().split()) for word in _words(part, found)]
     if answer is not None:
-        words.add("true" if answer else "false")
-        words.add("positive" if answer else "negative")
-    keys = dict.fromkeys(definition.coded_values.values())
-    return next((key for key in keys if key in words), None)
+        words.append("positive" if answer else "negative")
+    means = definition.said or {key: key for key in definition.coded_values.values()}
+    return next((means[word] for word in words if word in means), None)
 
 
 def _words(part: Element, found: Element | None) -> Iterator[str]:

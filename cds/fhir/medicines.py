@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
@@ -13,13 +12,15 @@ from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.clinical.units import UnitError, convert
 from cds.fhir.context import ReadContext
-from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
+from cds.fhir.elements import Element, element, elements, flag, number, reference_of, text
+from cds.fhir.frequency import find_rates
 from cds.fhir.instruction import is_as_needed
+from cds.fhir.local_use import reaches_circulation
+from cds.fhir.near_names import near_name
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.products import Product, unit_kind
+from cds.fhir.products import Product, named_mg, unit_kind
 from cds.fhir.times import moment, span
 from cds.fhir.timing import Schedule, read_timing
-from cds.fhir.vocabulary import words
 
 _STATES: Final = MappingProxyType(
     {
@@ -34,19 +35,6 @@ _STATES: Final = MappingProxyType(
 _NEVER_TAKEN: Final = frozenset(
     {"entered-in-error", "cancelled", "not-taken", "not-done", "declined", "preparation"}
 )
-# Beginnings of the words by which routes are displayed; other words leave the route unknown.
-_LOCAL_ROUTES: Final = tuple(
-    words(
-        "topical cutaneous ophthalmic eye conjunctival otic auricular ear nasal vaginal inhal "
-        "respiratory dental intravitreal intraocular intraarticular skin scalp"
-    )
-)
-_SYSTEMIC_ROUTES: Final = tuple(
-    words(
-        "oral mouth os po intraven iv subcut sc intramusc im sublingual transderm rectal enteral "
-        "gastr nasogastric buccal"
-    )
-)
 
 
 def read_medicine(
@@ -58,24 +46,26 @@ def read_medicine(
         return None, []
     reference = reference_of(resource)
     ingredients = _ingredients(product, context)
-    problems = _naming_problems(product, reference, ingredients)
     dosages = _dosages(resource)
     started, stopped = _use(resource, dosages, context)
     state = UseState.DRAFT if is_draft else _state(resource, status, stopped, context)
-    schedule, daily_mg = _daily(dosages, context)
+    problems = []
+    if not ingredients and state is not UseState.STOPPED:
+        problems = _naming_problems(product, reference, context)
+    schedule, daily_mg = _daily(dosages, product, context)
     return (
         Medicine(
             ingredients,
-            product.display or product.unresolved or "a medicine without a name",
+            _display(product, ingredients, context),
             state,
             reference,
             started,
             stopped,
             is_draft,
             selected,
-            _is_systemic(dosages),
+            reaches_circulation(dosages, product),
             daily_mg,
-            schedule is not None and (schedule.single or schedule.count == 1),
+            _is_single(dosages, schedule),
             any(is_as_needed(dosage) for dosage in dosages),
         ),
         problems,
@@ -88,11 +78,33 @@ def _ingredients(product: Product, context: ReadContext) -> tuple[str, ...]:
     return tuple(dict.fromkeys(keys))
 
 
-def _naming_problems(
-    product: Product, reference: str, ingredients: tuple[str, ...]
-) -> list[Problem]:
-    if ingredients or product.concept.codes or product.concept.text:
-        return []
+def _display(product: Product, ingredients: tuple[str, ...], context: ReadContext) -> str:
+    """The words of the record, else the ingredients by name, else what little there is."""
+    if product.concept.text is None and ingredients:
+        names = context.terminology.ingredient_names
+        return " and ".join(names.get(key, key) for key in ingredients)
+    return product.display or product.unresolved or "a medicine without a name"
+
+
+def _naming_problems(product: Product, reference: str, context: ReadContext) -> list[Problem]:
+    """Why nobody can know which medicine it is: nothing sent, no words, or a misspelt name."""
+    said = " ".join(c.text for c in (product.concept, *product.ingredients) if c.text)
+    codes = product.concept.codes
+    if said:
+        near = near_name(said, context.terminology.medicine_names)
+        if near is None:
+            return []
+        message = (
+            f"{said[:60]!r} was not recognised but resembles {near}; its interactions were not "
+            "checked."
+        )
+        return [problem("medication-misspelt", message, reference)]
+    if codes:
+        message = (
+            f"A medicine is named only by a code not known here ({codes[0].code[:30]}); its "
+            "interactions are unknown."
+        )
+        return [problem("medication-code-unknown", message, reference)]
     if product.unresolved is not None:
         message = f"The medicine of {reference} was not sent; interactions with it are unknown."
         return [problem("medication-unresolved", message, reference)]
@@ -174,20 +186,25 @@ def _state(
     return state
 
 
-def _is_systemic(dosages: list[Element]) -> bool | None:
-    """Whether the medicine reaches the circulation, by the words of its route."""
-    found: set[bool] = set()
-    for dosage in dosages:
-        named = re.findall(r"\w+", (concept(element(dosage, "route")).text or "").lower())
-        if any(word.startswith(_SYSTEMIC_ROUTES) for word in named):
-            found.add(True)
-        elif any(word.startswith(_LOCAL_ROUTES) for word in named):
-            found.add(False)
-    return found.pop() if len(found) == 1 else None
+def _is_single(dosages: list[Element], schedule: Schedule | None) -> bool:
+    """Whether every dosage is one dose and no more, by its structure or else by its words."""
+    if schedule is not None:
+        return schedule.single or schedule.count == 1
+    return bool(dosages) and all(_says_once(dosage) for dosage in dosages)
 
 
-def _daily(dosages: list[Element], context: ReadContext) -> tuple[Schedule | None, float | None]:
-    """The schedule and mean mg per day of a plain dosage in mass units; None where not plain."""
+def _says_once(dosage: Element) -> bool:
+    repeat = element(element(dosage, "timing") or {}, "repeat") or {}
+    if number(repeat, "count") == 1 and number(repeat, "countMax") in {None, 1}:
+        return True
+    rates, _ = find_rates((text(dosage, "text") or "").lower())
+    return [rate.single for rate in rates] == [True]
+
+
+def _daily(
+    dosages: list[Element], product: Product, context: ReadContext
+) -> tuple[Schedule | None, float | None]:
+    """The schedule and mean mg per day of a plain dosage, in mg or in tablets of named mg."""
     if len(dosages) != 1:
         return None, None
     timing = element(dosages[0], "timing")
@@ -198,9 +215,10 @@ def _daily(dosages: list[Element], context: ReadContext) -> tuple[Schedule | Non
         if schedule is None or quantity is None or schedule.single:
             return schedule, None
         value, (kind, unit) = number(quantity, "value"), unit_kind(quantity)
-        if kind != "mass" or value is None or value <= 0:
+        each = named_mg(product.concept.text) if kind == "count" else None
+        if value is None or value <= 0 or (kind != "mass" and each is None):
             return schedule, None
-        mg = convert(value, unit, "mg")
+        mg = float(value) * each if each is not None else convert(value, unit, "mg")
     except (ReadError, UnitError):
         return None, None  # the dose of another medicine only refines an interaction
     return schedule, mg * len(schedule.offsets_h) * 24.0 / schedule.cycle_h

@@ -51,6 +51,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
                 _L,
             ),
             "medication-unnamed": ("A medicine has neither code nor name.", _L),
+            "medication-code-unknown": (
+                "A medicine is named by a code alone, and the code is not known here.",
+                _L,
+            ),
+            "medication-misspelt": ("The name of a medicine resembles a known one.", _L),
+            "lab-time-future": ("A result is dated in the future and was not used.", _L),
             "medication-code-mismatch": ("Code and name of a medicine contradict each other.", _P),
             "strength-unknown": ("The dose counts tablets or mL of unknown strength.", _P),
             "strength-conflict": ("Two statements of the product strength disagree.", _P),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cds.clinical.codes import Code, Concept
@@ -263,6 +263,12 @@ def _coded_strength(product: Product, drug: Drug) -> Strength | None:
     return Strength(known.pop()) if known else None
 
 
+def named_mg(said_as: str | None) -> float | None:
+    """The one amount in mg that the name of a product states, else None."""
+    amounts = {float(found) for found in _MG.findall(said_as or "")}
+    return amounts.pop() if len(amounts) == 1 else None
+
+
 def _named_strength(said_as: str | None, drug: Drug) -> Strength | None:
     if not said_as:
         return None
@@ -275,7 +281,8 @@ def _named_strength(said_as: str | None, drug: Drug) -> Strength | None:
     if len(amounts) != 1:
         return None
     said = "The strength was read from the name of the product."
-    return Strength(amounts.pop(), assumptions=(said,))
+    base = _base_strength(amounts.pop(), _names(drug.salt_names, said_as), drug)
+    return replace(base, assumptions=(said, *base.assumptions))
 
 
 def _solution(words: str | None, drug: Drug, stated: list[Strength | None]) -> Strength | None:

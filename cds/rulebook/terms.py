@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cds.clinical.codes import Code
-from cds.clinical.terminology import Drug, LabDefinition, LevelCode, Product, Terminology
+from cds.clinical.terminology import (
+    ConditionName,
+    Drug,
+    LabDefinition,
+    LevelCode,
+    Product,
+    Terminology,
+)
 from cds.rulebook.remarks import Remarks, did_you_mean
 from cds.rulebook.shape import Entries
 from cds.rulebook.source import Key, Node
@@ -98,7 +105,7 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
 def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
     """The terminology; `files` maps medicines, labs, conditions, genes to their content."""
     medicines: dict[Code, tuple[str, ...]] = {}
-    medicine_names: dict[str, str] = {}
+    medicine_names: dict[str, tuple[str, ...]] = {}
     labs: dict[Code, LabDefinition] = {}
     conditions: dict[Code, tuple[str, ...]] = {}
     prefixes: dict[Code, tuple[str, ...]] = {}
@@ -110,7 +117,8 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
 
     for key, row in _rows(files, "medicines", names, remarks):
         for word in (key, names[f"medicines.{key}"], *row.words("names", required=False)):
-            medicine_names[word.lower()] = key
+            others = medicine_names.get(word.lower(), ())
+            medicine_names[word.lower()] = tuple(dict.fromkeys((*others, key)))
         codes = (*_codes(row, "codes", remarks), *_codes(row, "products", remarks))
         for code in codes:
             medicines[code] = tuple(dict.fromkeys((*medicines.get(code, ()), key)))
@@ -127,14 +135,19 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
         unit = row.text("unit", required=inner is None) or ""
         lab_decimals[key] = row.integer("decimals", required=False) or 0
         definition = LabDefinition(
-            key, unit, row.number("molar_mass", required=False), coded, names[f"labs.{key}"]
+            key,
+            unit,
+            row.number("molar_mass", required=False),
+            coded,
+            {**{value: value for value in coded.values()}, **_said(row, coded.values())},
+            names[f"labs.{key}"],
         )
         lab_units[key] = unit
         labs.update(dict.fromkeys(_codes(row, "codes", remarks), definition))
         _finish(row)
 
     implied = {key: _implied(files.get("conditions"), key) for key in _keys(files, "conditions")}
-    condition_names: dict[str, tuple[str, ...]] = {}
+    condition_names: dict[str, ConditionName] = {}
     details: dict[str, tuple[str, tuple[str, ...]]] = {}
     for key, row in _rows(files, "conditions", names, remarks):
         row.words("implies", implied, required=False)
@@ -142,8 +155,13 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
             conditions[code] = tuple(dict.fromkeys((*conditions.get(code, ()), *implied[key])))
         for code in _codes(row, "prefixes", remarks):
             prefixes[code] = tuple(dict.fromkeys((*prefixes.get(code, ()), *implied[key])))
+        meaning = ConditionName(
+            implied[key],
+            tuple(word.lower() for word in row.words("unless", required=False)),
+            row.boolean("lasting"),
+        )
         for name in row.words("names", required=False):
-            condition_names[name.lower()] = implied[key]
+            condition_names[name.lower()] = meaning
         for detail in row.words("details", required=False):
             details[detail.lower()] = (implied[key][-1], implied[key])
         _finish(row)
@@ -155,10 +173,33 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
         _finish(row)
 
     terminology = Terminology(
-        medicines, medicine_names, labs, conditions, prefixes, genes, condition_names, details
+        medicines,
+        medicine_names,
+        labs,
+        conditions,
+        prefixes,
+        genes,
+        condition_names,
+        details,
+        {key: names[f"medicines.{key}"] for key in _keys(files, "medicines")},
     )
     keys = {part: _keys(files, part) for part in ("medicines", "labs", "conditions", "genes")}
     return Vocabulary(terminology, keys, names, lab_units, lab_decimals, frozenset(coded_values))
+
+
+def _said(row: Entries, values: Iterable[str]) -> dict[str, str]:
+    """Words that mean a coded value, lower-case: `said: {positive: [reactive]}`."""
+    inner = row.inner("said", required=False)
+    if inner is None:
+        return {}
+    known = tuple(dict.fromkeys(values))
+    found = {}
+    for value in inner.key_places:
+        if value not in known:
+            row.remarks.add("RB104", row.place, f"said: '{value}'", did_you_mean(value, known))
+        for word in inner.words(value):
+            found[word.lower()] = value
+    return found
 
 
 def _rows(

@@ -56,3 +56,51 @@ def test_a_doubted_or_foreign_diagnosis_is_none(terminology: Terminology, words:
 def test_a_detail_alone_means_nothing(terminology: Terminology) -> None:
     """Metastatic breast cancer is no advanced GIST."""
     assert terminology.conditions_of(Concept((), "Metastatic breast cancer")) == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Pregnancy (finding) | Pregnant", "pregnancy"),
+        ("Intrauterine pregnancy, 12 weeks", "pregnancy"),
+        ("Breastfeeding (finding)", "lactation"),
+        ("Congestive heart failure (disorder)", "heart-failure"),
+        ("Left pleural effusion", "pleural-effusion"),
+        ("Upper gastrointestinal hemorrhage", "gi-bleeding"),
+        ("Stevens-Johnson syndrome", "severe-skin-reaction"),
+        ("Total thyroidectomy", "thyroidectomy"),
+        ("History of thyroidectomy (situation)", "thyroidectomy"),
+        ("Chronic hepatitis B", "hepatitis-b"),
+        ("Gilbert's syndrome", "gilbert"),
+        ("High-risk GIST, adjuvant", "gist-adjuvant"),
+    ],
+)
+def test_a_problem_list_in_snomed_or_in_words_is_understood_by_its_words(
+    terminology: Terminology, words: str, expected: str
+) -> None:
+    assert expected in terminology.conditions_of(Concept((Code(SNOMED, "1"),), words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Partner pregnant",
+        "Pregnancy test negative",
+        "Not pregnant",
+        "History of pregnancy",
+        "Desire for pregnancy",
+        "Hemithyroidectomy",
+        "Family history of thyroidectomy",
+        "Hepatitis B vaccination",
+        "Malignant pleural effusion",
+        "Cerebral edema",
+        "No heart failure",
+        "Risk of gastrointestinal bleeding",
+        "History of gastrointestinal bleeding",
+        "Lactation suppression",
+    ],
+)
+def test_words_that_name_something_else_or_deny_it_name_no_condition(
+    terminology: Terminology, words: str
+) -> None:
+    assert terminology.conditions_of(Concept((), words)) == ()

@@ -61,11 +61,11 @@ TERMINOLOGY = Terminology(
         Code(ATC, "J04AB02"): ("rifampicin",),
     },
     medicine_names={
-        "rifampicin": "rifampicin",
-        "rifampin": "rifampicin",
-        "warfarin": "warfarin",
-        "bortezomib": "bortezomib",
-        "tramadol": "tramadol",
+        "rifampicin": ("rifampicin",),
+        "rifampin": ("rifampicin",),
+        "warfarin": ("warfarin",),
+        "bortezomib": ("bortezomib",),
+        "tramadol": ("tramadol",),
     },
     labs={
         Code(LOINC, "26499-4"): LabDefinition("neutrophils", "10*9/L"),
