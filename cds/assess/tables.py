@@ -6,9 +6,10 @@ from dataclasses import fields
 
 from cds.assess.policy import Table, Tables
 from cds.clinical.setting import Jurisdiction
-from cds.rulebook import Rulebook
+from cds.rulebook import Rulebook, once_per_rulebook
 
 
+@once_per_rulebook
 def tables_for(rulebook: Rulebook, jurisdiction: Jurisdiction) -> Tables:
     """Read every table once; jurisdiction-specific leaves are already resolved."""
     tables: dict[str, Table] = {

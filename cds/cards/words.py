@@ -15,12 +15,22 @@ from cds.cards.wire import SUMMARY_LIMIT
 _SPACES = re.compile(r"\s+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~!])")
+_WWW = re.compile(r"\bwww\.", re.IGNORECASE)
+_SCHEME = re.compile(r"\b(mailto|xmpp|javascript|data):", re.IGNORECASE)
+_HARMLESS = re.compile(r"[A-Za-z0-9.,;()/%=+-]+(?: [A-Za-z0-9.,;()/%=+-]+)*", re.ASCII)
+"""Most texts: words and numbers with single spaces between them, of which nothing is escaped."""
 _TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
 _ELLIPSIS = "…"
 
 
 def plain(text: str) -> str:
     """Return text from the record so that Markdown and HTML show it exactly, on one line."""
+    if _HARMLESS.fullmatch(text) and "www." not in text.lower():
+        return text
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
     line = _SPACES.sub(" ", _CONTROL.sub("", text)).strip()
     return _no_autolink(_no_html(_MARKDOWN.sub(r"\\\1", line)))
 
@@ -107,5 +117,5 @@ def _no_html(text: str) -> str:
 def _no_autolink(text: str) -> str:
     """Break addresses that GitHub-flavoured Markdown would turn into links by itself."""
     text = text.replace("://", "&#58;//")
-    text = re.sub(r"(?i)\bwww\.", "www&#46;", text).replace("@", "&#64;")
-    return re.sub(r"(?i)\b(mailto|xmpp|javascript|data):", r"\1&#58;", text)
+    text = _WWW.sub("www&#46;", text).replace("@", "&#64;")
+    return _SCHEME.sub(r"\1&#58;", text) if ":" in text else text

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from math import isfinite
 from types import MappingProxyType
 from typing import Final
 
@@ -195,6 +196,8 @@ def convert(
     `molar_mass` in g/mol lets mass and amount concentrations convert into each other.
     Raises UnitError when a unit is not accepted or the dimensions do not fit.
     """
+    if unit == to_unit and unit in _UNITS and isfinite(same := float(value)):
+        return same  # rounded once, as below
     return float(_exact(value) * _factor(unit, to_unit, molar_mass))
 
 

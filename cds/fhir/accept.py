@@ -24,6 +24,7 @@ from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYP
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
 _UTC_ZONE: Final = ZoneInfo("UTC")
 _ORDERS: Final = frozenset({"MedicationRequest", "MedicationOrder", "MedicationPrescription"})
+_MEDICATIONS: Final = MEDICATION_TYPES | OLD_MEDICATION_TYPES
 _OVER: Final = words("completed stopped cancelled entered-in-error on-hold")
 
 
@@ -69,7 +70,7 @@ def accept(
             problems.append(refused)
             continue
         reading = read_resource(raw)
-        about_drug = kind in MEDICATION_TYPES | OLD_MEDICATION_TYPES and entry.matches
+        about_drug = kind in _MEDICATIONS and entry.matches
         if reading.resource is None and about_drug and mentions([raw], drug):
             selected = reference_of(raw) in selections
             kept.findings.orders.append(unread_order(raw, is_draft=is_draft, selected=selected))

@@ -94,8 +94,10 @@ def concept(found: Element | None) -> Concept:
         code = text(coding, "code")
         if code:
             codes.append(Code(text(coding, "system") or "", code))
-        words.append(text(coding, "display"))
-    said = " | ".join(dict.fromkeys(word for word in words if word))
+        display = text(coding, "display")
+        if display not in words:
+            words.append(display)
+    said = " | ".join([word for word in words if word])
     return Concept(tuple(codes), said or None)
 
 

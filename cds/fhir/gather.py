@@ -149,6 +149,9 @@ def _latest(
     """Latest reports; an Observation whose identity is malformed becomes a Problem."""
     sound: list[Element] = []
     for observation in observations:
+        if "identifier" not in observation:  # as most: there is nothing to compare it by
+            sound.append(observation)
+            continue
         try:
             latest_reports([observation, observation], context.zone)
         except ReadError as error:

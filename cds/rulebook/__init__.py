@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cds.rulebook.facts import Catalogue, Fact, FactError, catalogue
+from cds.rulebook.once import once_per_rulebook
 from cds.rulebook.remarks import Remark, RulebookError
 from cds.rulebook.rule import Outcome, Rule, Status
 from cds.rulebook.rulebook import Rulebook, load
@@ -22,4 +23,5 @@ __all__ = [
     "Verdict",
     "catalogue",
     "load",
+    "once_per_rulebook",
 ]

@@ -8,8 +8,9 @@ the very same number.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from cds.rulebook.source import Node, parse
 DECIMALS_KEPT = 4
 MAX_TEXT = 512
 _LIMIT = 1e15
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+"""What text in a fact may not hold: the end of a C string, and half a character."""
 
 Value = bool | int | float | str
 
@@ -80,7 +83,7 @@ class Attribute:
         raise FactError(f"{self.name}: {value!r} is not {_article(self.type)}")
 
     def _accept_words(self, value: str) -> str:
-        if len(value) > MAX_TEXT or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        if len(value) > MAX_TEXT or _UNUSABLE.search(value):
             raise FactError(f"{self.name}: text too long or not valid Unicode")
         if self.values and value not in self.values:
             raise FactError(f"{self.name}: '{value}' is not one of {', '.join(self.values)}")
@@ -109,6 +112,12 @@ class Kind:
     meaning: str
     one: bool
     attributes: Mapping[str, Attribute]
+    always: tuple[str, ...] = field(init=False)
+    """The names of attributes that every fact of the kind has."""
+
+    def __post_init__(self) -> None:
+        always = tuple(name for name, one in self.attributes.items() if one.always)
+        object.__setattr__(self, "always", always)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +151,8 @@ class Fact:
             if attribute is None:
                 raise FactError(f"{self.kind} has no attribute '{name}'")
             accepted[name] = attribute.accept(value)
-        for name, attribute in kind.attributes.items():
-            if attribute.always and name not in accepted:
+        for name in kind.always:
+            if name not in accepted:
                 raise FactError(f"{self.kind}.{name} must always be known")
         object.__setattr__(self, "values", accepted)
 

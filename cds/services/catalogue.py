@@ -8,7 +8,7 @@ from typing import Any
 
 from cds.clinical.setting import Occasion
 from cds.fhir.prefetch import prefetch_templates
-from cds.rulebook import Rulebook
+from cds.rulebook import Rulebook, once_per_rulebook
 
 _EXTENSION = "org.imatinib-tdm.rulebook"
 
@@ -65,6 +65,7 @@ _USAGE = (
 )
 
 
+@once_per_rulebook
 def catalogue_for(rulebook: Rulebook) -> tuple[ServiceDescription, ...]:
     """Describe the services for the drug of a rulebook."""
     drug = rulebook.drug.name

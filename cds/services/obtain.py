@@ -13,8 +13,8 @@ import httpx
 from cds.fhir.client import FhirClient, ForbiddenBaseError, allowed_base
 from cds.fhir.mentions import mentions
 from cds.fhir.obtain import Obtained, obtain
-from cds.fhir.prefetch import prefetch_keys
-from cds.rulebook import Rulebook
+from cds.fhir.prefetch import PrefetchKey, prefetch_keys
+from cds.rulebook import Rulebook, once_per_rulebook
 from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
 from cds.telemetry import log
@@ -58,7 +58,7 @@ class Obtainer:
         drug = rulebook.drug
         with client or nullcontext():
             obtained = obtain(
-                prefetch_keys(drug, rulebook.terminology),
+                _keys(rulebook),
                 call.prefetch,
                 call.context,
                 client,
@@ -84,6 +84,11 @@ class Obtainer:
             transport=self.transport,
             monotonic=self.clock.monotonic,
         )
+
+
+@once_per_rulebook
+def _keys(rulebook: Rulebook) -> tuple[PrefetchKey, ...]:
+    return prefetch_keys(rulebook.drug, rulebook.terminology)
 
 
 def _data(obtained: Obtained, *, refused: bool) -> Data:

@@ -50,6 +50,11 @@ def test_no_text_whatever_opens_a_tag_a_link_or_a_cell(text: str) -> None:
     assert html.count("<") == 2, html
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=40) | st.sampled_from(HOSTILE))
+def test_a_text_that_is_handed_on_as_it_is_would_not_have_been_changed(text: str) -> None:
+    assert words.plain(text) == words._escaped(text)
+
+
 @pytest.mark.parametrize("text", HOSTILE[:7])
 def test_a_value_inside_a_rules_text_cannot_bring_html_links_or_images(text: str) -> None:
     markdown = words.authored(f"Please ask about {text}.")
