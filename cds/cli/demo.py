@@ -61,6 +61,7 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
             if not once:
                 from cds.demo.hospital import running_hospital
 
+                _invent_past(service)
                 with running_hospital(stories, service.base_url) as hospital:
                     _say_what_next(service, hospital)
                     service.wait()
@@ -113,6 +114,25 @@ def _play(stories: Sequence[Story], base_url: str) -> int:
     return wrong
 
 
+def _invent_past(service: RunningService) -> None:
+    """Give the safety board something to show; the board says that it is invented."""
+    from datetime import UTC, datetime
+
+    from cds.demo.history import invent_history
+    from cds.report.board import reason_names
+    from cds.rulebook import load
+    from cds.services.knowledge import rules_path
+    from cds.services.wiring import open_store
+    from cds.settings import load_settings
+
+    settings = load_settings(service.settings)
+    store = open_store(settings)
+    reasons = list(reason_names(load(rules_path(settings))))
+    count = invent_history(store, reasons, datetime.now(UTC))
+    store.database.close()
+    click.echo(f"Invented past for the safety board: {count} decisions, marked as such.")
+
+
 def _say_what_next(service: RunningService, hospital: str) -> None:
     """Name the service's addresses and commands that work as they stand."""
     from datetime import UTC, datetime
@@ -131,6 +151,7 @@ Still serving on {service.base_url} (Ctrl-C stops it; log: {service.log}). Open 
 
   {hospital}   the demo hospital: choose a patient, order, see the cards
   {service.base_url}/rules   every rule with its sources and tests
+  {service.base_url}/board   the safety board: what each rule did, what users did (invented past)
 
 or try:
 

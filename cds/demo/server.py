@@ -34,6 +34,7 @@ class RunningService:
     base_url: str
     log: Path
     process: subprocess.Popen[bytes]
+    settings: Path
 
     def wait(self) -> int:
         """Serve until stopped."""
@@ -59,7 +60,7 @@ def running_service(port: int) -> Iterator[RunningService]:
             )
         try:
             _wait_until_it_answers(process, base_url, log)
-            yield RunningService(base_url, log, process)
+            yield RunningService(base_url, log, process, settings)
         finally:
             _stop(process)
 

@@ -85,7 +85,7 @@ def as_csv(report: LevelReport) -> str:
     table = csv.writer(written)
     table.writerow(("part", "item", "quantity", "value", "unit"))
     for row in _rows(report):
-        table.writerow([_safe(cell) for cell in row])
+        table.writerow([safe_cell(cell) for cell in row])
     return written.getvalue()
 
 
@@ -139,6 +139,6 @@ def _dose(option: DoseOption, marks: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _safe(cell: float | str) -> float | str:
+def safe_cell(cell: float | str) -> float | str:
     """Text from the record must not become a formula in a spreadsheet."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Integer, Select, and_, cast, func, select, true
@@ -116,20 +117,20 @@ ORDERING = ("order-sign", "medication-refill")
 """Hooks that come once for an order; `order-select` comes again with every change."""
 
 
-def figures(connection: Connection, window: Window) -> Figures:
-    """Count everything in a window."""
+def figures(connection: Connection, window: Window, rule: str | None = None) -> Figures:
+    """Count everything in a window; with `rule`, of the rules only that one."""
     found: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)
-    for row in connection.execute(_evaluated(window)):
+    for row in connection.execute(_evaluated(window, rule)):
         found[row.rule, row.revision]["evaluated"] = row.count
-    for row in connection.execute(_by_kind(window)):
+    for row in connection.execute(_by_kind(window, rule)):
         counted = found[row.item, row.revision]
         counted[row.kind] = counted.get(row.kind, 0) + row.count
         if row.kind == Kind.UNDECIDED:
             counted["unread"] = counted.get("unread", 0) + (row.unread or 0)
             counted.setdefault("missing", {})[row.detail] = row.count
-    for row in connection.execute(_shown(window)):
+    for row in connection.execute(_shown(window, rule)):
         found[row.item, row.revision].update(shown=row.count, shown_on_orders=row.orders)
-    for row in connection.execute(_answered(window)):
+    for row in connection.execute(_answered(window, rule)):
         counted = found[row.item, row.revision]
         counted[row.outcome] = counted.get(row.outcome, 0) + row.count
         if row.outcome == "overridden":
@@ -149,16 +150,18 @@ def figures(connection: Connection, window: Window) -> Figures:
 def weeks(connection: Connection, window: Window, rule: str | None = None) -> list[Week]:
     """Return rules week by week (Monday to Sunday, UTC), oldest first; weeks not asked are absent.
 
-    With `rule`, only that one.
+    Only rules that fired or could not decide in the window, or the one named.
     """
-    asked: dict[tuple[str, int], int] = defaultdict(int)
-    revisions: dict[tuple[str, int], set[int]] = defaultdict(set)
-    for row in connection.execute(_evaluated(window, rule, weekly=True)):
-        asked[row.rule, row.week] += row.count
-        revisions[row.rule, row.week].add(row.revision)
     marks: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in connection.execute(_by_week(window, rule)):
         marks[row.item, row.week][row.kind] += row.count
+    moved = [rule] if rule is not None else sorted({name for name, _ in marks})
+    asked: dict[tuple[str, int], int] = defaultdict(int)
+    revisions: dict[tuple[str, int], set[int]] = defaultdict(set)
+    weekly = _evaluated(window, weekly=True).where(panel.c.rule.in_(moved))
+    for row in connection.execute(weekly):
+        asked[row.rule, row.week] += row.count
+        revisions[row.rule, row.week].add(row.revision)
     return [
         Week(
             rule=name,
@@ -202,10 +205,16 @@ def comments(connection: Connection, cipher: Cipher, window: Window, most: int) 
     ]
 
 
-def _inside(window: Window, *kinds: Kind) -> ColumnElement[bool]:
+def _inside(
+    window: Window, *kinds: Kind, rule: str | None = None, days: bool = True
+) -> ColumnElement[bool]:
     first, last = window.first.toordinal(), window.last.toordinal()
-    whose = true() if window.client is None else tally.c.client == window.client
-    return and_(tally.c.kind.in_([str(k) for k in kinds]), tally.c.day.between(first, last), whose)
+    return and_(
+        tally.c.kind.in_([str(kind) for kind in kinds]),
+        tally.c.day.between(first, last) if days else true(),
+        true() if window.client is None else tally.c.client == window.client,
+        true() if rule is None else tally.c.item == rule,
+    )
 
 
 def _answer_inside(window: Window) -> ColumnElement[bool]:
@@ -218,6 +227,7 @@ def _week() -> ColumnElement[int]:
     return cast((tally.c.day - 1) // _DAYS, Integer)
 
 
+@lru_cache(maxsize=1024)
 def _monday(week: int) -> date:
     return date.fromordinal(week * _DAYS + 1)
 
@@ -240,34 +250,33 @@ def _evaluated(window: Window, rule: str | None = None, *, weekly: bool = False)
     return query if rule is None else query.where(panel.c.rule == rule)
 
 
-def _by_kind(window: Window) -> Select[Any]:
+def _by_kind(window: Window, rule: str | None) -> Select[Any]:
     by = [tally.c.item, tally.c.revision, tally.c.kind, tally.c.detail]
     unread = cast(func.sum(cast(tally.c.unread, Integer)), Integer)
     return (
         select(*by, func.count().label("count"), unread.label("unread"))
-        .where(_inside(window, Kind.FIRED, Kind.SHADOW, Kind.UNDECIDED, Kind.SUPPRESSED))
+        .where(_inside(window, Kind.FIRED, Kind.SHADOW, Kind.UNDECIDED, Kind.SUPPRESSED, rule=rule))
         .group_by(*by)
     )
 
 
 def _by_week(window: Window, rule: str | None) -> Select[Any]:
     by = [tally.c.item, _week().label("week"), tally.c.kind]
-    query = (
+    return (
         select(*by, func.count().label("count"))
-        .where(_inside(window, Kind.FIRED, Kind.SHADOW, Kind.UNDECIDED))
+        .where(_inside(window, Kind.FIRED, Kind.SHADOW, Kind.UNDECIDED, rule=rule))
         .group_by(*by)
     )
-    return query if rule is None else query.where(tally.c.item == rule)
 
 
-def _shown(window: Window) -> Select[Any]:
+def _shown(window: Window, rule: str | None) -> Select[Any]:
     on_order = cast(tally.c.hook.in_(ORDERING), Integer)
     cards = (
         select(
             tally.c.item, tally.c.revision, tally.c.client, tally.c.detail,
             func.max(on_order).label("on_order"),
         )
-        .where(_inside(window, Kind.SHOWN))
+        .where(_inside(window, Kind.SHOWN, rule=rule))
         .group_by(tally.c.item, tally.c.revision, tally.c.client, tally.c.detail)
         .subquery()
     )  # fmt: skip
@@ -299,8 +308,9 @@ def _last_answers() -> Subquery:
     )
 
 
-def _answered(window: Window) -> Select[Any]:
+def _answered(window: Window, rule: str | None) -> Select[Any]:
     last = _last_answers()
+    first, until = window.first.toordinal(), window.last.toordinal()
     by = [
         tally.c.item,
         tally.c.revision,
@@ -311,7 +321,12 @@ def _answered(window: Window) -> Select[Any]:
     return (
         select(*by, func.count().label("count"))
         .join(last, (last.c.evaluation == tally.c.evaluation) & (last.c.card == tally.c.detail))
-        .where(_inside(window, Kind.SHOWN), last.c.rank == 1)
+        .where(
+            _inside(window, Kind.SHOWN, rule=rule, days=False),
+            # Arithmetic keeps databases from walking all cards by day for every single answer.
+            (tally.c.day + 0).between(first, until),
+            last.c.rank == 1,
+        )
         .group_by(*by)
     )
 

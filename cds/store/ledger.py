@@ -192,6 +192,38 @@ def recent(connection: Connection, limit: int) -> list[Mapping[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
+def bare(connection: Connection) -> list[LedgerEntry]:
+    """All decisions as entries without body, patient and user: what happened, not to whom."""
+    shown: dict[str, list[CardRow]] = {}
+    for row in connection.execute(select(card)):
+        shown.setdefault(row.evaluation, []).append(
+            CardRow(row.uuid, row.matter, row.indicator, row.findings, tuple(row.suggestions))
+        )
+    counted = tally.all_counted(connection)
+    return [
+        LedgerEntry(
+            evaluation=row.evaluation,
+            at=row.at,
+            client=row.client,
+            hook=row.hook,
+            hook_instance=row.hook_instance,
+            patient="",
+            user=None,
+            input_digest=row.input_digest,
+            rulebook_revision=row.rulebook_revision,
+            rulebook_version=row.rulebook_version,
+            models=row.models,
+            code_version=row.code_version,
+            body=None,
+            cards=tuple(shown.get(row.evaluation, ())),
+            suppressed=row.suppressed,
+            deviations=tuple(row.deviations),
+            counted=counted.get(row.evaluation, Counted()),
+        )
+        for row in connection.execute(select(ledger).order_by(ledger.c.at, ledger.c.evaluation))
+    ]
+
+
 def evaluations(connection: Connection, since: datetime | None) -> list[str]:
     """The ids of all decisions since a time, oldest first."""
     query = select(ledger.c.evaluation).order_by(ledger.c.at, ledger.c.evaluation)

@@ -59,6 +59,11 @@ class Store:
         with self.database.reading() as connection:
             return ledger.recent(connection, limit)
 
+    def bare_decisions(self) -> list[LedgerEntry]:
+        """All decisions without clinical content, oldest first, with what was counted of them."""
+        with self.database.reading() as connection:
+            return ledger.bare(connection)
+
     def evaluations(self, since: datetime | None = None) -> list[str]:
         """The ids of all decisions since a time, oldest first."""
         with self.database.reading() as connection:
@@ -84,10 +89,10 @@ class Store:
         with self.database.reading() as connection:
             yield from feedback.export(connection, self.cipher)
 
-    def figures(self, window: Window) -> board.Figures:
-        """What became of each rule, for the safety board and the command line."""
+    def figures(self, window: Window, rule: str | None = None) -> board.Figures:
+        """What became of each rule (or of one), for the safety board and the command line."""
         with self.database.reading() as connection:
-            return board.figures(connection, window)
+            return board.figures(connection, window, rule)
 
     def weeks(self, window: Window, rule: str | None = None) -> list[board.Week]:
         """What became of rules week by week."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cds.store.jsontext import canonical
@@ -129,6 +129,25 @@ def keep_panel(connection: Connection, asked: Panel) -> None:
             for one in asked.rules
         ],
     )
+
+
+def all_counted(connection: Connection) -> dict[str, Counted]:
+    """What was counted of every decision beside its cards, by evaluation."""
+    counts: dict[str, list[Count]] = {}
+    panels: dict[str, Panel] = {}
+    asked: dict[str, list[PanelRule]] = {}
+    for row in connection.execute(select(panel).order_by(panel.c.rule)):
+        asked.setdefault(row.panel, []).append(PanelRule(row.rule, row.revision, row.status))
+    for row in connection.execute(select(tally).where(tally.c.kind != str(Kind.SHOWN))):
+        if row.kind == Kind.DECIDED:
+            panels[row.evaluation] = Panel(row.item, tuple(asked.get(row.item, ())))
+            continue
+        count = Count(Kind(row.kind), row.item, row.revision, row.detail, row.unread)
+        counts.setdefault(row.evaluation, []).append(count)
+    return {
+        evaluation: Counted(panels.get(evaluation), tuple(counts.get(evaluation, ())))
+        for evaluation in panels.keys() | counts.keys()
+    }
 
 
 def day_of(at: datetime) -> int:

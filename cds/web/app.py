@@ -7,6 +7,7 @@ from flask import Flask
 from cds.services import Services
 from cds.settings import Limits
 from cds.web import (
+    board,
     cors,
     errors,
     evaluations,
@@ -36,6 +37,7 @@ def create_app(services: Services, *, fetch: Fetch = fetch_keys) -> Flask:
     app.register_blueprint(hooks.blueprint(services, gate))
     app.register_blueprint(feedback.blueprint(services, gate))
     app.register_blueprint(ops.blueprint(services, gate))
+    app.register_blueprint(board.blueprint(services, gate))
     app.register_blueprint(rule_pages.blueprint(services, gate))  # pages; text for programs follows
     app.register_blueprint(transparency.blueprint(services, gate))
     app.register_blueprint(reports.blueprint(services, gate))  # pages; data for programs follow

@@ -27,6 +27,8 @@ def page(template: str, status: int = 200, /, **values: Any) -> Response:
         content_type="text/html; charset=utf-8",
     )
     response.headers["Content-Security-Policy"] = _POLICY
+    # Not no-referrer, under which browsers do not say either where a form was sent from.
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
     return response
 

@@ -21,7 +21,7 @@ class Shape(StrEnum):
     NARROW = "narrow"
 
 
-_SIZES = {Shape.WIDE: (7.6, 3.7), Shape.NARROW: (3.7, 4.3)}
+SIZES = {Shape.WIDE: (7.6, 3.7), Shape.NARROW: (3.7, 4.3)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Drawing:
 FIGURES: Mapping[str, Drawing] = {
     "level": Drawing(
         "The days around the level",
-        lambda r: level.draw(r.assessment, *_SIZES[r.shape], narrow=r.narrow),
+        lambda r: level.draw(r.assessment, *SIZES[r.shape], narrow=r.narrow),
         lambda r: level.describe(r.assessment),
         level.can_draw,
     ),
@@ -65,7 +65,7 @@ FIGURES: Mapping[str, Drawing] = {
         "Doses compared over one interval",
         lambda r: interval.draw(
             r.assessment,
-            *_SIZES[r.shape],
+            *SIZES[r.shape],
             narrow=r.narrow,
             imagined=r.imagined,
             sample_h=r.sample_h,
@@ -75,7 +75,7 @@ FIGURES: Mapping[str, Drawing] = {
     ),
     "course": Drawing(
         "Levels and doses over the course",
-        lambda r: course.draw(r.assessment, *_SIZES[r.shape], narrow=r.narrow),
+        lambda r: course.draw(r.assessment, *SIZES[r.shape], narrow=r.narrow),
         lambda r: course.describe(r.assessment),
         course.can_draw,
     ),
