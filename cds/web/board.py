@@ -73,9 +73,11 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
             invented=laid_out.figures.clients.get(SYNTHETIC_CLIENT, 0),
         )
 
-    @routes.get("/board/rules/<rule_id>/<any('fired', 'undecided'):name>.svg")
+    @routes.get("/board/rules/<rule_id>/<name>.svg")
     def picture(rule_id: str, name: str) -> Response:
         _, shown = _asked()
+        if name not in view.CHARTS:
+            raise refuse(404, "not-found", "There is no such picture.", "url")
         weeks, laid_out = _of_rule(rule_id, shown)
         svg = control_picture(
             laid_out.charts.get((rule_id, name), ControlChart(())),
