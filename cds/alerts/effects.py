@@ -52,13 +52,16 @@ def put(
     changes: Sequence[Change],
     messages: Mapping[Place, Message],
     now: datetime,
-) -> None:
-    """Queue the effects of the changes, in the transaction that records the changes."""
+) -> list[str]:
+    """Queue the effects of the changes, in the transaction that records the changes; their keys."""
+    keys: list[str] = []
     for change in changes:
         if change.alert is not None:
-            _raise(connection, queue, server, patient_key, change, messages[change.place], now)
+            message = messages[change.place]
+            keys += _raise(connection, queue, server, patient_key, change, message, now)
         else:
-            _withdraw(connection, queue, server, patient_key, change, now)
+            keys += _withdraw(connection, queue, server, patient_key, change, now)
+    return keys
 
 
 def apply(work: Work, remote: Remote) -> None:
@@ -68,11 +71,14 @@ def apply(work: Work, remote: Remote) -> None:
         _call_webhook(body, work.key, remote)
         return
     kind = RESOURCE_TYPES[body["kind"]]
-    there = remote.find(kind, identifier(work.key))
     if body["wanted"] == "active":
-        if there is None:
+        # A server that says it looks for itself is believed once: whatever made the first attempt
+        # fail, the next one looks too.
+        looks = kind in remote.capabilities().conditional_create and work.attempts == 0
+        if looks or remote.find(kind, identifier(work.key)) is None:
             remote.create(body["resource"], identifier(work.key))
         return
+    there = remote.find(kind, identifier(work.key))
     changed = withdrawn(there, body["reason"]) if there is not None else None
     if changed is not None:
         remote.update(changed)
@@ -86,20 +92,26 @@ def _raise(
     change: Change,
     message: Message,
     now: datetime,
-) -> None:
+) -> list[str]:
     alert = change.alert
     if alert is None or Severity[alert.indicator.upper()] < server.least_severity:
-        return
+        return []
+    bodies: dict[str, dict[str, Any]] = {}
     for kind in server.deliver:
         key = effect_key(server.id, patient_key, change.place, change.episode, kind)
         resource = resource_for(kind, message, key)
         if resource is not None:
-            body = {"kind": kind, "wanted": "active", "resource": resource}
-            queue.bump(connection, Kind.EFFECT, server.id, key, body, now)
+            bodies[key] = {"kind": kind, "wanted": "active", "resource": resource}
     if server.webhook is not None:
         key = effect_key(server.id, patient_key, change.place, change.episode, WEBHOOK)
-        body = {"kind": WEBHOOK, "wanted": "active", "payload": _payload(alert, message, key)}
+        bodies[key] = {
+            "kind": WEBHOOK,
+            "wanted": "active",
+            "payload": _payload(alert, message, key),
+        }
+    for key, body in bodies.items():
         queue.bump(connection, Kind.EFFECT, server.id, key, body, now)
+    return list(bodies)
 
 
 def _withdraw(
@@ -109,23 +121,23 @@ def _withdraw(
     patient_key: str,
     change: Change,
     now: datetime,
-) -> None:
+) -> list[str]:
     """Withdraw what this episode delivered, whatever is configured to be delivered now."""
     keys = {
         effect_key(server.id, patient_key, change.place, change.episode, kind): kind
         for kind in _KINDS
     }
-    delivered = connection.execute(
-        select(work.c.key).where(
-            work.c.kind == Kind.EFFECT.value, work.c.server == server.id, work.c.key.in_(keys)
-        )
-    ).scalars()
+    found = select(work.c.key).where(
+        work.c.kind == Kind.EFFECT.value, work.c.server == server.id, work.c.key.in_(keys)
+    )
+    delivered = sorted(connection.execute(found).scalars())
     reason = change.reason.value if change.reason else "withdrawn"
-    for key in sorted(delivered):
+    for key in delivered:
         body: dict[str, Any] = {"kind": keys[key], "wanted": "withdrawn", "reason": reason}
         if keys[key] == WEBHOOK:
             body["payload"] = {"id": key, "state": "withdrawn", "reason": reason}
         queue.bump(connection, Kind.EFFECT, server.id, key, body, now)
+    return delivered
 
 
 def _payload(alert: Alert, message: Message, key: str) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Assess one patient again because of a new level, and work out what is new to say.
 
-The data are read afresh from the FHIR server and go through the same `decide` as every hook; the
-ledger keeps the decision before anything is said.
+The data are read afresh from the FHIR server and go through the same `decide` as every hook.
+Nothing is written here: the worker records all of it, the ledger's entry too, in one transaction
+before anything is said.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,10 +26,11 @@ from cds.clinical.finding import Severity
 from cds.clinical.setting import Occasion, Setting
 from cds.fhir.client import FetchError
 from cds.fhir.obtain import obtain
-from cds.fhir.prefetch import prefetch_keys
+from cds.fhir.prefetch import fill, prefetch_keys
 from cds.services import Services
 from cds.services.decide import EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
+from cds.store import LedgerEntry
 
 _PATIENT_WAITS: Final = 3
 """How often to come back for data that could not be read, before speaking without them."""
@@ -40,6 +43,8 @@ class Assessed:
     """What is new about a patient, and the messages to say it with."""
 
     evaluation: str
+    entry: LedgerEntry | None
+    """The decision for the ledger; None if the patient has nothing to do with the drug."""
     changes: tuple[Change, ...]
     messages: Mapping[Place, Message]
 
@@ -50,6 +55,8 @@ class Ward:
 
     services: Services
     queue: Queue
+    _deciding: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    """Reading waits for others and is done side by side; deciding computes, one after the other."""
 
     @property
     def knowledge(self) -> Knowledge:
@@ -73,12 +80,13 @@ class Ward:
             unavailable=unavailable,
             answers=self._answers(work.server, patient),
         )
-        decision = decide(given, self.knowledge)
+        with self._deciding:
+            decision = decide(given, self.knowledge)
         before = inbox.read(self.queue.database, work.server, work.key)
         if decision.assessment is None:
             # The drug is mentioned nowhere any more; what was said about it no longer holds.
-            return Assessed(given.evaluation, tuple(inbox.changes(before, (), ())), {})
-        self.services.store.record(ledger_entry(given, decision, f"{work.id}.{work.generation}"))
+            return Assessed(given.evaluation, None, tuple(inbox.changes(before, (), ())), {})
+        entry = ledger_entry(given, decision, f"{work.id}.{work.generation}")
         alerts = inbox.alerts_of(decision.cards)
         found = inbox.changes(
             before,
@@ -91,21 +99,29 @@ class Ward:
             alert.place: _message(alert, decision.assessment, remote, patient, ours, now)
             for alert in alerts
         }
-        return Assessed(given.evaluation, tuple(found), messages)
+        return Assessed(given.evaluation, entry, tuple(found), messages)
 
     def _read(
         self,
         work: Work,
         remote: Remote,
         patient: str,
-        references: Iterable[str],
+        references: list[str],
         held: list[dict[str, Any]],
     ) -> tuple[dict[str, Any], dict[str, str]]:
         rulebook = self.knowledge.rulebook
         keys = prefetch_keys(rulebook.drug, rulebook.terminology)
+        context = {"patientId": patient}
+        addresses = {key.name: fill(key.template, context) for key in keys}
         with remote.reading() as client:
-            obtained = obtain(keys, {}, {"patientId": patient}, client)
-            fresh = [found for one in references if (found := _get(client, one)) is not None]
+            ahead = remote.read_ahead(client, [*addresses.values(), *references])
+            there = {name: ahead[one] for name, one in addresses.items() if one in ahead}
+            obtained = obtain(keys, there, context, client)
+            fresh = [
+                found
+                for one in references
+                if (found := ahead.get(one) or _get(client, one)) is not None
+            ]
             failures = client.failures - _WILL_NOT_COME
         if obtained.missing:
             raise FetchError("data-missing", "data that no advice can do without are missing")

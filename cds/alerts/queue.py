@@ -13,7 +13,7 @@ nothing. A row is claimed in one statement, so that two workers never hold the s
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -138,14 +138,7 @@ class Queue:
             if connection.dialect.name == "postgresql":
                 chosen = chosen.with_for_update(skip_locked=True)
             row = connection.execute(
-                update(work)
-                .where(work.c.id == chosen.scalar_subquery())
-                .values(
-                    lease=f"{self.rng.getrandbits(128):032x}",
-                    lease_until=now + self.patience.lease,
-                    claims=work.c.claims + 1,
-                )
-                .returning(work)
+                self._lease(work.c.id == chosen.scalar_subquery(), now)
             ).first()
             if row is None:
                 return None
@@ -157,6 +150,44 @@ class Queue:
                 )
                 return None
         return self._work(row)
+
+    def take(
+        self, connection: Connection, kind: Kind, server: str, keys: Sequence[str], now: datetime
+    ) -> list[Work]:
+        """Take certain work in the transaction that added it, if it is in nobody's hands.
+
+        In the order of the keys. What has failed before is left to wait its turn.
+        """
+        if not keys:
+            return []
+        these = (work.c.kind == kind.value, work.c.server == server, work.c.key.in_(keys))
+        untried = (_ready(now), work.c.attempts == 0, work.c.claims == 0)
+        rows = connection.execute(self._lease(and_(*these, *untried), now)).all()
+        place = {key: number for number, key in enumerate(keys)}
+        return sorted(map(self._work, rows), key=lambda taken: place[taken.key])
+
+    def put_back(self, taken: Sequence[Work]) -> None:
+        """Leave to others what was taken and not begun."""
+        with self.database.writing() as connection:
+            for one in taken:
+                connection.execute(
+                    update(work)
+                    .where(work.c.id == one.id, work.c.lease == one.lease)
+                    .values(lease=None, lease_until=_NEVER, claims=work.c.claims - 1)
+                )
+
+    def _lease(self, which: Any, now: datetime) -> Any:
+        """Put the rows into our hands for a limited time, and return them."""
+        return (
+            update(work)
+            .where(which)
+            .values(
+                lease=f"{self.rng.getrandbits(128):032x}",
+                lease_until=now + self.patience.lease,
+                claims=work.c.claims + 1,
+            )
+            .returning(work)
+        )
 
     def finish(self, connection: Connection, done: Work, now: datetime) -> None:
         """Record that this run is done; LeaseLost if another worker has taken over."""

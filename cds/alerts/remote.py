@@ -1,14 +1,15 @@
 """One registered FHIR server: read with the product's guarded client, write idempotently.
 
-Everything written carries an identifier of ours. Before anything is created the server is searched
-for it, and the creation itself is conditional on it (`If-None-Exist`), so that doing it twice has
-the effect of doing it once whether or not the server knows conditional creation.
+Everything written carries an identifier of ours, and creation is conditional on it
+(`If-None-Exist`). A server that does not declare that it honours this is searched for the
+identifier first. Either way doing it twice has the effect of doing it once.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,8 +17,10 @@ from urllib.parse import quote
 
 import httpx
 
+from cds.alerts.capabilities import STATEMENT_LIMITS, Capabilities, read_capabilities
 from cds.alerts.settings import FhirServer
 from cds.alerts.tokens import TokenSource
+from cds.fhir.batch import read_together
 from cds.fhir.client import FetchError, FetchLimits, FhirClient
 from cds.fhir.parse import JsonError, Limits, load_json
 from cds.store.jsontext import encode
@@ -26,6 +29,11 @@ READ_SECONDS: Final = 15.0
 _WRITE_SECONDS: Final = 10.0
 _LIMITS: Final = FetchLimits(pages=20, connect_s=5.0)
 _LARGEST_ANSWER: Final = 1024 * 1024
+_KNOWN_FOR_S: Final = 3600.0
+_UNKNOWN_FOR_S: Final = 60.0
+_NO_BATCH_FOR_S: Final = 600.0
+_NO_USE_NOW: Final = frozenset({"deadline", "timeout", "unreachable", "busy"})
+"""Failures after which asking for one thing at a time is for the next attempt."""
 _PASSING: Final = frozenset({401, 403, 408, 409, 412, 425, 429})
 
 
@@ -92,16 +100,61 @@ class Remote:
     tokens: TokenSource | None = None
     transport: httpx.BaseTransport | None = None
     monotonic: Callable[[], float] = time.monotonic
+    _capabilities: Capabilities = field(default=Capabilities(), init=False)
+    _known_until: float = field(default=float("-inf"), init=False)
+    _batch_again: float = field(default=float("-inf"), init=False)
+    _asking: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def capabilities(self) -> Capabilities:
+        """What the server says it can do, asked now and then; nothing while it does not say."""
+        if self.monotonic() < self._known_until or not self._asking.acquire(blocking=False):
+            return self._capabilities  # another thread is asking: go on with what is known
+        try:
+            found = self.read_capabilities()
+        except FetchError:
+            self._known_until = self.monotonic() + _UNKNOWN_FOR_S
+        else:
+            self._capabilities = found
+            self._known_until = self.monotonic() + _KNOWN_FOR_S
+        finally:
+            self._asking.release()
+        return self._capabilities
+
+    def read_capabilities(self) -> Capabilities:
+        """Ask the server what it can do. Raises FetchError."""
+        with self.reading(limits=STATEMENT_LIMITS) as client:
+            return read_capabilities(client.get("metadata"))
+
+    def read_ahead(
+        self, client: ReadingClient, addresses: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        """What a batch gives of these reads, in one request; empty where that cannot be had.
+
+        Whatever is not in it must be asked for by itself. Raises FetchError if the server cannot be
+        asked anything now.
+        """
+        if self.monotonic() < self._batch_again or not self.capabilities().batch:
+            return {}
+        try:
+            return read_together(client, addresses)
+        except FetchError as error:
+            # It declares batches and does not answer them, or not in time, or not to us.
+            self._batch_again = self.monotonic() + _NO_BATCH_FOR_S
+            if error.reason in _NO_USE_NOW:
+                raise
+            return {}
 
     @contextmanager
-    def reading(self, seconds: float = READ_SECONDS) -> Iterator[ReadingClient]:
+    def reading(
+        self, seconds: float = READ_SECONDS, limits: FetchLimits = _LIMITS
+    ) -> Iterator[ReadingClient]:
         """A client for reading until the time is up. Raises FetchError if there is no token."""
         token = self._token()
         with ReadingClient(
             self.server.fhir_base,
             self.monotonic() + seconds,
             token,
-            limits=_LIMITS,
+            limits=limits,
             transport=self.transport,
             monotonic=self.monotonic,
         ) as client:

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from cds.alerts.capabilities import FEED
 from cds.alerts.remote import Remote
 from cds.alerts.settings import FhirServer
 from cds.clinical.terminology import Drug
 from cds.fhir.client import FetchError
 
-FEED: Final = "http://hl7.org/fhir/us/core/SubscriptionTopic/patient-data-feed"
 _BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 _PROFILE: Final = f"{_BACKPORT}/backport-subscription"
 LIFE: Final = timedelta(days=30)
@@ -49,8 +49,8 @@ def subscribe(
     `topic` None means: ask the server's capabilities.
     """
     address = f"{public_base}/subscriptions/{remote.server.endpoint}"
+    by_topic = remote.read_capabilities().feed if topic is None else topic
     with remote.reading() as client:
-        by_topic = offers_feed(client.get("metadata")) if topic is None else topic
         existing = _ours(client.get(f"Subscription?url={quote(address, safe='')}"), address)
     until = now + LIFE
     build = topic_subscription if by_topic else criteria_subscription
@@ -73,21 +73,6 @@ def request_again(remote: Remote, subscription: Mapping[str, Any], now: datetime
     channel = dict(changed.get("channel") or {})
     changed["channel"] = channel | {"header": [_header(remote.server)]}
     remote.update(changed)
-
-
-def offers_feed(capabilities: Mapping[str, Any]) -> bool:
-    """Whether a CapabilityStatement lists the patient-data-feed topic."""
-    pending: list[Any] = [capabilities.get("rest")]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            named = value.get("valueCanonical") or value.get("valueUri")
-            if isinstance(named, str) and named.split("|")[0] == FEED:
-                return True
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-    return False
 
 
 def topic_subscription(

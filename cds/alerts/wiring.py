@@ -114,7 +114,9 @@ def build_alerts(
         for server in settings.servers
     }
     ward = Ward(services, working)
-    worker = Worker(working, ward, remotes, now, settings.poll_s)
+    worker = Worker(
+        working, ward, remotes, now, settings.poll_s, monotonic=services.clock.monotonic
+    )
     return AlertServices(
         settings=settings,
         queue=queue,

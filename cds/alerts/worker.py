@@ -7,7 +7,9 @@ longer and longer and is at last put aside for an operator, while all others go 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -20,7 +22,7 @@ from cds.alerts.receiver import event_key
 from cds.alerts.remote import Refused, Remote
 from cds.alerts.sightings import Unusable, admit, mark_read
 from cds.fhir.client import FetchError
-from cds.store import CipherError, DatabaseError
+from cds.store import CipherError, DatabaseError, ledger
 from cds.telemetry import error_fields, log
 
 _DEFECT_ATTEMPTS: Final = 5
@@ -37,34 +39,85 @@ class Worker:
     now: Callable[[], datetime]
     poll_s: float = 0.2
     wake: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    monotonic: Callable[[], float] = time.monotonic
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop."""
+        """Work until told to stop.
+
+        One thread at a time looks for work while the others work or await their turn to look, so
+        that any number of threads asks the database no more often than one.
+        """
         while not stop.is_set():
-            try:
-                worked = self.step()
-            except (DatabaseError, CipherError) as error:
-                # The database is down or its key is wrong; the rows are safe, so wait and see.
-                log().error("queue-not-usable", **error_fields(error))
-                stop.wait(1.0)
+            with self.turn:
+                claimed = self._await_work(stop)
+            if claimed is None:
                 continue
-            if not worked:
-                self.wake.wait(self.poll_s)
-                self.wake.clear()
+            try:
+                self._work_off(claimed)
+            except (DatabaseError, CipherError) as error:
+                _not_usable(error, stop)
 
     def drain(self, most: int = 100_000) -> int:
-        """Do everything that is due now; the number of rows done or failed."""
+        """Do everything that is due now; the number of claims it took."""
         for count in range(most):
             if not self.step():
                 return count
         return most
 
     def step(self) -> bool:
-        """Do one row of work; whether there was one."""
+        """Do the work that has been due longest, and what follows from it at once; whether any."""
         claimed = self.queue.claim(self.now())
         if claimed is None:
             return False
-        problem, permanent = self._attempt(claimed)
+        self._work_off(claimed)
+        return True
+
+    def _await_work(self, stop: threading.Event) -> Work | None:
+        while not stop.is_set():
+            try:
+                claimed = self.queue.claim(self.now())
+            except (DatabaseError, CipherError) as error:
+                _not_usable(error, stop)
+                continue
+            if claimed is not None:
+                return claimed
+            self.wake.wait(self.poll_s)
+            self.wake.clear()
+        return None
+
+    def _work_off(self, claimed: Work) -> None:
+        """Do one row of work; after an assessment also what it wants delivered."""
+        if claimed.kind is Kind.EFFECT:
+            self._deliver([claimed])
+        else:
+            self._deliver(self._attempted(claimed) or [])
+
+    def _deliver(self, wanted: Sequence[Work]) -> None:
+        """Do effects one after the other, and record together that they are done."""
+        done = []
+        until = self.monotonic() + self.queue.patience.lease.total_seconds() / 2
+        for number, effect in enumerate(wanted):
+            if self.monotonic() > until:  # leave the rest before others take us for dead
+                self.queue.put_back(wanted[number:])
+                break
+            if self._attempted(effect) is not None:
+                done.append(effect)
+        if not done:
+            return
+        try:
+            with self.queue.database.writing() as connection:
+                for one in done:
+                    with suppress(LeaseLost):  # another worker has it, and reports
+                        self.queue.finish(connection, one, self.now())
+        except DatabaseError as error:
+            log().error("work-not-recorded", client=done[0].server, **error_fields(error))
+            for one in done:
+                self.queue.fail(one, "database", self.now())
+
+    def _attempted(self, claimed: Work) -> list[Work] | None:
+        """Try, and write down a failure; the work that follows, or None if it came to nothing."""
+        following, problem, permanent = self._attempt(claimed)
         if problem is not None:
             given_up = self.queue.fail(claimed, problem, self.now(), permanent=permanent)
             log().warning(
@@ -74,42 +127,41 @@ class Worker:
                 problem=problem,
                 attempt=claimed.attempts + 1,
             )
-        return True
+        return following
 
-    def _attempt(self, claimed: Work) -> tuple[str | None, bool]:
-        """Try; what went wrong, and whether trying again is useless."""
+    def _attempt(self, claimed: Work) -> tuple[list[Work] | None, str | None, bool]:
+        """Try; what follows, what went wrong, and whether trying again is useless."""
         remote = self.remotes.get(claimed.server)
         if remote is None:
-            return "server-not-registered", False
+            return None, "server-not-registered", False
         try:
-            self._do(claimed, remote)
+            return self._do(claimed, remote), None, False
         except LeaseLost:
-            return None, False  # another worker has it, and reports
+            return None, None, False  # another worker has it, and reports
         except (Refused, Unusable) as refusal:
-            return refusal.problem, True
+            return None, refusal.problem, True
         except FetchError as error:
-            return error.reason, False
+            return None, error.reason, False
         except DatabaseError as error:
             # Nothing was recorded, so the row is put back; if that fails too, its lease will end.
             log().error("work-not-recorded", client=claimed.server, **error_fields(error))
-            return "database", False
+            return None, "database", False
         except Exception as error:  # noqa: BLE001 - isolated, logged and kept on the row
             # A defect of ours, brought out by this row's data: it must not stop the others.
             log().error("work-crashed", client=claimed.server, **error_fields(error))
             fields = error_fields(error)
             problem = f"defect {fields['error_type']} at {fields['error_at']}"
-            return problem, claimed.attempts + 1 >= _DEFECT_ATTEMPTS
-        return None, False
+            return None, problem, claimed.attempts + 1 >= _DEFECT_ATTEMPTS
 
-    def _do(self, claimed: Work, remote: Remote) -> None:
+    def _do(self, claimed: Work, remote: Remote) -> list[Work]:
+        """Do it; what is to be done next. An effect is done, but not yet recorded."""
         if claimed.kind is Kind.EVENT:
             self._follow(claimed, remote)
-        elif claimed.kind is Kind.PATIENT:
-            self._assess(claimed, remote)
-        else:
-            effects.apply(claimed, remote)
-            with self.queue.database.writing() as connection:
-                self.queue.finish(connection, claimed, self.now())
+            return []
+        if claimed.kind is Kind.PATIENT:
+            return self._assess(claimed, remote)
+        effects.apply(claimed, remote)
+        return []
 
     def _follow(self, claimed: Work, remote: Remote) -> None:
         now = self.now()
@@ -125,12 +177,14 @@ class Worker:
             if found.cursor is not None:
                 watching.note(connection, claimed.server, POLL, found.cursor)
 
-    def _assess(self, claimed: Work, remote: Remote) -> None:
+    def _assess(self, claimed: Work, remote: Remote) -> list[Work]:
         found = self.ward.assess(claimed, remote, self.now())
         now = self.now()
         with self.queue.database.writing() as connection:
             self.queue.finish(connection, claimed, now)
             mark_read(connection, claimed.server, claimed.key, claimed.generation)
+            if found.entry is not None:
+                ledger.record(connection, self.queue.cipher, found.entry)
             inbox.write(
                 connection,
                 self.queue.cipher,
@@ -140,7 +194,7 @@ class Worker:
                 found.evaluation,
                 now,
             )
-            effects.put(
+            keys = effects.put(
                 connection,
                 self.queue,
                 remote.server,
@@ -149,9 +203,17 @@ class Worker:
                 found.messages,
                 now,
             )
+            following = self.queue.take(connection, Kind.EFFECT, claimed.server, keys, now)
         log().info(
             "level-assessed",
             client=claimed.server,
             evaluation=found.evaluation,
             count=len(found.changes),
         )
+        return following
+
+
+def _not_usable(error: Exception, stop: threading.Event) -> None:
+    """The database is down or its key is wrong; the rows are safe, so wait and see."""
+    log().error("queue-not-usable", **error_fields(error))
+    stop.wait(1.0)

@@ -82,7 +82,7 @@ def _plain_url(url: str) -> SplitResult | None:
 
 @dataclass(slots=True)
 class FhirClient:
-    """GET requests to one FHIR base, until `deadline` on the monotonic clock.
+    """Reads from one FHIR base, until `deadline` on the monotonic clock.
 
     `base` must come from `allowed_base`. `transport` replaces the network in tests. Safe to use
     from several threads; close it (or use it as a context manager) when the hook call ends.
@@ -128,6 +128,10 @@ class FhirClient:
         """A resource or search by its address relative to the base. Raises FetchError."""
         return self._get(f"{self.base}/{relative}")
 
+    def get_batch(self, bundle: bytes) -> dict[str, Any]:
+        """The answer to a batch Bundle of reads (see `batch`). Raises FetchError."""
+        return self._get(self.base, bundle)
+
     def following_pages(self, bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The pages after a searchset Bundle, on the same origin only. Raises FetchError."""
         url = next_link(bundle)
@@ -147,9 +151,9 @@ class FhirClient:
         if url is not None:
             raise FetchError("too-many-pages", f"there are more than {self.limits.pages} pages")
 
-    def _get(self, url: str) -> dict[str, Any]:
+    def _get(self, url: str, batch: bytes | None = None) -> dict[str, Any]:
         with _as_fetch_errors():
-            raw = self._body(url)
+            raw = self._body(url, batch)
         try:
             limits = Limits(self.limits.bytes_per_response, self.limits.depth, self.limits.nodes)
             found = load_json(raw, limits=limits)
@@ -161,13 +165,18 @@ class FhirClient:
             raise FetchError("operation-outcome", "the server answered with an error")
         return found
 
-    def _body(self, url: str) -> bytes:
+    def _body(self, url: str, batch: bytes | None) -> bytes:
         remaining = self.remaining()
         if remaining < _LEAST_S:
             raise FetchError("deadline", "there was no time left to ask the server")
         timeout = httpx.Timeout(remaining, connect=min(remaining, self.limits.connect_s))
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        with self._http.stream("GET", url, headers=headers, timeout=timeout) as response:
+        method = "GET" if batch is None else "POST"
+        if batch is not None:
+            headers["Content-Type"] = "application/fhir+json"
+        with self._http.stream(
+            method, url, content=batch, headers=headers, timeout=timeout
+        ) as response:
             _check_status(response)
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise FetchError("compressed", "the server compressed its answer unasked")

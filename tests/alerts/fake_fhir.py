@@ -37,6 +37,8 @@ class FakeFhir:
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: list[int] = field(default_factory=list)
     """Statuses to answer the next requests with, instead of doing them."""
+    refused: set[str] = field(default_factory=set)
+    """Types that it does not accept."""
     down: bool = False
     deaf_after_writing: bool = False
     """Whether the answer to a write is lost after the write was done."""
@@ -44,6 +46,10 @@ class FakeFhir:
     tokens: set[str] | None = None
     """The bearer tokens that are accepted; None for an open server."""
     capabilities: dict[str, Any] = field(default_factory=dict)
+    declares: bool = False
+    """Whether it says that it takes batches and honours `If-None-Exist`."""
+    batch: Callable[[dict[str, Any]], Answer] | None = None
+    """How it answers batches, if not properly."""
     unsearchable: set[str] = field(default_factory=set)
     """Resources that a search does not find yet."""
     written: threading.Event = field(default_factory=threading.Event)
@@ -73,7 +79,7 @@ class FakeFhir:
         """Answer one request."""
         with self._lock:
             parts = urlsplit(url)
-            path = parts.path.split("/fhir/", 1)[-1]
+            path = parts.path.split("/fhir", 1)[-1].removeprefix("/")
             self.requests.append((method, path))
             if self.faults:
                 return self.faults.pop(0), {}, _outcome()
@@ -84,11 +90,35 @@ class FakeFhir:
             query = parse_qs(parts.query, keep_blank_values=True)
             if method == "GET":
                 return self._get(path, query)
+            if method == "POST" and not path:
+                sent = json.loads(body)
+                return self.batch(sent) if self.batch else (200, {}, self.batch_response(sent))
             return self._write(method, path, headers, json.loads(body, parse_float=Decimal))
+
+    def declared(self) -> dict[str, Any]:
+        """The CapabilityStatement."""
+        statement: dict[str, Any] = {"resourceType": "CapabilityStatement"}
+        if self.declares:
+            types = [
+                {"type": kind, "conditionalCreate": self.conditional}
+                for kind in ("Task", "DetectedIssue", "Communication", "Flag")
+            ]
+            server = {"mode": "server", "interaction": [{"code": "batch"}], "resource": types}
+            statement["rest"] = [server]
+        return statement | self.capabilities
+
+    def batch_response(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The proper answer to a batch of reads."""
+        entries = []
+        for entry in batch["entry"]:
+            parts = urlsplit(entry["request"]["url"])
+            status, _, found = self._get(parts.path, parse_qs(parts.query, keep_blank_values=True))
+            entries.append({"response": {"status": f"{status} said"}, "resource": found})
+        return {"resourceType": "Bundle", "type": "batch-response", "entry": entries}
 
     def _get(self, path: str, query: dict[str, list[str]]) -> Answer:
         if path == "metadata":
-            return 200, {}, {"resourceType": "CapabilityStatement", **self.capabilities}
+            return 200, {}, self.declared()
         if "/" in path:
             found = self.resources.get(path)
             return (200, {}, found) if found else (404, {}, _outcome())
@@ -103,6 +133,8 @@ class FakeFhir:
         return 200, {}, {"resourceType": "Bundle", "type": "searchset", "entry": entries}
 
     def _write(self, method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
+        if path.split("/", maxsplit=1)[0] in self.refused:
+            return 422, {}, _outcome()
         if method == "PUT":
             old = self.resources.get(path)
             expected = headers.get("if-match")
@@ -130,7 +162,8 @@ class FakeFhir:
             status, sent, body = self.handle(
                 request.method, str(request.url), headers, request.content
             )
-            if self.deaf_after_writing and request.method != "GET":
+            reads = request.method == "GET" or request.url.path.endswith("/fhir")
+            if self.deaf_after_writing and not reads:
                 raise httpx.ReadTimeout("lost", request=request)
             content = b"" if body is None else json.dumps(body, default=_number).encode()
             return httpx.Response(status, headers=sent, content=content)
@@ -144,6 +177,9 @@ def served(fake: FakeFhir) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # An answer leaves in one piece: in two, the second would wait 40 ms for the client's system
+        # to acknowledge the first.
+        wbufsize = -1
 
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,6 +132,57 @@ def test_a_worker_that_dies_after_writing_does_not_write_twice(
     assert {row.state for row in site.rows()} == {"done"}
 
 
+def test_a_resource_that_is_refused_does_not_keep_back_the_others(make_site: MakeSite) -> None:
+    site = make_site(alert_settings(north(deliver=["flag", "task", "communication"])))
+    file(site, 1)
+    site.fhir.refused.add("Task")
+    site.work()
+    assert (len(site.fhir.of("Flag")), len(site.fhir.of("Communication"))) == (1, 1)
+    (row,) = site.rows(state="dead")
+    assert (row.kind, row.problem) == ("effect", "refused-422")
+    assert {row.state for row in site.rows(kind="patient")} == {"done"}
+
+
+def test_a_worker_that_dies_between_two_resources_leaves_the_second_to_another(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(alert_settings(north(deliver=["flag", "task"])))
+    file(site, 1)
+    apply = effects.apply
+
+    class Killed(BaseException):
+        """As if by a signal: nothing after it runs."""
+
+    def killed_at_the_second(work: Any, remote: Any) -> None:
+        if work.body["kind"] == "task":
+            raise Killed
+        apply(work, remote)
+
+    monkeypatch.setattr("cds.alerts.worker.effects.apply", killed_at_the_second)
+    with pytest.raises(Killed):
+        site.work()
+    monkeypatch.undo()
+    assert site.tasks() == []
+    site.clock.advance(minutes=2)
+    site.work()
+    assert (len(site.fhir.of("Flag")), len(site.tasks())) == (1, 1)
+    assert {row.state for row in site.rows()} == {"done"}
+
+
+def test_a_slow_server_gets_the_rest_later_rather_than_twice(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(alert_settings(north(deliver=["flag", "task"])))
+    file(site, 1)
+    seconds = iter(range(0, 10_000, 40))  # every look at the clock is 40 s later
+    worker = replace(site.alerts.worker, monotonic=lambda: next(seconds))
+    while not site.rows(kind="effect"):
+        assert worker.step()
+    assert (len(site.fhir.of("Flag")), len(site.tasks())) == (0, 0)
+    site.work()  # nobody had to wait for a lease to end
+    assert (len(site.fhir.of("Flag")), len(site.tasks())) == (1, 1)
+
+
 def test_an_alert_that_is_out_of_date_before_it_is_sent_is_not_sent(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,12 +296,12 @@ def test_the_webhook_is_called_with_a_signature_and_a_key(
 def test_a_ledger_that_cannot_be_written_delays_the_alert_and_loses_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cds.store import DatabaseError, Store
+    from cds.store import DatabaseError
 
     def locked(*_args: object) -> None:
         raise DatabaseError("the database failed: OperationalError")
 
-    monkeypatch.setattr(Store, "record", locked)
+    monkeypatch.setattr("cds.alerts.worker.ledger.record", locked)
     file(site, 1)
     site.work()
     assert site.inbox() == []

@@ -61,6 +61,11 @@ def claimed(queue: Queue, clock: FakeClock) -> Work:
     return work
 
 
+def take(queue: Queue, clock: FakeClock, *keys: str) -> list[Work]:
+    with queue.database.writing() as connection:
+        return queue.take(connection, Kind.EVENT, "north", keys, clock.now())
+
+
 def test_work_is_added_once(queue: Queue) -> None:
     assert [add(queue), add(queue)] == [True, False]
 
@@ -75,6 +80,46 @@ def test_claimed_work_is_in_one_pair_of_hands(queue: Queue, clock: FakeClock) ->
     add(queue)
     assert claimed(queue, clock).body == {"key": "a"}
     assert queue.claim(clock.now()) is None
+
+
+def test_work_that_was_just_added_is_taken_in_order(queue: Queue, clock: FakeClock) -> None:
+    assert all(add(queue, key) for key in "abc")
+    assert [work.key for work in take(queue, clock, "c", "a")] == ["c", "a"]
+    assert claimed(queue, clock).key == "b"
+    assert queue.claim(clock.now()) is None
+
+
+def test_what_another_has_in_hand_or_what_failed_is_not_taken(
+    queue: Queue, clock: FakeClock
+) -> None:
+    add(queue, "in-hand")
+    claimed(queue, clock)
+    add(queue, "failed")
+    queue.fail(claimed(queue, clock), "status-503", clock.now())
+    clock.advance(seconds=30)
+    assert take(queue, clock, "in-hand", "failed", "unknown") == []
+    assert take(queue, clock) == []
+
+
+def test_taken_work_of_a_dead_worker_is_taken_over(queue: Queue, clock: FakeClock) -> None:
+    add(queue)
+    (lost,) = take(queue, clock, "a")
+    clock.advance(seconds=61)
+    taken = claimed(queue, clock)
+    finish(queue, taken)
+    with pytest.raises(LeaseLost):
+        finish(queue, lost)
+
+
+def test_work_that_is_put_back_is_there_for_others_at_once(queue: Queue, clock: FakeClock) -> None:
+    assert all(add(queue, key) for key in "ab")
+    first, second = take(queue, clock, "a", "b")
+    queue.put_back([second])
+    assert claimed(queue, clock).key == "b"
+    assert queue.claim(clock.now()) is None
+    queue.put_back([second])  # it is another's now
+    assert queue.claim(clock.now()) is None
+    finish(queue, first)
 
 
 def test_finished_work_is_not_done_again(queue: Queue, clock: FakeClock) -> None:

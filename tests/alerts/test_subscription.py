@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from cds.alerts.subscription import FEED, subscribe
+from cds.alerts.capabilities import FEED
+from cds.alerts.subscription import subscribe
 from tests.alerts.build import ENDPOINT, SECRET
 from tests.alerts.conftest import Site
 
