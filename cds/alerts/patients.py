@@ -1,8 +1,7 @@
 """Assess one patient again because of a new level, and work out what is new to say.
 
-The data are read afresh from the FHIR server and go through the same `decide` as every hook.
-Nothing is written here: the worker records all of it, the ledger's entry too, in one transaction
-before anything is said.
+The data are read afresh from the FHIR server and go through the same `decide` as every hook; the
+ledger keeps the decision before anything is said.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from cds.fhir.prefetch import fill, prefetch_keys
 from cds.services import Services
 from cds.services.decide import EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
-from cds.store import LedgerEntry
 
 _PATIENT_WAITS: Final = 3
 """How often to come back for data that could not be read, before speaking without them."""
@@ -43,8 +41,6 @@ class Assessed:
     """What is new about a patient, and the messages to say it with."""
 
     evaluation: str
-    entry: LedgerEntry | None
-    """The decision for the ledger; None if the patient has nothing to do with the drug."""
     changes: tuple[Change, ...]
     messages: Mapping[Place, Message]
 
@@ -85,8 +81,8 @@ class Ward:
         before = inbox.read(self.queue.database, work.server, work.key)
         if decision.assessment is None:
             # The drug is mentioned nowhere any more; what was said about it no longer holds.
-            return Assessed(given.evaluation, None, tuple(inbox.changes(before, (), ())), {})
-        entry = ledger_entry(given, decision, f"{work.id}.{work.generation}")
+            return Assessed(given.evaluation, tuple(inbox.changes(before, (), ())), {})
+        self.services.store.record(ledger_entry(given, decision, f"{work.id}.{work.generation}"))
         alerts = inbox.alerts_of(decision.cards)
         found = inbox.changes(
             before,
@@ -99,7 +95,7 @@ class Ward:
             alert.place: _message(alert, decision.assessment, remote, patient, ours, now)
             for alert in alerts
         }
-        return Assessed(given.evaluation, entry, tuple(found), messages)
+        return Assessed(given.evaluation, tuple(found), messages)
 
     def _read(
         self,

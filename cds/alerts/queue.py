@@ -19,14 +19,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, or_, select, update
+from sqlalchemy import Connection, and_, case, update
 
+from cds.alerts import claims
 from cds.alerts.tables import insert_into, work
 from cds.store import Cipher, Database
 from cds.store.jsontext import decode, encode
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST_WAIT: Final = timedelta(hours=1)
 _LONGEST_SETTLE: Final = timedelta(seconds=5)
 _FEWEST_ATTEMPTS: Final = 20
 _MOST_CLAIMS: Final = 12
@@ -42,6 +42,12 @@ class Kind(StrEnum):
     """A patient to be assessed again."""
     EFFECT = "effect"
     """A resource at the FHIR server, or a webhook, to be brought to the wanted state."""
+
+
+_LOOK: Final = claims.look()
+_CLAIM: Final = claims.claim(locking=False)
+_CLAIM_AMONG: Final = claims.claim(locking=True)
+_TAKE: Final = claims.take()
 
 
 class LeaseLost(Exception):  # noqa: N818 - the run was overtaken; its transaction must not commit
@@ -131,15 +137,11 @@ class Queue:
     def claim(self, now: datetime) -> Work | None:
         """Take the work that has been due longest; None when nothing is due."""
         with self.database.reading() as connection:
-            if connection.execute(select(work.c.id).where(_ready(now)).limit(1)).first() is None:
+            if connection.execute(_LOOK, claims.at(now)).scalar() is None:
                 return None
         with self.database.writing() as connection:
-            chosen = select(work.c.id).where(_ready(now)).order_by(work.c.due, work.c.id).limit(1)
-            if connection.dialect.name == "postgresql":
-                chosen = chosen.with_for_update(skip_locked=True)
-            row = connection.execute(
-                self._lease(work.c.id == chosen.scalar_subquery(), now)
-            ).first()
+            statement = _CLAIM_AMONG if connection.dialect.name == "postgresql" else _CLAIM
+            row = connection.execute(statement, self._hands(now)).first()
             if row is None:
                 return None
             if row.claims > _MOST_CLAIMS:
@@ -160,9 +162,8 @@ class Queue:
         """
         if not keys:
             return []
-        these = (work.c.kind == kind.value, work.c.server == server, work.c.key.in_(keys))
-        untried = (_ready(now), work.c.attempts == 0, work.c.claims == 0)
-        rows = connection.execute(self._lease(and_(*these, *untried), now)).all()
+        wanted = {"kind_": kind.value, "server_": server, "keys": list(keys)}
+        rows = connection.execute(_TAKE, self._hands(now) | wanted).all()
         place = {key: number for number, key in enumerate(keys)}
         return sorted(map(self._work, rows), key=lambda taken: place[taken.key])
 
@@ -176,18 +177,10 @@ class Queue:
                     .values(lease=None, lease_until=_NEVER, claims=work.c.claims - 1)
                 )
 
-    def _lease(self, which: Any, now: datetime) -> Any:
-        """Put the rows into our hands for a limited time, and return them."""
-        return (
-            update(work)
-            .where(which)
-            .values(
-                lease=f"{self.rng.getrandbits(128):032x}",
-                lease_until=now + self.patience.lease,
-                claims=work.c.claims + 1,
-            )
-            .returning(work)
-        )
+    def _hands(self, now: datetime) -> dict[str, Any]:
+        """Whose hands a row gets into, and until when."""
+        lease = f"{self.rng.getrandbits(128):032x}"
+        return claims.at(now) | {"hands": lease, "until": now + self.patience.lease}
 
     def finish(self, connection: Connection, done: Work, now: datetime) -> None:
         """Record that this run is done; LeaseLost if another worker has taken over."""
@@ -245,7 +238,7 @@ class Queue:
 
     def wait_after(self, attempts: int) -> timedelta:
         """Seconds doubling up to an hour, spread so that rows do not come back all at once."""
-        seconds = min(2.0 ** min(attempts - 1, 12), _LONGEST_WAIT.total_seconds())
+        seconds = min(2.0 ** min(attempts - 1, 12), claims.LONGEST_WAIT.total_seconds())
         return timedelta(seconds=seconds * self.rng.uniform(0.75, 1.0))
 
     def retry(self, row_id: int, now: datetime) -> bool:
@@ -310,14 +303,3 @@ class Queue:
             "created": now,
             "updated": now,
         }
-
-
-def _ready(now: datetime) -> Any:
-    """Work that is due and in nobody's hands.
-
-    Times that lie further ahead than any we write show that the clock was set back; they count as
-    past, or work would wait for the day the clock was set to.
-    """
-    due = or_(work.c.due <= now, work.c.due > now + 2 * _LONGEST_WAIT)
-    free = or_(work.c.lease_until <= now, work.c.lease_until > now + 2 * _LONGEST_WAIT)
-    return and_(work.c.state == "open", due, free)

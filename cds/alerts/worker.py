@@ -22,7 +22,7 @@ from cds.alerts.receiver import event_key
 from cds.alerts.remote import Refused, Remote
 from cds.alerts.sightings import Unusable, admit, mark_read
 from cds.fhir.client import FetchError
-from cds.store import CipherError, DatabaseError, ledger
+from cds.store import CipherError, DatabaseError
 from cds.telemetry import error_fields, log
 
 _DEFECT_ATTEMPTS: Final = 5
@@ -183,8 +183,6 @@ class Worker:
         with self.queue.database.writing() as connection:
             self.queue.finish(connection, claimed, now)
             mark_read(connection, claimed.server, claimed.key, claimed.generation)
-            if found.entry is not None:
-                ledger.record(connection, self.queue.cipher, found.entry)
             inbox.write(
                 connection,
                 self.queue.cipher,

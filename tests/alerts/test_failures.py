@@ -296,12 +296,12 @@ def test_the_webhook_is_called_with_a_signature_and_a_key(
 def test_a_ledger_that_cannot_be_written_delays_the_alert_and_loses_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cds.store import DatabaseError
+    from cds.store import DatabaseError, Store
 
     def locked(*_args: object) -> None:
         raise DatabaseError("the database failed: OperationalError")
 
-    monkeypatch.setattr("cds.alerts.worker.ledger.record", locked)
+    monkeypatch.setattr(Store, "record", locked)
     file(site, 1)
     site.work()
     assert site.inbox() == []
