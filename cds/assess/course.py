@@ -7,7 +7,7 @@ they are an overlap that a person must resolve, and no regimen is assumed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cds.assess.assessment import Course
@@ -23,6 +23,9 @@ from cds.clinical.problem import Impact, Problem
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder, OrderStatus
 
+_FOLLOWED_NOW = (OrderStatus.ACTIVE, OrderStatus.ON_HOLD)
+_ENDS_ONE = (OrderStatus.STOPPED, OrderStatus.COMPLETED, OrderStatus.ON_HOLD)
+
 
 @dataclass(frozen=True, slots=True)
 class Therapy:
@@ -32,7 +35,7 @@ class Therapy:
     segments: tuple[Segment, ...]
     overlaps: tuple[Overlap, ...]
     drafts: tuple[DrugOrder, ...]
-    """The orders being written, two strengths of one dose joined."""
+    """The orders being written, two strengths of one dose joined; last those that end or hold."""
     problems: tuple[Problem, ...]
 
 
@@ -49,7 +52,12 @@ def read_therapy(
     `indication` is (indication key, disease key); `usual_daily_mg` the dose steps of the
     indication, by which two strengths are recognised as one dose.
     """
+    written = [order for order in record.orders if order.is_draft]
+    ends = [order for order in written if order.status is not OrderStatus.DRAFT]
     placed = [order for order in record.orders if not order.is_draft]
+    if not any(order.status in _FOLLOWED_NOW for order in placed):
+        # Until an end or a hold is signed, the order it concerns is the one being followed.
+        placed += [replace(o, status=OrderStatus.ACTIVE) for o in ends if o.status in _ENDS_ONE]
     segments = time_line([order for order in placed if not order.reported])
     reported = time_line([order for order in placed if order.reported])
     differs = _reported_differs(segments, reported, now) if segments else ()
@@ -76,15 +84,15 @@ def read_therapy(
         regimen=regimen,
         active=active,
         on_hold=held and not following,
-        starting=started is None and any(o.is_draft for o in record.orders),
+        starting=started is None and len(written) > len(ends),
         started=started,
         dose_changed=last_change(segments, now),
         stopped=None if active or held else last_end(segments, now),
         start_daily_mg=segments[0].regimen.daily_mg if segments else None,
         current_order=following[0].order.reference if len(following) == 1 else None,
     )
-    drafts = joined_drafts([o for o in record.orders if o.is_draft], usual_daily_mg)
-    return Therapy(course, segments, overlaps, drafts, tuple(problems))
+    drafts = joined_drafts([o for o in written if o not in ends], usual_daily_mg)
+    return Therapy(course, segments, overlaps, (*drafts, *ends), tuple(problems))
 
 
 def _reported_differs(

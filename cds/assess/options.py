@@ -10,7 +10,7 @@ from cds.assess.assessment import DoseOption, Exposure
 from cds.assess.case import Patient, to_pk
 from cds.assess.course import Therapy
 from cds.assess.policy import Policy
-from cds.clinical.regimen import DrugOrder
+from cds.clinical.regimen import DrugOrder, OrderStatus
 
 
 def with_options(exposure: Exposure, posterior: pk.Posterior, patient: Patient) -> Exposure:
@@ -47,7 +47,11 @@ def with_options(exposure: Exposure, posterior: pk.Posterior, patient: Patient) 
 
 def readable_drafts(therapy: Therapy) -> list[DrugOrder]:
     """Orders being written whose dosing is one evenly spaced regimen, the selected ones first."""
-    drafts = [o for o in therapy.drafts if o.regimens and o.regimens[0].is_uniform]
+    drafts = [
+        o
+        for o in therapy.drafts
+        if o.status is OrderStatus.DRAFT and o.regimens and o.regimens[0].is_uniform
+    ]
     return sorted(drafts, key=lambda o: not o.selected)
 
 

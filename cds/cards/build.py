@@ -103,6 +103,8 @@ def cards_for(
         return _withheld(desk)
 
     spoken = [_spoken(f, desk) for f in assessment.verdict.findings if not f.silent]
+    if assessment.record.person.deceased:
+        return CardSet((), tuple(item.suppressed("the patient has died") for item in spoken))
     pertinent, elsewhere = about_the_order(spoken, assessment)
     said, quiet = without_answered(pertinent, answered, policy, assessment.now)
     groups, dropped = capped(merged(said), policy)
@@ -130,7 +132,15 @@ def _with_data_card(
     It does not count against the cap: a limit of the advice is not one more piece of advice.
     """
     shown = bearing_on((group[0].finding.matter for group in groups), assessment)
-    unseen = [problem for problem in limiting(assessment) if problem not in shown]
+    loud = [g[0].finding.matter for g in groups if g[0].finding.severity > Severity.INFO]
+    shown_loud = bearing_on(loud, assessment)
+    unread = _unread_drafts(assessment)
+    # That the very order being signed could not be read is no footnote to a milder card.
+    unseen = [
+        problem
+        for problem in limiting(assessment)
+        if problem not in (shown_loud if problem.reference in unread else shown)
+    ]
     finding = data_finding(unseen)
     if finding is None or not assessment.record.mentions_drug:
         return groups, []
@@ -138,6 +148,11 @@ def _with_data_card(
     spoken = Spoken(finding, state_digest(replace(finding, subject=codes), ()))
     said, quiet = without_answered([spoken], answered, policy, assessment.now)
     return merged(item for group in [*groups, said] for item in group), quiet
+
+
+def _unread_drafts(assessment: Assessment) -> set[str]:
+    """References of the orders of the drug being written now whose dose could not be read."""
+    return {o.reference for o in assessment.record.orders if o.is_draft and not o.regimens}
 
 
 def _withheld(desk: _Desk) -> CardSet:

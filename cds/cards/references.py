@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from cds.assess.assessment import Assessment
 from cds.clinical.finding import Finding
 from cds.clinical.medication import Medicine
-from cds.clinical.regimen import DrugOrder
+from cds.clinical.regimen import DrugOrder, OrderStatus
 
 _ORDERS = ("MedicationRequest/", "MedicationStatement/", "ServiceRequest/")
 
@@ -29,8 +29,15 @@ def implicated(findings: Sequence[Finding], assessment: Assessment) -> dict[str,
 
 
 def drafts_of_drug(assessment: Assessment) -> list[DrugOrder]:
-    """Return the orders of the monitored drug being written now, the selected ones if any are."""
-    drafts = [order for order in assessment.record.orders if order.is_draft]
+    """Return the orders of the monitored drug being written now, the selected ones if any are.
+
+    An order whose end or hold is being signed is not among them: a suggestion may not undo it.
+    """
+    drafts = [
+        order
+        for order in assessment.record.orders
+        if order.is_draft and order.status is OrderStatus.DRAFT
+    ]
     return [order for order in drafts if order.selected] or drafts
 
 

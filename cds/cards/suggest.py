@@ -123,7 +123,8 @@ def _hold_drug(case: _Case) -> list[Suggestion]:
     drafts = _our_drafts(case)
     actions = [_delete(o.reference, f"Do not order {name} now") for o in drafts if _deletable(o)]
     current = case.assessment.course.current_order
-    resource = case.resources.get(current or "")
+    ending = any(o.is_draft for o in case.assessment.record.orders if o.reference == current)
+    resource = None if ending else case.resources.get(current or "")
     if resource is not None and not case.assessment.course.on_hold:
         held = write.on_hold(resource, reason=case.findings[0].summary)
         actions.append(_update(held, f"Put the current {name} order on hold"))

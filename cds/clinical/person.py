@@ -25,6 +25,7 @@ class Person:
     id: str
     sex: Sex | None = None
     born: Moment | None = None
+    deceased: bool = False
 
     def age_years(self, now: datetime) -> float | None:
         """Age in decimal years at `now`, or None if the birth date is unknown or in the future."""

@@ -138,14 +138,16 @@ _SPELLINGS: Final = MappingProxyType(
             "mmol/L": "mm/l",
             "umol/L": "mcmol/l micromol/l",
             "10*12/L": "10^12/l x10^12/l 10e12/l x10e12/l x10*12/l t/l",
-            "10*9/L": "10^9/l x10^9/l 10e9/l x10e9/l x10*9/l 10e+9/l 10*9/liter giga/l gpt/l",
+            "10*9/L": "10^9/l x10^9/l 10e9/l x10e9/l x10*9/l 10e+9/l 10*9/liter giga/l gpt/l "
+            "x10(9)/l 10(9)/l 10x9/l x10x9/l /nl {cells}/nl mrd/l",
             "10*6/L": "10^6/l x10^6/l 10e6/l",
             "10*6/uL": "10^6/ul x10^6/ul 10e6/ul x10e6/ul x10*6/ul m/ul mil/ul",
             "10*3/uL": "10^3/ul x10^3/ul 10e3/ul x10e3/ul x10*3/ul k/ul thou/ul th/ul k/mm3 k/cumm "
-            "10*3/mm3 10^3/mm3 k/mcl thousand/ul thous/mcl x10(3)/mcl 10*3/mcl",
+            "10*3/mm3 10^3/mm3 k/mcl thousand/ul thous/mcl x10(3)/mcl 10*3/mcl "
+            "x10^3/mm3 x10*3/mm3 10x3/ul x10x3/ul tsd/ul tsd./ul",
             "/uL": "cells/ul cells/mcl /mcl {cells}/ul cell/ul",
             "/mm3": "cells/mm3 /cumm cells/cumm",
-            "U/L": "iu/l units/l unit/l u/liter",
+            "U/L": "iu/l units/l unit/l u/liter ui/l ie/l",
             "[iU]/L": "",
             "m[iU]/L": "miu/l",
             "m[iU]/mL": "miu/ml mu/ml",
@@ -232,6 +234,14 @@ def _exact(value: Decimal | Fraction | float) -> Fraction:
 def _tidy(unit: str) -> str:
     """Spelling without spaces and typographic variants, in lower case."""
     squeezed = "".join(unit.split())
-    for found, plain in (("µ", "u"), ("μ", "u"), ("²", "2"), ("³", "3"), ("×", "x"), ("⁹", "^9")):
+    for found, plain in (
+        ("10³", "10^3"),
+        ("µ", "u"),
+        ("μ", "u"),
+        ("²", "2"),
+        ("³", "3"),
+        ("×", "x"),
+        ("⁹", "^9"),
+    ):
         squeezed = squeezed.replace(found, plain)
     return squeezed.lower()

@@ -18,7 +18,7 @@ from cds.fhir.medications import unread_order
 from cds.fhir.mentions import mentions
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.times import read_moment
-from cds.fhir.validate import read_resource
+from cds.fhir.validate import read_name_only, read_resource
 from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, words
 
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
@@ -78,6 +78,7 @@ def accept(
             problems += (replace(found, impact=impact) for found in reading.problems)
             continue
         problems += reading.problems
+        reading = reading if reading.resource is not None else read_name_only(raw)
         if reading.resource is None:
             continue
         index.add(reading.resource, entry.url)

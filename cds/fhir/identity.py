@@ -12,6 +12,7 @@ from cds.fhir.bundle import Entry
 from cds.fhir.elements import (
     Element,
     element,
+    flag,
     local_reference,
     reference_of,
     referred,
@@ -97,7 +98,8 @@ def read_person(patient: Element | None, patient_id: str | None, zone: ZoneInfo)
     if patient is None:
         return Person(patient_id or "unknown")
     sex = _SEX.get(text(patient, "gender") or "")
-    return Person(patient_id or "unknown", sex, moment(patient, "birthDate", zone))
+    deceased = flag(patient, "deceasedBoolean") or "deceasedDateTime" in patient
+    return Person(patient_id or "unknown", sex, moment(patient, "birthDate", zone), deceased)
 
 
 def _is_patient(resource: Element) -> bool:

@@ -17,6 +17,8 @@ from cds.fhir.elements import Element, concept, element, elements, flag, number,
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.results import counting_status, measured, sampled_at, upper_limit
 
+_GIGA: Final = "G/L"
+"""So laboratories in France and Switzerland write 10*9/L; of a protein the same signs are g/L."""
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 """A result may be ahead of our clock by this much: another zone, a date without a time."""
 
@@ -103,6 +105,8 @@ def _measured_lab(
     unit = stated.unit
     if unit is None and not stated.shown_unit and definition.unit == "1":
         unit = "1"  # a score or ratio has no unit to state
+    if stated.shown_unit == _GIGA and definition.unit == "10*9/L":
+        unit = definition.unit
     if unit is None:
         message = f"{stated.value} {stated.shown_unit or ''} has no unit this service reads."
         raise ReadError("lab-unit-unreadable", message, "valueQuantity")

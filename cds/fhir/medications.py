@@ -35,6 +35,10 @@ _STATEMENT_STATUS: Final = {
     "stopped": OrderStatus.STOPPED,
     "on-hold": OrderStatus.ON_HOLD,
 }
+_ENDING: Final = frozenset(
+    {OrderStatus.STOPPED, OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.ON_HOLD}
+)
+"""What an order being signed may be besides a new one: the end or a hold of an earlier one."""
 _CURRENT: Final = frozenset({OrderStatus.ACTIVE, OrderStatus.DRAFT})
 
 
@@ -114,7 +118,9 @@ def _read_request(
     selected: bool,
 ) -> None:
     reference = reference_of(resource)
-    status = OrderStatus.DRAFT if is_draft else OrderStatus(str(text(resource, "status")))
+    status = OrderStatus(str(text(resource, "status")))
+    if is_draft and status not in _ENDING:
+        status = OrderStatus.DRAFT
     order = DrugOrder(
         reference,
         status,
@@ -145,7 +151,8 @@ def _read_request(
         regimens = _said(regimens, "The order is reported, not prescribed here.")
     stopped = _stopped(order, regimens, context)
     found.orders.append(replace(order, regimens=regimens, stopped=stopped))
-    found.problems.extend(_status_notes(order, stopped, context))
+    if not is_draft:
+        found.problems.extend(_status_notes(order, stopped, context))
 
 
 def _check_authority(resource: Element, context: ReadContext, *, is_draft: bool) -> None:
@@ -171,6 +178,9 @@ def _status_notes(order: DrugOrder, stopped: Moment | None, context: ReadContext
     if order.status is OrderStatus.ON_HOLD:
         message = f"The {name} order is on hold; it does not count as current therapy."
         return [problem("order-on-hold", message, order.reference, field="status")]
+    if order.status is OrderStatus.UNKNOWN:
+        message = f"The status of an order of {name} is unknown; it does not count as therapy."
+        return [problem("order-status-unknown", message, order.reference, field="status")]
     if order.status is OrderStatus.STOPPED and stopped is None:
         message = f"The {name} order was stopped, but the record does not say when."
         return [problem("order-stop-date-unknown", message, order.reference, field="status")]

@@ -32,6 +32,7 @@ _STATES: Final = MappingProxyType(
         "stopped": UseState.STOPPED,
     }
 )
+_ENDING: Final = frozenset({"on-hold", "completed", "stopped"})
 _NEVER_TAKEN: Final = frozenset(
     {"entered-in-error", "cancelled", "not-taken", "not-done", "declined", "preparation"}
 )
@@ -48,6 +49,9 @@ def read_medicine(
     ingredients = _ingredients(product, context)
     dosages = _dosages(resource)
     started, stopped = _use(resource, dosages, context)
+    if is_draft and status in _ENDING:
+        # Its end or a hold is being signed: nothing is ordered.
+        is_draft, stopped = False, stopped or Moment(context.now)
     state = UseState.DRAFT if is_draft else _state(resource, status, stopped, context)
     problems = []
     if not ingredients and state is not UseState.STOPPED:

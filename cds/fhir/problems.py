@@ -86,6 +86,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
             "dosage-ambiguous": ("Several dosages may be concurrent or alternatives.", _P),
             "dosage-sequence-open": ("Consecutive dosages do not say when one ends.", _P),
             "order-not-authorised": ("An order is only a proposal, plan or option.", _L),
+            "order-status-unknown": ("The status of an order of the drug is unknown.", _L),
             "order-on-hold": ("An order is on hold.", _N),
             "order-stop-date-unknown": ("An order was stopped but not when.", _L),
             # doses taken and supplies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,10 @@ _RANK: Final = {
     "amended": 3,
     "corrected": 4,
 }
+_WRITTEN_RANGE: Final = re.compile(
+    r"(?:\d+(?:\.\d+)?\s*(?:-|–|to)|<=?|≤|up to)\s*(?P<high>\d+(?:\.\d+)?)(?P<unit>[^\d,.].*)?",
+    re.IGNORECASE | re.ASCII,
+)
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
@@ -116,11 +121,14 @@ def upper_limit(observation: Element, unit: str, molar_mass: float | None) -> fl
     """The laboratory's upper limit of normal in `unit`, if exactly one is stated."""
     found: set[float] = set()
     for reference_range in elements(observation, "referenceRange"):
-        high = element(reference_range, "high")
-        if high is None or not _is_normal_range(reference_range):
+        if not _is_normal_range(reference_range):
             continue
-        value = number(high, "value")
-        stated = quantity_unit(high) if ("unit" in high or "code" in high) else None
+        high = element(reference_range, "high")
+        if high is not None:
+            value = number(high, "value")
+            stated = quantity_unit(high) if ("unit" in high or "code" in high) else None
+        else:
+            value, stated = _written_high(text(reference_range, "text") or "")
         stated = stated or quantity_unit(element(observation, "valueQuantity") or {})
         if value is None or stated is None:
             continue
@@ -129,6 +137,19 @@ def upper_limit(observation: Element, unit: str, molar_mass: float | None) -> fl
         except UnitError:
             continue  # a range in another dimension limits nothing
     return found.pop() if len(found) == 1 else None
+
+
+def _written_high(written: str) -> tuple[Decimal | None, str | None]:
+    """The upper end of a range in plain words (`0 - 40 U/L`, `< 40`) and its unit, if it has one.
+
+    A number with a comma is not read: it may be a decimal or thousands.
+    """
+    found = _WRITTEN_RANGE.fullmatch(written.strip())
+    if found is None:
+        return None, None
+    unit = (found["unit"] or "").strip()
+    accepted = _accepted(unit) if unit else None
+    return (Decimal(found["high"]), accepted) if accepted or not unit else (None, None)
 
 
 def _is_normal_range(reference_range: Element) -> bool:

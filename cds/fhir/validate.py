@@ -54,6 +54,11 @@ _OTHER_VERSION: Final = frozenset(
     }
 )
 
+_NAME_OF_ORDER: Final = (
+    *("resourceType", "id", "status", "intent", "subject", "authoredOn", "contained"),
+    *("medicationCodeableConcept", "medicationReference", "doNotPerform"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -84,6 +89,24 @@ def read_resource(data: Mapping[str, Any], passed: Passed = _PASSED) -> Reading:
         )
         return Reading(None, (problem("modifier-extension", message, reference),))
     return _through_models(kind, resource, reference, passed)
+
+
+def read_name_only(data: Mapping[str, Any]) -> Reading:
+    """An order of an older FHIR version that the gate refused, without its dosage.
+
+    Which medicine is ordered stands in the same elements in STU3 and R4; that it interacts must not
+    be lost with a dose that could be misread. Only orders: elements of statements and
+    administrations of older versions can say that a medicine was not taken.
+    """
+    if data.get("resourceType") != "MedicationRequest" or _OTHER_VERSION & data.keys() - {
+        "dosageInstruction"
+    }:
+        return Reading(None)
+    if any(data.get(name) for name in _MODIFIERS):
+        return Reading(None)
+    named = {name: data[name] for name in _NAME_OF_ORDER if name in data}
+    reading = read_resource(named)
+    return Reading(reading.resource)
 
 
 def warm() -> None:
@@ -257,8 +280,8 @@ def _refused_type(kind: Any, reference: str) -> Reading:
 
 def _other_version(reference: str) -> Problem:
     message = (
-        f"{reference} has the shape of another FHIR version than R4; it was not used, "
-        "because its dose could be misread."
+        f"{reference} has the shape of another FHIR version than R4; its dose was not used, "
+        "because it could be misread."
     )
     return problem("fhir-version-mismatch", message, reference)
 

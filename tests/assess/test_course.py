@@ -11,7 +11,7 @@ from cds.assess.course import Therapy, read_therapy
 from cds.assess.timeline import last_change, regimen_at
 from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
-from cds.clinical.regimen import OrderStatus
+from cds.clinical.regimen import DrugOrder, OrderStatus
 from tests.assess.build import NOW, ago, once_daily, order, record, taken
 
 STEPS = (300.0, 400.0, 600.0, 800.0)
@@ -186,3 +186,29 @@ def test_two_strengths_being_ordered_together_are_one_order() -> None:
 def test_two_equal_orders_being_written_stay_two() -> None:
     drafts = (order(400, draft=True), order(400, draft=True, reference="MedicationRequest/2"))
     assert len(read(record(orders=drafts)).drafts) == 2
+
+
+def _signed(mg: float, status: OrderStatus) -> DrugOrder:
+    """An order of 200 days whose end or hold is being signed now."""
+    return replace(order(mg, draft=True), status=status)
+
+
+@pytest.mark.parametrize("status", [OrderStatus.STOPPED, OrderStatus.ON_HOLD])
+def test_until_its_end_is_signed_an_order_is_the_one_being_followed(status: OrderStatus) -> None:
+    therapy = read(record(orders=(_signed(400, status),)))
+    assert therapy.course.regimen == once_daily(400)
+    assert therapy.course.active
+    assert not therapy.course.starting
+
+
+def test_a_stop_beside_a_new_order_is_a_change_of_dose_and_no_sum() -> None:
+    new = order(200, draft=True, reference="MedicationRequest/new", strength_mg=100)
+    therapy = read(record(orders=(_signed(400, OrderStatus.STOPPED), new)))
+    assert therapy.overlaps == ()
+    assert [o.regimens[0].daily_mg for o in therapy.drafts] == [200, 400]
+
+
+def test_a_cancelled_draft_is_no_therapy() -> None:
+    course = read(record(orders=(_signed(400, OrderStatus.CANCELLED),))).course
+    assert not course.active
+    assert not course.starting

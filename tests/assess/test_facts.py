@@ -356,3 +356,15 @@ def test_a_deep_response_is_on_track_in_any_month(facts: Facts) -> None:
     assert one(facts(patient, "response"))["on_track"] is True
     patient = record(orders=(undated,), labs=(lab("bcr_abl_is", 0.5),))
     assert "on_track" not in one(facts(patient, "response"))
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"), [(OrderStatus.STOPPED, ["stop"]), (OrderStatus.ON_HOLD, [])]
+)
+def test_while_an_end_or_a_hold_is_signed_the_drug_is_not_in_use(
+    facts: Facts, status: OrderStatus, changes: list[str]
+) -> None:
+    ending = replace(order(400, draft=True), status=status)
+    patient = record(orders=(ending,))
+    assert one(facts(patient, "course"))["in_use"] is False
+    assert [found.values["change"] for found in facts(patient, "order")] == changes

@@ -197,6 +197,29 @@ def test_a_problem_alone_is_never_silent() -> None:
     assert "repaired" not in (card.detail or "")
 
 
+def test_that_the_order_being_signed_could_not_be_read_is_no_footnote_to_a_milder_card() -> None:
+    unread = replace(assessment().record.orders[0], reference=DRAFT, is_draft=True, regimens=())
+    problem = Problem("dose-missing", "The order states no dose", Impact.PREVENTS, DRAFT)
+    patient = replace(assessment().record, orders=(unread,))
+
+    mild = cards_of(
+        finding("a", Matter.EXPOSURE, Severity.INFO), record=patient, problems=(problem,)
+    ).cards
+    assert "The order states no dose" in [card.summary for card in mild]
+    grave = finding("a", Matter.EXPOSURE, Severity.WARNING)
+    (loud,) = cards_of(grave, record=patient, problems=(problem,)).cards
+    assert "The order states no dose" in (loud.detail or "")
+
+
+def test_nothing_is_advised_for_a_patient_who_has_died() -> None:
+    patient = assessment().record
+    dead = replace(patient, person=replace(patient.person, deceased=True))
+
+    made = cards_of(low_trough(), record=dead, problems=(UNREADABLE,))
+    assert made.cards == ()
+    assert [item.reason for item in made.suppressed] == ["the patient has died"]
+
+
 def test_a_mere_notice_makes_no_card() -> None:
     assert cards_of(problems=(NOTICE,)).cards == ()
 

@@ -288,3 +288,30 @@ def test_the_same_level_in_another_unit_differs_only_in_how_it_was_reported(read
 
 def test_what_was_asked_for_is_kept(read: Read) -> None:
     assert read(asked_for=frozenset({"labs"})).asked_for == {"labs"}
+
+
+def test_an_order_of_another_medicine_in_stu3_keeps_its_name_and_loses_its_dose(read: Read) -> None:
+    old = request(
+        medicationCodeableConcept=coded(RXNORM, "9384", "rifampin"),
+        dosageInstruction=[{"doseQuantity": {"value": 600, "unit": "mg"}}],
+    )
+    record = read(old)
+    (medicine,) = record.medicines
+    assert (medicine.ingredients, medicine.daily_mg) == (("rifampicin",), None)
+    assert _codes(record) == ["fhir-version-mismatch"]
+
+
+def test_what_an_older_version_says_of_not_taking_is_never_read_past(read: Read) -> None:
+    old = request(
+        medicationCodeableConcept=coded(RXNORM, "9384", "rifampin"),
+        dosageInstruction=[{"doseQuantity": {"value": 600, "unit": "mg"}}],
+        taken="n",
+    )
+    assert read(old).medicines == ()
+
+
+def test_the_death_of_a_patient_is_read(read: Read) -> None:
+    assert not read().person.deceased
+    assert _gather(PATIENT | {"deceasedDateTime": "2024-01-01"}).person.deceased
+    assert _gather(PATIENT | {"deceasedBoolean": True}).person.deceased
+    assert not _gather(PATIENT | {"deceasedBoolean": False}).person.deceased

@@ -83,7 +83,8 @@ def test_a_comparator_is_kept(read: Read) -> None:
         ([{"high": quantity(1.2, "mg/dL"), "type": coded("urn:x", "critical")}], None),
         ([{"high": quantity(1.2, "mg/dL")}, {"high": quantity(2, "mg/dL")}], None),
         ([{"low": quantity(1.2, "mg/dL")}], None),
-        ([{"text": "< 1.2"}], None),
+        ([{"text": "< 1.2"}], 2.0),
+        ([{"text": "see the report"}], None),
         ([{"high": {"value": 1.2, "unit": "furlong"}}], 2.0),
         ([{"high": quantity(1.2, "mg/dL") | {"unit": "g/L"}}], None),
     ],
@@ -168,3 +169,28 @@ def test_results_are_ordered_by_time(read: Read) -> None:
         lab("777-3", i, "10*9/L", id=f"o{i}", effectiveDateTime=day) for i, day in enumerate(days)
     ]
     assert [found.value for found in read(*results).labs] == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("written", "multiple"),
+    [
+        ("0 - 40 U/L", 5.0),
+        ("7–40", 5.0),
+        ("<40 U/L", 5.0),
+        ("up to 40", 5.0),
+        ("0,2 - 40", None),
+        ("0 - 40 mg/dL", None),
+        ("40 - 50 if fasting, else 60", None),
+        ("see report", None),
+    ],
+)
+def test_a_normal_range_in_plain_words_is_read_and_any_other_is_not(
+    written: str, multiple: float | None, read: Read
+) -> None:
+    (found,) = read(lab("1742-6", 200, "U/L", referenceRange=[{"text": written}])).labs
+    assert found.multiple_of_upper_limit == multiple
+
+
+def test_giga_per_litre_is_a_count_for_cells_and_a_mass_for_proteins(read: Read) -> None:
+    (found,) = read(lab("26499-4", 0, "", valueQuantity={"value": 0.9, "unit": "G/L"})).labs
+    assert found.value == 0.9

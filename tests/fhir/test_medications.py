@@ -487,3 +487,27 @@ def test_a_medicine_that_was_not_sent_is_a_problem(read: Read) -> None:
     record = read(order)
     assert [problem.code for problem in record.problems] == ["medication-unresolved"]
     assert record.medicines[0].ingredients == ()
+
+
+@pytest.mark.parametrize("status", ["stopped", "completed", "on-hold", "cancelled"])
+def test_an_end_or_a_hold_that_is_being_signed_stays_one(status: str, read: Read) -> None:
+    (order,) = read(drafts=[request(status=status)]).orders
+    assert order.is_draft
+    assert order.status is OrderStatus(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("stopped", UseState.STOPPED), ("on-hold", UseState.ON_HOLD)]
+)
+def test_another_medicine_whose_end_or_hold_is_being_signed_is_not_being_ordered(
+    status: str, state: UseState, read: Read
+) -> None:
+    (medicine,) = read(
+        drafts=[request(medicationCodeableConcept=_RIFAMPICIN, status=status)]
+    ).medicines
+    assert (medicine.is_draft, medicine.state) == (False, state)
+
+
+def test_an_order_of_unknown_status_is_said(read: Read) -> None:
+    record = read(request(status="unknown"))
+    assert [problem.code for problem in record.problems] == ["order-status-unknown"]

@@ -92,7 +92,8 @@ def course_facts(basis: Basis) -> Iterable[Fact]:
 def order_facts(basis: Basis) -> Iterable[Fact]:
     """The orders of the drug that are being written now."""
     for order in basis.therapy.drafts:
-        yield _order(basis, order)
+        if order.status is not OrderStatus.ON_HOLD:  # a hold orders nothing
+            yield _order(basis, order)
 
 
 def overlap_facts(basis: Basis) -> Iterable[Fact]:
@@ -152,14 +153,14 @@ def _order(basis: Basis, order: DrugOrder) -> Fact:
 def _in_use(basis: Basis) -> bool:
     """Whether the drug is taken now, or an order to take it is being written."""
     drafts = basis.therapy.drafts
-    stops = [o for o in drafts if o.status in (OrderStatus.STOPPED, OrderStatus.CANCELLED)]
+    stops = [o for o in drafts if o.status is not OrderStatus.DRAFT]
     course = basis.therapy.course
     return len(drafts) > len(stops) or (course.active and not course.on_hold and not stops)
 
 
 def _change(basis: Basis, order: DrugOrder, regimen: Regimen | None) -> str | None:
     course = basis.therapy.course
-    if order.status in (OrderStatus.STOPPED, OrderStatus.CANCELLED):
+    if order.status is not OrderStatus.DRAFT:
         return "stop"
     if course.started is None:
         return "start"
