@@ -30,6 +30,7 @@ from cds.clinical.setting import Jurisdiction
 Reading = Literal["strict", "lenient"]
 
 _SETTINGS_VARIABLE = "IMATINIB_TDM_SETTINGS"
+_OWN_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _MEBIBYTE = 1024 * 1024
 
 # Environment variable -> place in the settings; the environment wins over the file.
@@ -62,6 +63,60 @@ class Limits(_Section):
     """Requests a client may send at once before the rate counts."""
 
 
+class SmartSettings(_Section):
+    """How the users of a client sign in from their EHR (SMART App Launch).
+
+    With `client_secret` or `key_file` this service is a confidential client, without both a public
+    one; PKCE is used always.
+    """
+
+    client_id: Annotated[str, Field(min_length=1)]
+    """What this service is called at the EHR's authorization server."""
+    client_secret: SecretStr | None = None
+    """The secret it was given there; better kept in a file."""
+    client_secret_file: Path | None = None
+    """The file with that secret."""
+    key_file: Path | None = None
+    """The private key (PEM) of private_key_jwt; its public half is registered at the EHR."""
+    key_id: str | None = None
+    """The `kid` of that key at the EHR."""
+    algorithm: Literal["ES384", "RS384"] = "ES384"
+    """What that key signs with."""
+    scopes: tuple[str, ...] = ("launch", "openid", "fhirUser")
+    """What is asked for; no data are read with it."""
+    issuer: str | None = None
+    """Who signs the id_token, where that is not what the EHR's configuration names."""
+    origins: tuple[str, ...] = ()
+    """Where the EHR's authorization server is, when not on the origin of the FHIR base."""
+    worklist_users: tuple[str, ...] = ()
+    """Who sees the alerts and reports of all patients, such as Practitioner/7; `*` is everyone."""
+    session_minutes: Annotated[int, Field(ge=5, le=720)] = 60
+    """How long a sign-in lasts; then the report is opened from the EHR again."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _safe_issuer(cls, url: str | None) -> str | None:
+        return None if url is None else _https_or_own(url)
+
+    @field_validator("origins")
+    @classmethod
+    def _plain_origins(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if any(urlsplit(url).path.strip("/") for url in urls):
+            raise ValueError("an origin is scheme, host and port, such as https://auth.example.org")
+        return tuple(_https_or_own(url) for url in urls)
+
+    @model_validator(mode="after")
+    def _one_way_to_prove_ourselves(self) -> Self:
+        ways = (self.client_secret, self.client_secret_file, self.key_file)
+        if sum(way is not None for way in ways) > 1:
+            raise ValueError("give at most one of client_secret, client_secret_file and key_file")
+        if self.key_file and not self.key_id:
+            raise ValueError("key_file needs a key_id")
+        if not {"openid", "fhirUser"} <= set(self.scopes):
+            raise ValueError("scopes must name openid and fhirUser: it must be known who signs in")
+        return self
+
+
 class ClientSettings(_Section):
     """One registered CDS client (an EHR tenant): who it is, where its data are, how it is read."""
 
@@ -80,7 +135,10 @@ class ClientSettings(_Section):
     tenants: tuple[str, ...] = ()
     """Accepted `tenant` claims; empty accepts tokens with any or none."""
     fhir_base: str | None = None
-    """https base of its FHIR server, the only address data are read from for its calls."""
+    """https base of its FHIR server, the only address data are read from and users come from.
+
+    http on this machine serves for trying the sign-in out; no data are read from there.
+    """
     audiences: tuple[str, ...] = ()
     """Further accepted `aud` values, beside the URL that is called."""
     reading: Reading = "strict"
@@ -91,6 +149,27 @@ class ClientSettings(_Section):
     """Its time zone, if it is not the one of the site."""
     limits: Limits = Limits()
     """What it may send, and how often."""
+    smart: SmartSettings | None = None
+    """How its users sign in to look at reports; without it nobody signs in."""
+    report_link_minutes: Annotated[int, Field(ge=1, le=1440)] | None = None
+    """How long the link on a card opens its report for *whoever has it*; without it none does."""
+
+    @property
+    def report_link(self) -> Literal["smart", "absolute", "none"]:
+        """What cards lead to the report by: a launch, a signed address, or nothing."""
+        if self.smart is not None:
+            return "smart"
+        return "absolute" if self.report_link_minutes is not None else "none"
+
+    @model_validator(mode="after")
+    def _one_way_to_the_report(self) -> Self:
+        if self.smart is not None and self.fhir_base is None:
+            raise ValueError("smart needs the fhir_base: launches are accepted from there alone")
+        if self.smart is not None and self.report_link_minutes is not None:
+            raise ValueError(
+                "give smart or report_link_minutes: a signed link opens without the sign-in"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source_of_keys(self) -> Self:
@@ -99,10 +178,15 @@ class ClientSettings(_Section):
             raise ValueError("give exactly one of jwks, jwks_file and jwks_url")
         return self
 
-    @field_validator("jwks_url", "fhir_base")
+    @field_validator("jwks_url")
     @classmethod
     def _https_only(cls, url: str | None) -> str | None:
         return None if url is None else _https(url)
+
+    @field_validator("fhir_base")
+    @classmethod
+    def _safe_base(cls, url: str | None) -> str | None:
+        return None if url is None else _https_or_own(url)
 
     @field_validator("time_zone")
     @classmethod
@@ -187,6 +271,18 @@ class Settings(_Section):
             raise ValueError("must not carry a user, a query or a fragment")
         return url.rstrip("/")
 
+    @model_validator(mode="after")
+    def _sign_in_is_not_overheard(self) -> Self:
+        if any(c.smart or c.report_link_minutes for c in self.clients):
+            try:
+                _https_or_own(self.public_base_url)
+            except ValueError:
+                raise ValueError("public_base_url must be https where users sign in") from None
+        bases = [c.fhir_base for c in self.clients if c.smart]
+        if len(set(bases)) < len(bases):
+            raise ValueError("two clients with smart share a fhir_base: a launch names only that")
+        return self
+
     @field_validator("clients")
     @classmethod
     def _distinct_clients(cls, clients: tuple[ClientSettings, ...]) -> tuple[ClientSettings, ...]:
@@ -196,6 +292,17 @@ class Settings(_Section):
             if twice:
                 raise ValueError(f"two clients share the {what} {twice[0]!r}")
         return clients
+
+    def client(self, client_id: str) -> ClientSettings | None:
+        """The registered client of an id."""
+        return next((client for client in self.clients if client.id == client_id), None)
+
+    def report_link(self, client_id: str) -> Literal["smart", "absolute", "none"]:
+        """How a client's cards lead to their report; without clients this machine sees all."""
+        client = self.client(client_id)
+        if client is not None:
+            return client.report_link
+        return "none" if self.clients else "absolute"
 
     @property
     def database(self) -> str:
@@ -280,12 +387,7 @@ def _relative_to(settings: Settings, path: Path | None) -> Settings:
     if path is None:
         return settings
     base = path.resolve().parent
-    clients = tuple(
-        client.model_copy(update={"jwks_file": base / client.jwks_file})
-        if client.jwks_file
-        else client
-        for client in settings.clients
-    )
+    clients = tuple(_client_beside(client, base) for client in settings.clients)
     server = settings.server.model_copy(
         update={
             name: base / value
@@ -303,14 +405,43 @@ def _relative_to(settings: Settings, path: Path | None) -> Settings:
     return settings.model_copy(update=update)
 
 
+def _client_beside(client: ClientSettings, base: Path) -> ClientSettings:
+    update: dict[str, Any] = {}
+    if client.jwks_file:
+        update["jwks_file"] = base / client.jwks_file
+    if client.smart:
+        smart = client.smart
+        files = {
+            name: base / value
+            for name in ("client_secret_file", "key_file")
+            if (value := getattr(smart, name))
+        }
+        update["smart"] = smart.model_copy(update=files)
+    return client.model_copy(update=update)
+
+
 def _user_data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "imatinib-tdm"
 
 
 def _https(url: str) -> str:
+    if urlsplit(url).scheme != "https":
+        raise ValueError("must be an https URL")
+    return _plain(url)
+
+
+def _https_or_own(url: str) -> str:
+    """An https address, or http where it cannot leave this machine."""
     parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
+    if parts.scheme == "http" and parts.hostname in _OWN_MACHINE:
+        return _plain(url)
+    return _https(url)
+
+
+def _plain(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname:
         raise ValueError("must be an https URL")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must not carry a user, a query or a fragment")

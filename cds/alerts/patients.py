@@ -75,6 +75,7 @@ class Ward:
             resources=resources,
             unavailable=unavailable,
             answers=self._answers(work.server, patient),
+            report_link=self.services.settings.report_link(work.server),
         )
         with self._deciding:
             decision = decide(given, self.knowledge)

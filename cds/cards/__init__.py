@@ -6,7 +6,7 @@ from cds.cards.build import CardSet, FindingState, cards_for
 from cds.cards.content import CardContent
 from cds.cards.quiet import Answer, Outcome, QuietPolicy, Suppressed
 from cds.cards.terminal import Screen, render_response
-from cds.cards.wire import Card, without_empties
+from cds.cards.wire import Card, ReportLink, without_empties
 
 __all__ = [
     "Answer",
@@ -16,6 +16,7 @@ __all__ = [
     "FindingState",
     "Outcome",
     "QuietPolicy",
+    "ReportLink",
     "Screen",
     "Suppressed",
     "cards_for",

@@ -26,7 +26,7 @@ from cds.cards.state import card_uuid, state_digest
 from cds.cards.suggest import suggestions_for
 from cds.cards.trace import matched_facts
 from cds.cards.why import source_lines, why_lines
-from cds.cards.wire import Card, Coding, Indicator, Link, OverrideReason, Source
+from cds.cards.wire import Card, Coding, Indicator, Link, OverrideReason, ReportLink, Source
 from cds.clinical.finding import Finding, Matter, Severity
 from cds.clinical.setting import Occasion
 
@@ -39,6 +39,7 @@ _INDICATORS: Mapping[Severity, Indicator] = {
     Severity.WARNING: "warning",
     Severity.CRITICAL: "critical",
 }
+_REPORT = "All inputs and the basis of this advice"
 _ORDERING = {Occasion.ORDER_SELECT, Occasion.ORDER_SIGN, Occasion.MEDICATION_REFILL}
 
 
@@ -77,6 +78,7 @@ class _Desk:
     base_url: str | None
     evaluation_id: str
     client: str
+    report_link: ReportLink
 
 
 def cards_for(
@@ -87,6 +89,7 @@ def cards_for(
     evaluation_id: str,
     base_url: str | None = None,
     client: str = "",
+    report_link: ReportLink = "absolute",
     answered: Sequence[Answer] = (),
     policy: QuietPolicy | None = None,
 ) -> CardSet:
@@ -98,7 +101,7 @@ def cards_for(
     line) cards carry no links. `client` keeps the card ids of two hospitals apart.
     """
     policy = policy or QuietPolicy()
-    desk = _Desk(assessment, resources, content, base_url, evaluation_id, client)
+    desk = _Desk(assessment, resources, content, base_url, evaluation_id, client, report_link)
     if not assessment.verdict.agreed:
         return _withheld(desk)
 
@@ -229,11 +232,16 @@ def _override_reasons(
 
 
 def _links(desk: _Desk) -> tuple[Link, ...]:
-    """Links for reading further; the evaluation's id says nothing about the patient."""
-    if not desk.base_url:
+    """The link to the report; the evaluation's id says nothing about the patient.
+
+    A `smart` link names the launch page: the EHR signs the user in there and hands the id over.
+    """
+    if not desk.base_url or desk.report_link == "none":
         return ()
-    url = f"{desk.base_url}/evaluations/{desk.evaluation_id}"
-    return (Link(label="All inputs and the basis of this advice", url=url),)
+    if desk.report_link == "smart":
+        url, context = f"{desk.base_url}/launch", desk.evaluation_id
+        return (Link(label=_REPORT, url=url, type="smart", app_context=context),)
+    return (Link(label=_REPORT, url=f"{desk.base_url}/evaluations/{desk.evaluation_id}"),)
 
 
 def _extension(findings: Sequence[Finding], desk: _Desk) -> dict[str, Any]:

@@ -19,6 +19,8 @@ SUMMARY_LIMIT = 139
 Indicator = Literal["info", "warning", "critical"]
 Text = Annotated[str, Field(min_length=1)]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+ReportLink = Literal["absolute", "smart", "none"]
+"""How a card leads to its report: an address, a SMART launch, or not at all."""
 RELATIVE_REFERENCE = r"^[A-Za-z]+/[A-Za-z0-9\-.]{1,64}$"
 Uuid = Annotated[
     str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")

@@ -132,6 +132,10 @@ class FhirClient:
         """The answer to a batch Bundle of reads (see `batch`). Raises FetchError."""
         return self._get(self.base, bundle)
 
+    def get_json(self, relative: str) -> dict[str, Any]:
+        """An object that need not be a resource, such as a configuration. Raises FetchError."""
+        return self._object(f"{self.base}/{relative}")
+
     def following_pages(self, bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The pages after a searchset Bundle, on the same origin only. Raises FetchError."""
         url = next_link(bundle)
@@ -152,6 +156,14 @@ class FhirClient:
             raise FetchError("too-many-pages", f"there are more than {self.limits.pages} pages")
 
     def _get(self, url: str, batch: bytes | None = None) -> dict[str, Any]:
+        found = self._object(url, batch)
+        if not isinstance(found.get("resourceType"), str):
+            raise FetchError("not-fhir", "the server's answer is not a FHIR resource")
+        if found["resourceType"] == "OperationOutcome":
+            raise FetchError("operation-outcome", "the server answered with an error")
+        return found
+
+    def _object(self, url: str, batch: bytes | None = None) -> dict[str, Any]:
         with _as_fetch_errors():
             raw = self._body(url, batch)
         try:
@@ -159,10 +171,8 @@ class FhirClient:
             found = load_json(raw, limits=limits)
         except JsonError as error:
             raise FetchError("not-json", "the server's answer is not FHIR JSON") from error
-        if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
+        if not isinstance(found, dict):
             raise FetchError("not-fhir", "the server's answer is not a FHIR resource")
-        if found["resourceType"] == "OperationOutcome":
-            raise FetchError("operation-outcome", "the server answered with an error")
         return found
 
     def _body(self, url: str, batch: bytes | None) -> bytes:

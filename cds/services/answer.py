@@ -122,6 +122,7 @@ class HookDesk:
             resources=obtained.resources,
             unavailable=obtained.unavailable,
             answers=self._answers(caller.id, call.patient_id),
+            report_link=self.settings.report_link(caller.id),
         )
 
     def _answers(self, client: str, patient: str) -> tuple[Answer, ...]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from cds.assess import Assessment, assess
-from cds.cards import Answer, CardContent, CardSet, Outcome, QuietPolicy, cards_for
+from cds.cards import Answer, CardContent, CardSet, Outcome, QuietPolicy, ReportLink, cards_for
 from cds.clinical.finding import Severity
 from cds.clinical.setting import Jurisdiction, Occasion, Setting
 from cds.services.gathering import Gathered, gather_record
@@ -36,6 +36,7 @@ class EvaluationInput:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Prefetch key -> why it, or a part of it, could not be obtained."""
     answers: tuple[Answer, ...] = ()
+    report_link: ReportLink = "absolute"
 
     def to_json(self) -> dict[str, Any]:
         """Return the value for the ledger."""
@@ -44,6 +45,7 @@ class EvaluationInput:
             "at": self.at.isoformat(),
             "client": self.client,
             "baseUrl": self.base_url,
+            "reportLink": self.report_link,
             "setting": {
                 "occasion": self.setting.occasion.value,
                 "jurisdiction": self.setting.jurisdiction.value,
@@ -95,6 +97,7 @@ class EvaluationInput:
                 )
                 for row in value["answers"]
             ),
+            report_link=value.get("reportLink", "absolute"),  # before there was a choice
         )
 
 
@@ -134,6 +137,7 @@ def _decide_gathered(given: EvaluationInput, gathered: Gathered, knowledge: Know
         evaluation_id=given.evaluation,
         base_url=given.base_url,
         client=given.client,
+        report_link=given.report_link,
         answered=given.answers,
         policy=QuietPolicy(rule_snooze_days=knowledge.snooze_days),
     )

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from cds.store.cipher import Cipher
+from cds.store.cipher import Cipher, CipherError
 from cds.store.jsontext import decode, encode
 from cds.store.tables import launch, web_session
 
@@ -46,8 +46,12 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
-def begin(connection: Connection, cipher: Cipher, state: str, begun: Launch) -> None:
-    """Remember a sign-in until the EHR sends the browser back with `state`."""
+def begin(connection: Connection, cipher: Cipher, state: str, begun: Launch, now: datetime) -> None:
+    """Remember a sign-in until the EHR sends the browser back with `state`.
+
+    Anyone can begin one, so those that are over are removed at once and not at the next start.
+    """
+    connection.execute(delete(launch).where(launch.c.expires < now))
     row = digest(state)
     connection.execute(
         insert(launch).values(
@@ -70,12 +74,16 @@ def take(connection: Connection, cipher: Cipher, state: str) -> Launch | None:
     ).first()
     if row is None:
         return None
-    secrets = decode(cipher.open(row.body, f"launch/{row_id}"))
+    try:
+        secrets = decode(cipher.open(row.body, f"launch/{row_id}"))
+    except CipherError:
+        return None  # begun under another key: the user begins again
     return Launch(row.client, row.browser, row.expires, secrets)
 
 
 def open_session(connection: Connection, secret: str, session: Session) -> None:
-    """Keep a session under the digest of its secret."""
+    """Keep a session under the digest of its secret, in the place of those that are over."""
+    connection.execute(delete(web_session).where(web_session.c.expires < session.created))
     connection.execute(
         insert(web_session).values(
             session=digest(secret),

@@ -108,10 +108,10 @@ class Store:
         """Whether this token is used for the first time."""
         return tokens.use_once(self.database, client, token_id, expires)
 
-    def begin_launch(self, state: str, launch: Launch) -> None:
+    def begin_launch(self, state: str, launch: Launch, now: datetime) -> None:
         """Remember a sign-in that goes by way of an EHR."""
         with self.database.writing() as connection:
-            sessions.begin(connection, self.cipher, state, launch)
+            sessions.begin(connection, self.cipher, state, launch, now)
 
     def take_launch(self, state: str) -> Launch | None:
         """Find a sign-in once; the second time it is gone."""

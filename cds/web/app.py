@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 from flask import Flask
 
 from cds.services import Services
@@ -17,6 +18,8 @@ from cds.web import (
     ops,
     reports,
     rule_pages,
+    signin_pages,
+    smart,
     transparency,
 )
 from cds.web.auth import Gate, KeySource, TokenVerifier, fetch_keys
@@ -24,13 +27,21 @@ from cds.web.auth.gate import LOOPBACK_CLIENT
 from cds.web.auth.keys import Fetch
 from cds.web.auth.ratelimit import RateLimits
 from cds.web.auth.tokens import RegisteredClient
+from cds.web.signin import Doorkeeper
 
 
-def create_app(services: Services, *, fetch: Fetch = fetch_keys) -> Flask:
-    """Build the WSGI application. `fetch` gets a client's key set from its registered address."""
+def create_app(
+    services: Services, *, fetch: Fetch = fetch_keys, transport: httpx.BaseTransport | None = None
+) -> Flask:
+    """Build the WSGI application.
+
+    `fetch` gets a key set from its registered address; `transport` replaces the network to the EHRs
+    in which users sign in.
+    """
     app = Flask("cds.web", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     gate = _gate(services, fetch)
+    door = Doorkeeper(services, gate)
     errors.register(app, services.metrics)
     cors.register(app, services.settings, open_loopback=gate.open_loopback)
     headers.register(app, services.settings)
@@ -40,8 +51,10 @@ def create_app(services: Services, *, fetch: Fetch = fetch_keys) -> Flask:
     app.register_blueprint(board.blueprint(services, gate))
     app.register_blueprint(rule_pages.blueprint(services, gate))  # pages; text for programs follows
     app.register_blueprint(transparency.blueprint(services, gate))
-    app.register_blueprint(reports.blueprint(services, gate))  # pages; data for programs follow
-    app.register_blueprint(evaluations.blueprint(services, gate))
+    app.register_blueprint(reports.blueprint(services, door))  # pages; data for programs follow
+    app.register_blueprint(evaluations.blueprint(services, door))
+    app.register_blueprint(smart.blueprint(door, fetch, transport))
+    app.register_blueprint(signin_pages.blueprint(door))
     return app
 
 

@@ -1,37 +1,34 @@
 """The basis of one recorded decision, for the link on its cards.
 
-It holds patient data. Until users can sign in, it is shown only where calls need no token either:
-on this machine, without registered clients.
+It holds patient data: `cds.web.signin` says who may see which.
 """
 
 from __future__ import annotations
 
 import re
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from cds.services import Services
 from cds.store import CipherError
-from cds.web.auth import Gate
 from cds.web.errors import json_response, refuse
+from cds.web.signin import Doorkeeper
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def blueprint(services: Services, gate: Gate) -> Blueprint:
+def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
     """The route of recorded decisions."""
     routes = Blueprint("evaluations", __name__)
 
     @routes.get("/evaluations/<evaluation>")
     def evaluation(evaluation: str) -> Response:
-        if not gate.open_loopback:
-            raise refuse(403, "sign-in", "Decisions are read with `imatinib-tdm replay`.")
-        gate.admit(request, request.path)
+        visitor = door.admit()
         try:
             found = services.store.decision(evaluation) if _UUID.fullmatch(evaluation) else None
         except CipherError:
             found = None  # written under another key: for this service it does not exist
-        if found is None or found.body is None:
+        if found is None or found.body is None or not visitor.may_see(found):
             raise refuse(404, "not-found", "There is no such evaluation.", "url")
         return json_response(
             {

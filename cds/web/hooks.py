@@ -11,6 +11,7 @@ from cds.web.auth import Gate
 from cds.web.body import read_json_object
 from cds.web.errors import Issue, Refusal, json_response, refuse
 from cds.web.reading import read_call
+from cds.web.signin_links import with_signed_links
 
 DISCOVERY = "/cds-services"
 
@@ -62,7 +63,12 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
             deviations=sorted({d.code for d in hook_call.deviations}),
             duration_ms=round(seconds * 1000, 1),
         )
-        return json_response(answered.response)
+        client = services.settings.client(caller.id)
+        return json_response(
+            with_signed_links(
+                answered.response, client, services.store.cipher, services.clock.now()
+            )
+        )
 
     return routes
 

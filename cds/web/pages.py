@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, g, render_template, request
 
 from cds.report import words
 from cds.web.errors import Refusal, outcome_response
@@ -22,7 +22,7 @@ _TEXT = ("text/plain", "text/markdown")
 def page(template: str, status: int = 200, /, **values: Any) -> Response:
     """Render a page; every value is escaped by the template engine."""
     response = Response(
-        render_template(template, **values, words=words),
+        render_template(template, **values, words=words, visitor=g.get("visitor")),
         status=status,
         content_type="text/html; charset=utf-8",
     )

@@ -10,6 +10,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +56,9 @@ class Recall:
         self._knowledge: dict[str, Knowledge] = {}
         self._lock = threading.Lock()
 
-    def find(self, evaluation: str) -> Recalled:
-        """Return an evaluation, or raise NotRecalled."""
-        stored = self._stored(evaluation)
+    def find(self, evaluation: str, may_see: Callable[[StoredDecision], bool]) -> Recalled:
+        """Return an evaluation, or raise NotRecalled; one that may not be seen is not there."""
+        stored = self._stored(evaluation, may_see)
         with self._lock:
             found = self._kept.get(evaluation)
             if found is not None and found[0] == stored.input_digest:
@@ -70,16 +71,18 @@ class Recall:
                 self._kept.popitem(last=False)
         return recalled
 
-    def _stored(self, evaluation: str) -> StoredDecision:
+    def _stored(self, evaluation: str, may_see: Callable[[StoredDecision], bool]) -> StoredDecision:
         """The ledger is asked every time: what is past its retention must not live on in memory."""
-        nothing = NotRecalled("There is no such evaluation.", gone=True)
+        nothing = NotRecalled(
+            "There is no such evaluation of the patient whose chart you opened last.", gone=True
+        )
         if not _UUID.fullmatch(evaluation):
             raise nothing
         try:
             stored = self._services.store.decision(evaluation)
         except CipherError:
             raise nothing from None  # written under another key: here it does not exist
-        if stored is None:
+        if stored is None or not may_see(stored):
             raise nothing
         if stored.body is None:
             raise NotRecalled("The content of this evaluation is past its retention time.")

@@ -1,7 +1,6 @@
 """The level report behind the link of each card, with its pictures and files.
 
-It holds patient data. Until users can sign in, it is shown only where calls need no token either:
-on this machine, without registered clients.
+It holds patient data: `cds.web.signin` says who may see which.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from cds.report.plots import FIGURES
 from cds.report.what_if import REASONS, Imagined
 from cds.services import Services
 from cds.telemetry import log
-from cds.web.auth import Gate
 from cds.web.errors import refuse
 from cds.web.pages import page, refuse_in_words, wants_data
 from cds.web.recall import NotRecalled, Recall, Recalled
+from cds.web.signin import Doorkeeper
 
 _FILES = {
     "report.json": ("application/json", as_json),
@@ -31,7 +30,7 @@ _FILES = {
 }
 
 
-def blueprint(services: Services, gate: Gate) -> Blueprint:
+def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
     """The routes of the report. Register them before those that answer the same address as data."""
     routes = Blueprint("reports", __name__, static_folder="static", static_url_path="/static")
     recall = Recall(services)
@@ -93,11 +92,9 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
         return _download(body, "application/fhir+json", "diagnostic-report.json")
 
     def _recalled(evaluation: str) -> Recalled:
-        if not gate.open_loopback:
-            raise refuse(403, "sign-in", "Decisions are read with `imatinib-tdm replay`.")
-        gate.admit(request, request.path)
+        visitor = door.admit()
         try:
-            return recall.find(evaluation)
+            return recall.find(evaluation, visitor.may_see)
         except NotRecalled as why:
             status, reason = (404, "not-found") if why.gone else (410, "not-recalled")
             raise refuse(status, reason, str(why), "url") from None

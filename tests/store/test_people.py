@@ -32,7 +32,7 @@ def everything(database: Database) -> str:
 
 
 def test_a_sign_in_is_found_once(store: Store):
-    store.begin_launch("state", LAUNCH)
+    store.begin_launch("state", LAUNCH, NOW)
 
     assert store.take_launch("other") is None
     assert store.take_launch("state") == LAUNCH
@@ -50,7 +50,7 @@ def test_a_session_ends_at_its_time_and_when_it_is_closed(store: Store):
 
 
 def test_what_is_over_is_removed(store: Store):
-    store.begin_launch("state", LAUNCH)
+    store.begin_launch("state", LAUNCH, NOW)
     store.open_session("secret", SESSION)
 
     assert store.purge(NOW, timedelta(days=1))["sessions"] == 0
@@ -58,7 +58,7 @@ def test_what_is_over_is_removed(store: Store):
 
 
 def test_the_tables_hold_no_secret_and_no_comment_in_the_clear(store: Store, database: Database):
-    store.begin_launch("the-state", LAUNCH)
+    store.begin_launch("the-state", LAUNCH, NOW)
     store.open_session("the-secret", SESSION)
     store.record_act(ACT)
 

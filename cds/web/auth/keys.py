@@ -1,6 +1,7 @@
 """The public keys of a client: inline, from a file, or from its registered address.
 
-Only asymmetric signature keys that suit ES384 or RS384 are kept. A key set from an address is
+Only asymmetric signature keys are kept: those that suit ES384 or RS384 for calls of clients, and
+what OpenID Connect uses besides for the id_token of a user. A key set from an address is
 fetched from the registered address alone - never from one that a token names - and again when a
 token names an unknown key, at most once a minute, so that rotation works and guessing does not turn
 into requests.
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
@@ -30,16 +31,25 @@ _LARGEST_KEY_SET = 256 * 1024
 _SHORTEST_RSA_KEY = 2048
 
 Fetch = Callable[[str], Mapping[str, Any]]
+Algorithms = Mapping[str, tuple[str, ...]]
+"""Kind of key (RSA, or the name of a curve) -> what it may sign with, first the usual one."""
+
+OF_CLIENTS: Algorithms = {"RSA": ("RS384",), "secp384r1": ("ES384",)}
+OF_ID_TOKENS: Algorithms = {
+    "RSA": ("RS256", "RS384"),
+    "secp256r1": ("ES256",),
+    "secp384r1": ("ES384",),
+}
 
 
 class KeySet:
     """Verification keys by key id, each usable for exactly one algorithm."""
 
-    def __init__(self, jwks: Mapping[str, Any]) -> None:
+    def __init__(self, jwks: Mapping[str, Any], algorithms: Algorithms = OF_CLIENTS) -> None:
         self._keys: dict[str, tuple[str, Any]] = {}
         keys = jwks.get("keys")
         for jwk in keys if isinstance(keys, list) else ():
-            usable = _usable_key(jwk)
+            usable = _usable_key(jwk, algorithms)
             if usable:
                 self._keys[jwk["kid"]] = usable
 
@@ -62,6 +72,7 @@ class KeySource:
     fetch: Fetch | None = None
     fetched_at: float | None = None
     tried_at: float | None = None
+    algorithms: Algorithms = field(default_factory=lambda: OF_CLIENTS)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -92,7 +103,7 @@ class KeySource:
                 return
             self.tried_at = monotonic
             try:
-                keys = KeySet(fetch(url))
+                keys = KeySet(fetch(url), self.algorithms)
             except (httpx.HTTPError, ValueError) as error:
                 # The keys we have stay in force: an address that is down must not end all calls.
                 log().warning("keys-not-fetched", client=self.client, **error_fields(error))
@@ -134,25 +145,28 @@ def _read_key_file(client: ClientSettings) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _usable_key(jwk: Any) -> tuple[str, Any] | None:
-    """The algorithm and public key of a JWK, or None for what may not verify a client."""
+def _usable_key(jwk: Any, algorithms: Algorithms) -> tuple[str, Any] | None:
+    """The algorithm and public key of a JWK, or None for what may not verify anything here."""
     if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or not jwk["kid"]:
         return None
     if jwk.get("use", "sig") != "sig":
         return None
-    algorithm = {"EC": "ES384", "RSA": "RS384"}.get(str(jwk.get("kty")))
-    if algorithm is None or jwk.get("alg", algorithm) != algorithm:
+    kind = _CURVES.get(str(jwk.get("crv"))) if jwk.get("kty") == "EC" else jwk.get("kty")
+    allowed = algorithms.get(str(kind))
+    if not allowed or jwk.get("alg", allowed[0]) not in allowed:
         return None
+    algorithm = str(jwk.get("alg", allowed[0]))
     public = {name: value for name, value in jwk.items() if name not in _PRIVATE_PARTS}
     try:
         key = PyJWK(public, algorithm=algorithm).key
     except (PyJWTError, ValueError, TypeError):
         return None
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP384R1):
+    if isinstance(key, EllipticCurvePublicKey) and key.curve.name == kind:
         return algorithm, key
     if isinstance(key, RSAPublicKey) and key.key_size >= _SHORTEST_RSA_KEY:
         return algorithm, key
     return None
 
 
+_CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
 _PRIVATE_PARTS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})

@@ -55,9 +55,9 @@ class TokenVerifier:
         self, token: str, audiences: Collection[str], now: datetime, monotonic: float
     ) -> ClientSettings:
         """Return the client that signed `token` for one of `audiences`, or raise RejectedToken."""
-        header, claims = _unverified(token)
-        algorithm, kid = _signature_terms(header)
-        client = self._by_issuer.get(_text(claims, "iss"))
+        header, claims = unverified(token)
+        algorithm, kid = signature_terms(header)
+        client = self._by_issuer.get(text(claims, "iss"))
         if client is None:
             raise RejectedToken("issuer")
         settings = client.settings
@@ -65,11 +65,11 @@ class TokenVerifier:
         if "jku" in header and header["jku"] not in {settings.jwks_url, *settings.allowed_jku}:
             raise RejectedToken("jku")
         _check_audience(claims, {*audiences, *settings.audiences})
-        expires = _check_times(claims, now)
+        expires = check_times(claims, now)
         if settings.tenants and claims.get("tenant") not in settings.tenants:
             raise RejectedToken("tenant")
-        _check_signature(token, client.keys, algorithm, kid, monotonic)
-        token_id = _text(claims, "jti")
+        check_signature(token, client.keys, algorithm, kid, monotonic)
+        token_id = text(claims, "jti")
         if not token_id or len(token_id) > _LONGEST_ID:
             raise RejectedToken("jti")
         if not self._use_once(settings.id, token_id, expires + 2 * _LEEWAY):
@@ -77,7 +77,8 @@ class TokenVerifier:
         return settings
 
 
-def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Header and claims of a token, of which nothing is proven yet."""
     if len(token) > _LARGEST_TOKEN:
         raise RejectedToken("size")
     try:
@@ -87,10 +88,14 @@ def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     return decoded["header"], decoded["payload"]
 
 
-def _signature_terms(header: Mapping[str, Any]) -> tuple[str, str]:
-    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
-    if algorithm not in ALGORITHMS:
+def signature_terms(
+    header: Mapping[str, Any], algorithms: Collection[str] = ALGORITHMS, *, typed: bool = True
+) -> tuple[str, str]:
+    """Algorithm and key id; a `typed` token must say that it is a JWT."""
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise RejectedToken("algorithm")
+    kind = header.get("typ", None if typed else "JWT")
     if not isinstance(kind, str) or kind.upper() != "JWT" or "crit" in header:
         raise RejectedToken("header")
     if not isinstance(kid, str) or not kid:
@@ -105,27 +110,30 @@ def _check_audience(claims: Mapping[str, Any], accepted: Collection[str]) -> Non
         raise RejectedToken("audience")
 
 
-def _check_times(claims: Mapping[str, Any], now: datetime) -> datetime:
+def check_times(
+    claims: Mapping[str, Any], now: datetime, longest: timedelta = _LONGEST_LIFE
+) -> datetime:
+    """When the token expires, by our own clock."""
     expires = _time(claims, "exp")
     issued = _time(claims, "iat")
     if expires + _LEEWAY <= now:
         raise RejectedToken("expired")
     if issued - _LEEWAY > now or expires <= issued:
         raise RejectedToken("issued")
-    if expires - issued > _LONGEST_LIFE:
+    if expires - issued > longest:
         raise RejectedToken("lifetime")
     if "nbf" in claims and _time(claims, "nbf") - _LEEWAY > now:
         raise RejectedToken("not-before")
     return expires
 
 
-def _check_signature(
+def check_signature(
     token: str, keys: KeySource, algorithm: str, kid: str, monotonic: float
 ) -> None:
+    """Verify the signature alone; audience and times are checked against our own clock."""
     key = keys.find(kid, algorithm, monotonic)
     if key is None:
         raise RejectedToken("key")
-    # Times and audience were checked above against our own clock.
     try:
         jwt.decode(
             token,
@@ -145,7 +153,8 @@ def _check_signature(
         raise RejectedToken("signature") from None
 
 
-def _text(claims: Mapping[str, Any], name: str) -> str:
+def text(claims: Mapping[str, Any], name: str) -> str:
+    """A claim that should be text; empty when it is none."""
     value = claims.get(name)
     return value if isinstance(value, str) else ""
 
