@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from cds.assess import Assessment
@@ -24,13 +25,14 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         "trace": [_rule(trace) for trace in verdict.trace],
         "shadow": [finding.rule_id for finding in verdict.shadow],
         "agreed": verdict.agreed,
-        "disagreement": verdict.disagreement,
+        **({"disagreement": verdict.disagreement} if verdict.disagreement else {}),
         "policy": plain(assessment.policy),
         "levels": [plain(level) for level in assessment.levels],
         "exposure": {
-            name.name: plain(getattr(assessment.exposure, name.name))
-            for name in fields(assessment.exposure)
-            if name.name not in _FOLLOWS_FROM_THE_INPUT
+            name: plain(value)
+            for name in _names(type(assessment.exposure))
+            if name not in _FOLLOWS_FROM_THE_INPUT
+            and (value := getattr(assessment.exposure, name)) is not None
         },
         "problems": [plain(problem) for problem in assessment.problems],
         "versions": plain(assessment.versions),
@@ -43,7 +45,7 @@ def suppressed_json(suppressed: Iterable[Suppressed]) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """Turn the product's frozen values into JSON values."""
+    """Turn the product's frozen values into JSON values; what is None is left out of objects."""
     if value is None or isinstance(value, bool | int | float) or type(value) is str:
         return value
     if isinstance(value, Enum):
@@ -51,14 +53,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        named = ((name, getattr(value, name)) for name in _names(type(value)))
+        return {name: plain(item) for name, item in named if item is not None}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, Set):
         return sorted(plain(item) for item in value)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return str(value)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
 
 
 def _fact(fact: Fact) -> dict[str, Any]:

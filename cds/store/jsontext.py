@@ -1,8 +1,10 @@
 """Write JSON so that decimals keep their digits: 1.10 mg stays 1.10 mg.
 
-The reader of request bodies yields Decimal; the standard encoder cannot write it, and a float would
-change what is kept or sent back. Each Decimal is written as a marked string and then
-unmarked. The mark is random per process, so no request can imitate it.
+The reader of request bodies yields Decimal; encoders cannot write it, and a float would change what
+is kept or sent back. A decision is 70 kB of JSON, so it is written by orjson, a tenth of the
+standard library's time. Where that encoder is not as strict or not as able, the standard library's
+decides: it refuses numbers that are not finite, and writes whole numbers of any length and halves
+of characters.
 """
 
 from __future__ import annotations
@@ -13,18 +15,21 @@ import secrets
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 _MARK = secrets.token_hex(8)
 _MARKED = re.compile(rf'"{_MARK}([^"]*)"')
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def encode(value: Any) -> bytes:
     """Return compact UTF-8 JSON."""
-    return _text(value, sort_keys=False)
+    return _written(value, sort_keys=False)
 
 
 def canonical(value: Any) -> bytes:
     """Return JSON with sorted keys: equal values give equal bytes."""
-    return _text(value, sort_keys=True)
+    return _written(value, sort_keys=True)
 
 
 def decode(raw: bytes) -> Any:
@@ -32,21 +37,43 @@ def decode(raw: bytes) -> Any:
     return json.loads(raw, parse_float=Decimal)
 
 
-def _text(value: Any, *, sort_keys: bool) -> bytes:
+def _written(value: Any, *, sort_keys: bool) -> bytes:
+    options = _OPTIONS | orjson.OPT_SORT_KEYS if sort_keys else _OPTIONS
+    try:
+        written = orjson.dumps(value, default=_as_written, option=options)
+    except orjson.JSONEncodeError:
+        return _strictly_written(value, sort_keys=sort_keys)
+    # NaN becomes null without a word, so a null is believed only of the encoder that refuses NaN.
+    return _strictly_written(value, sort_keys=sort_keys) if b"null" in written else written
+
+
+def _strictly_written(value: Any, *, sort_keys: bool) -> bytes:
+    """Each Decimal is written as a marked string and then unmarked.
+
+    The mark is random per process, so no request can imitate it.
+    """
     text = json.dumps(
         value,
         ensure_ascii=False,
         allow_nan=False,
         separators=(",", ":"),
         sort_keys=sort_keys,
-        default=_mark,
+        default=_marked,
     )
     if _MARK in text:
         text = _MARKED.sub(r"\1", text)
     return text.encode("utf-8", errors="surrogatepass")
 
 
-def _mark(value: object) -> str:
+def _as_written(value: object) -> orjson.Fragment:
+    return orjson.Fragment(_digits(value))
+
+
+def _marked(value: object) -> str:
+    return f"{_MARK}{_digits(value)}"
+
+
+def _digits(value: object) -> str:
     if isinstance(value, Decimal) and value.is_finite():
-        return f"{_MARK}{value}"
+        return str(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,71 @@
+"""JSON keeps every digit, refuses what JSON cannot say, and is the same by either encoder."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds.store import jsontext
+from cds.store.jsontext import canonical, decode, encode
+
+_DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | _DECIMALS
+    | st.text()
+    | st.sampled_from(["null", "\ud800", "\x00", "\u2028", "\U0001f71a", '"', "\\"])
+)
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(_VALUES)
+def test_both_encoders_write_the_same_bytes(value: Any) -> None:
+    assert encode(value) == jsontext._strictly_written(value, sort_keys=False)
+    assert canonical(value) == jsontext._strictly_written(value, sort_keys=True)
+
+
+@given(_VALUES)
+def test_what_was_written_is_read_again(value: Any) -> None:
+    assert encode(decode(encode(value))) == encode(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_is_read_again_as_the_same_number(value: float) -> None:
+    assert float(decode(encode([value]))[0]) == value
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), Decimal("NaN"), Decimal("-Inf")])
+@pytest.mark.parametrize("place", [lambda n: n, lambda n: [1, {"x": n}], lambda n: [None, n]])
+def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(number: Any, place: Any) -> None:
+    for write in (encode, canonical):
+        with pytest.raises((ValueError, TypeError)):
+            write(place(number))
+
+
+def test_the_digits_of_a_decimal_and_of_a_long_number_stay() -> None:
+    assert (
+        encode([Decimal("1.10"), 10**30, "ü"])
+        == '[1.10,1000000000000000000000000000000,"ü"]'.encode()
+    )
+
+
+@pytest.mark.parametrize("value", [datetime(2024, 1, 1, tzinfo=UTC), {1, 2}, b"x", object()])
+def test_what_is_no_json_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError):
+        encode({"value": value})
+
+
+def test_a_null_is_written_as_json_writes_it() -> None:
+    assert json.loads(encode({"a": None, "b": ["null"]})) == {"a": None, "b": ["null"]}
