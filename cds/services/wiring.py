@@ -71,12 +71,13 @@ def prepare(settings: Settings) -> LiveKnowledge:
     """
     try:
         store = open_store(settings)
-        if settings.uses_sqlite:
+        problem = store.database.check()
+        if problem and settings.uses_sqlite:
             # A laptop has nobody who would run the migration first.
             from cds.store.migrate import upgrade
 
             upgrade(store.database)
-        problem = store.database.check()
+            problem = store.database.check()
         store.database.close()
         knowledge = LiveKnowledge(settings, Clock().now)
     except (DatabaseError, CipherError, KnowledgeError) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cds.settings import Settings
 from cds.telemetry import configure_logging, log
+from cds.web.memory import share_arenas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ def serve(
     check_exposure(settings, host)
     settings = _with_own_address(settings, port)
     configure_logging()
+    share_arenas()
 
     from cds.services.wiring import SetupFailed, prepare
 
