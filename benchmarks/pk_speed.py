@@ -20,8 +20,8 @@ import pk
 from pk.batch import prepare
 from pk.curve import variability
 from pk.individual import individual
-from pk.minimise import minimise
-from pk.objective import objective
+from pk.minimise import minimise_alone
+from pk.reduced import Reduced, stacked
 
 DATA = Path(__file__).parents[1] / "tests" / "pk" / "data" / "simulated_cohort.json"
 EIGHT = [
@@ -90,6 +90,15 @@ def baseline(case: pk.Case, model: pk.PopulationModel) -> Callable[[], np.ndarra
     return run
 
 
+def alone(cases: list[pk.Case], model: pk.PopulationModel) -> list[Reduced]:
+    """The objectives of some patients, each in plain numbers."""
+    error = model.residual["parent"]
+    return [
+        Reduced(stacked([individual(case, model)], variability(model, case), error, 1.0))
+        for case in cases
+    ]
+
+
 def compare_map(cases: list[pk.Case], model: pk.PopulationModel, repeats: int) -> float:
     """Print MAP against the baseline; return the baseline, ms."""
     plain, ours, whole, apart = [], [], [], []
@@ -97,11 +106,10 @@ def compare_map(cases: list[pk.Case], model: pk.PopulationModel, repeats: int) -
         run = baseline(case, model)
         plain.append(median_ms(run, repeats))
         effects = variability(model, case)
-        target = objective(individual(case, model), effects)
-        start = np.zeros((1, target.size))
-        ours.append(median_ms(lambda t=target, s=start: minimise(t, s), repeats))
+        (target,) = alone([case], model)
+        ours.append(median_ms(lambda t=target: minimise_alone(t), repeats))
         whole.append(median_ms(lambda c=case: pk.fit(c, model), repeats))
-        apart.append(np.abs(effects.root @ minimise(target, start).z[0] - run()).max())
+        apart.append(np.abs(effects.root @ minimise_alone(target).z[0] - run()).max())
     base = float(np.median(plain))
     print(f"baseline, scipy L-BFGS-B with differences   {base:8.3f} ms   1.0 x")
     for label, values in (("MAP, one patient", ours), ("fit(), from the case on", whole)):
@@ -109,8 +117,8 @@ def compare_map(cases: list[pk.Case], model: pk.PopulationModel, repeats: int) -
         print(f"{label:<43} {value:8.3f} ms   {base / value:.1f} x faster")
     print(f"largest difference to the baseline's eta    {max(apart):.1e}")
     many = cases * 4
-    (batch,) = prepare(many, model)
-    each = median_ms(batch.solve, repeats) / len(many)
+    batches = prepare(many, model)
+    each = median_ms(lambda: [b.solve() for b in batches], repeats) / len(many)
     print(f"batched MAP, {len(many)} patients, each           {each:8.4f} ms   {base / each:.0f} x")
     each = median_ms(lambda: pk.fit_many(many, model), max(repeats // 5, 1)) / len(many)
     print(f"fit_many(), from the cases on, each         {each:8.4f} ms   {base / each:.1f} x")
@@ -154,9 +162,9 @@ def report_uses(case: pk.Case, model: pk.PopulationModel, base: float, repeats: 
 def report_growth(model: pk.PopulationModel, cases: list[pk.Case], repeats: int) -> None:
     """Time against size; linear growth keeps the last column flat."""
     print("\npatients in a batch      ms    us/patient")
-    for n in (25, 50, 100, 200, 400, 800):
-        (batch,) = prepare((cases * 6)[:n], model)
-        ms = median_ms(batch.solve, repeats)
+    for n in (25, 50, 100, 200, 400, 800, 1600, 3200):
+        batches = prepare((cases * 22)[:n], model)
+        ms = median_ms(lambda found=batches: [b.solve() for b in found], repeats)
         print(f"{n:19d} {ms:8.2f} {1e3 * ms / n:10.1f}  {'#' * round(1e3 * ms / n / 10)}")
     print("\nirregular doses          ms    us/dose")
     rng = np.random.default_rng(1)
@@ -170,8 +178,8 @@ def report_growth(model: pk.PopulationModel, cases: list[pk.Case], repeats: int)
     for n in (30, 300, 3000):
         doses = [pk.Dose(24.0 * i, 400.0) for i in range(n)]
         case = pk.Case(patient, doses, [pk.Level(24.0 * n - 0.5, 900.0)])
-        target = objective(individual(case, model), variability(model, case))
-        ms = median_ms(lambda t=target: minimise(t, np.zeros((1, 2))), repeats)
+        (target,) = alone([case], model)
+        ms = median_ms(lambda t=target: minimise_alone(t), repeats)
         print(f"{n:19d} {ms:8.2f}")
 
 

@@ -7,6 +7,7 @@ time, or who have a start that looks suspect, are fitted one by one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,17 @@ from numpy.typing import NDArray
 from pk.case import Case
 from pk.curve import Superposed, Variability, Visits, variability
 from pk.individual import Individual, individual
-from pk.minimise import Minimum, minimise
+from pk.minimise import Expandable, Minimum, minimise
 from pk.model import PopulationModel
 from pk.objective import LevelBlock, Objective, objective
-from pk.posterior import FitOptions, Posterior, fit, suspect
+from pk.posterior import FitOptions, Posterior, fit, residual_of, suspect
+from pk.reduced import reducible, stacked
 from pk.response import Design, design, stack
 
 Array = NDArray[np.float64]
+
+#: Patients solved together: enough to share the fixed costs, few enough to stay in the cache.
+_BLOCK: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,20 +40,18 @@ class StackedObjective(Objective):
 class Batch:
     """Patients prepared for one stacked fit, with their places in the caller's list."""
 
-    model: PopulationModel
     effects: Variability
     options: FitOptions
     places: tuple[int, ...]
     people: tuple[Individual, ...]
-    objectives: tuple[Objective, ...]
-    stacked: StackedObjective
+    objective: Expandable
 
     def solve(self) -> Minimum:
         """Minimise all rows."""
-        return minimise(self.stacked, np.zeros((len(self.people), self.stacked.size)))
+        return minimise(self.objective, np.zeros((len(self.people), len(self.effects.names))))
 
 
-_Row = tuple[int, Individual, Variability, Objective]
+_Row = tuple[int, Individual, Variability]
 
 
 def fit_many(
@@ -56,31 +59,16 @@ def fit_many(
 ) -> list[Posterior]:
     """Fit many patients; returns one Posterior per case, in order.
 
-    Raises what `fit` raises, for the first case that has the fault.
+    Raises what `fit` raises, for a case that has the fault.
     """
     options = options or FitOptions()
     found: list[Posterior | None] = [None] * len(cases)
     for batch in prepare(cases, model, options):
-        minimum = batch.solve()
-        for row, place in enumerate(batch.places):
-            one = Minimum(
-                minimum.z[row : row + 1],
-                minimum.value[row : row + 1],
-                minimum.gradient_norm[row : row + 1],
-                minimum.converged[row : row + 1],
-                minimum.iterations,
-            )
+        for place, person, one in zip(
+            batch.places, batch.people, batch.solve().split(), strict=True
+        ):
             if not suspect(one):
-                found[place] = Posterior(
-                    batch.people[row],
-                    batch.effects,
-                    batch.objectives[row],
-                    one.z[0],
-                    options,
-                    one,
-                    1,
-                    1,
-                )
+                found[place] = Posterior(person, batch.effects, one.z[0], options, one, 1, 1)
     return [
         fit(case, model, options) if posterior is None else posterior
         for case, posterior in zip(cases, found, strict=True)
@@ -92,18 +80,25 @@ def prepare(
 ) -> list[Batch]:
     """Group the cases that can be stacked: same analytes measured, constant parameters."""
     options = options or FitOptions()
+    reduced: list[_Row] = []
     groups: dict[tuple[str, ...], list[_Row]] = {}
     for place, case in enumerate(cases):
         person = individual(case, model)
-        linear = model.structure.linear
-        if not linear or person.varying or not case.used_levels or not _finite_input(model, case):
-            continue
         effects = variability(model, case)
-        target = objective(person, effects, options.prior_weight, options.residual)
-        analytes = tuple(level.analyte for level in case.used_levels)
-        row = (place, person, effects, target)
-        groups.setdefault(tuple(dict.fromkeys(analytes)), []).append(row)
-    return [_batch(model, options, members) for members in groups.values()]
+        if not case.used_levels:
+            continue
+        if reducible(person, effects):
+            reduced.append((place, person, effects))
+        elif model.structure.linear and not person.varying and _finite_input(model, case):
+            analytes = tuple(dict.fromkeys(level.analyte for level in case.used_levels))
+            groups.setdefault(analytes, []).append((place, person, effects))
+    # patients with histories of one length together, so that little is padded
+    reduced.sort(key=lambda row: len(row[1].case.history.last_h))
+    size = -(-len(reduced) // max(-(-len(reduced) // _BLOCK), 1)) or 1
+    blocks = [reduced[i : i + size] for i in range(0, len(reduced), size)]
+    return [_batch(options, rows, reduced=True) for rows in blocks] + [
+        _batch(options, rows, reduced=False) for rows in groups.values()
+    ]
 
 
 def _finite_input(model: PopulationModel, case: Case) -> bool:
@@ -117,17 +112,18 @@ def _random_input(model: PopulationModel) -> bool:
     return bool(model.loads[inputs].any() or model.occasion_loads[inputs].any())
 
 
-def _batch(
-    model: PopulationModel,
-    options: FitOptions,
-    members: list[_Row],
-) -> Batch:
-    places, people, (effects, *_), objectives = zip(*members, strict=True)
-    blocks = [
-        _stack([o.blocks[k] for o in objectives], model) for k in range(len(objectives[0].blocks))
-    ]
-    stacked = StackedObjective(blocks, effects.root, options.prior_weight)
-    return Batch(model, effects, options, places, people, objectives, stacked)
+def _batch(options: FitOptions, members: list[_Row], *, reduced: bool) -> Batch:
+    places, people, (effects, *_) = zip(*members, strict=True)
+    model = people[0].model
+    if reduced:
+        target: Expandable = stacked(
+            people, effects, residual_of(model, options), options.prior_weight
+        )
+    else:
+        alone = [objective(p, effects, options.prior_weight, options.residual) for p in people]
+        blocks = [_stack([o.blocks[k] for o in alone], model) for k in range(len(alone[0].blocks))]
+        target = StackedObjective(blocks, effects.root, options.prior_weight)
+    return Batch(effects, options, places, people, target)
 
 
 def _stack(blocks: list[LevelBlock], model: PopulationModel) -> LevelBlock:

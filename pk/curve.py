@@ -5,7 +5,7 @@ changing parameters are served by `pk.stitched` behind the same two methods.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -85,6 +85,7 @@ def variability(model: PopulationModel, case: Case) -> Variability:
     return Variability(tuple(names), base, omega, by_occasion)
 
 
+@lru_cache(maxsize=64)
 def _one_occasion(model: PopulationModel) -> Variability:
     names, loads, omega = list(model.effects), model.loads, model.omega.copy()
     for k, name in enumerate(model.occasion_effects):

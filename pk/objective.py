@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pk.curve import Curve, Variability, curve
 from pk.errors import LevelNotUsedError
 from pk.individual import Individual
+from pk.minimise import Expansion
 from pk.residual import Residual
 
 Array = NDArray[np.float64]
@@ -61,7 +62,7 @@ class Objective:
             total += (nll if block.weight is None else nll * block.weight).sum(axis=-1)
         return total
 
-    def expand(self, z: Array) -> tuple[Array, Array, Array]:
+    def expand(self, z: Array) -> Expansion:
         """Value (N,), gradient (N, q) and positive definite Fisher curvature (N, q, q)."""
         w = self.prior_weight
         value, gradient = self.prior(z), w * z
@@ -76,7 +77,7 @@ class Objective:
             value = value + nll.sum(axis=-1)
             gradient = gradient + (d1[..., None, :] @ jacobian)[..., 0, :]
             curvature += np.swapaxes(jacobian, -1, -2) @ (d2[..., None] * jacobian)
-        return value, gradient, curvature
+        return Expansion(value, gradient, curvature)
 
     def rows(self, keep: NDArray[np.intp]) -> "Objective":
         """The same objective: rows share everything (overridden where patients are stacked)."""
@@ -86,7 +87,7 @@ class Objective:
         """Hessian (q, q) at one point z (q,), by central differences of the exact gradient."""
         h = 1e-5
         steps = h * np.eye(self.size)
-        gradients = self.expand(np.concatenate([z + steps, z - steps]))[1]
+        gradients = self.expand(np.concatenate([z + steps, z - steps])).gradient
         hessian = (gradients[: self.size] - gradients[self.size :]) / (2.0 * h)
         return 0.5 * (hessian + hessian.T)
 

@@ -6,7 +6,7 @@ be trusted. Without a usable level the posterior is the prior, and says so.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from pk.covariates import CovariateValue
 from pk.curve import Curve, Variability, curve, variability
 from pk.health import Criteria, FitHealth, assess_fit
 from pk.individual import DomainCheck, Individual, individual
-from pk.minimise import Minimum, minimise
+from pk.minimise import Minimum, minimise, minimise_alone
 from pk.model import PopulationModel
 from pk.nodes import Nodes, posterior_nodes, prior_nodes, weighted_quantiles
 from pk.objective import Objective, objective
@@ -30,6 +30,7 @@ from pk.predict import (
     trough_per_mg,
     with_error,
 )
+from pk.reduced import Reduced, reducible, stacked
 from pk.residual import Residual
 from pk.structure import PARENT
 
@@ -60,7 +61,6 @@ class Posterior:
 
     individual: Individual
     effects: Variability
-    objective: Objective
     z: Array
     options: FitOptions
     minimum: Minimum | None
@@ -88,6 +88,12 @@ class Posterior:
     def n_levels(self) -> int:
         """Number of levels in the likelihood; zero means this is the prior."""
         return len(self.case.used_levels)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """-log posterior density of the whitened random effects."""
+        options = self.options
+        return objective(self.individual, self.effects, options.prior_weight, options.residual)
 
     @cached_property
     def eta(self) -> Mapping[str, float]:
@@ -125,6 +131,8 @@ class Posterior:
 
     @cached_property
     def _hessian(self) -> Array:
+        if self.minimum is not None and self.minimum.hessian is not None:
+            return np.asarray(self.minimum.hessian[0])
         return self.objective.hessian(self.z)
 
     @cached_property
@@ -219,7 +227,7 @@ class Posterior:
         return auc24_per_mg(self, self.theta(nodes.z)) / clearance_factor, nodes.weight
 
     def residual(self, analyte: str = PARENT) -> Residual:
-        return {**self.model.residual, **(self.options.residual or {})}[analyte]
+        return residual_of(self.model, self.options, analyte)
 
     def _curve(self, times_h: Sequence[float] | Array, analyte: str) -> Curve:
         times = np.asarray(times_h, dtype=float)
@@ -228,6 +236,11 @@ class Posterior:
     def _named(self, theta: Array) -> Mapping[str, float]:
         names = self.model.structure.parameters
         return MappingProxyType(dict(zip(names, theta.tolist(), strict=True)))
+
+
+def residual_of(model: PopulationModel, options: FitOptions, analyte: str = PARENT) -> Residual:
+    """The error model of an analyte: the published one unless the caller replaced it."""
+    return {**model.residual, **(options.residual or {})}[analyte]
 
 
 def fit(case: Case, model: PopulationModel, options: FitOptions | None = None) -> Posterior:
@@ -239,40 +252,40 @@ def fit(case: Case, model: PopulationModel, options: FitOptions | None = None) -
     options = options or FitOptions()
     person = individual(case, model)
     effects = variability(model, case)
+    if not case.used_levels:
+        return Posterior(person, effects, np.zeros(len(effects.names)), options, None, 0, 0)
+    found, starts, agree = _search(person, effects, options)
+    return Posterior(person, effects, found.z[0], options, found, starts, agree)
+
+
+def _search(
+    person: Individual, effects: Variability, options: FitOptions
+) -> tuple[Minimum, int, int]:
+    """The best minimum found, the number of starts, and how many of them agree."""
+    search = _searcher(person, effects, options)
+    q = len(effects.names)
+    (first,) = search(np.zeros((1, q)))
+    if not suspect(first):
+        return first, 1, 1
+    # two standard deviations out along each random effect, both ways
+    found = [first, *search(2.0 * np.concatenate([np.eye(q), -np.eye(q)]))]
+    value = np.array([float(m.value[0]) for m in found])
+    best = int(np.argmin(np.where(np.isfinite(value), value, np.inf)))
+    return found[best], len(found), int((value - value[best] < 1e-6).sum())
+
+
+def _searcher(
+    person: Individual, effects: Variability, options: FitOptions
+) -> Callable[[Array], list[Minimum]]:
+    """How to minimise from each row of starts: in plain numbers where the model allows it."""
+    if reducible(person, effects):
+        stack = stacked([person], effects, residual_of(person.model, options), options.prior_weight)
+        alone = Reduced(stack)
+        return lambda starts: [minimise_alone(alone, *z) for z in starts.tolist()]
     target = objective(person, effects, options.prior_weight, options.residual)
-    q = target.size
-    if not target.blocks:
-        return Posterior(person, effects, target, np.zeros(q), options, None, 0, 0)
-    found = minimise(target, np.zeros((1, q)))
-    starts = agree = 1
-    if suspect(found):
-        found, starts, agree = _start_again(target, found)
-    return Posterior(person, effects, target, found.z[0], options, found, starts, agree)
+    return lambda starts: minimise(target, starts).split()
 
 
 def suspect(found: Minimum) -> bool:
     """No convergence, or a minimum so far out that another may be nearer."""
     return not found.converged[0] or math.sqrt(float((found.z[0] ** 2).sum())) > 2.5
-
-
-def _start_again(target: Objective, first: Minimum) -> tuple[Minimum, int, int]:
-    """Start from two standard deviations out along each random effect, both ways; keep the best."""
-    q = target.size
-    starts = 2.0 * np.concatenate([np.eye(q), -np.eye(q)])
-    more = minimise(target, starts)
-    value = np.concatenate([first.value, more.value])
-    best = int(np.argmin(np.where(np.isfinite(value), value, np.inf)))
-    agree = int((value - value[best] < 1e-6).sum())
-    pick = first if best == 0 else more
-    row = slice(0, 1) if best == 0 else slice(best - 1, best)
-    return (
-        Minimum(
-            pick.z[row],
-            pick.value[row],
-            pick.gradient_norm[row],
-            pick.converged[row],
-            pick.iterations,
-        ),
-        1 + 2 * q,
-        agree,
-    )

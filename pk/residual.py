@@ -7,7 +7,7 @@ the likelihood. A level below quantification contributes the probability of bein
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 #: Predictions below this (ng/mL) count as this: far draws can underflow to zero, where a
 #: proportional error has no density.
-_NOTHING: Final = 1e-9
+NOTHING: Final = 1e-9
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -51,7 +51,7 @@ class Residual:
 
     def log_likelihood(self, f: Array, y: Array, below: NDArray[np.bool_]) -> Array:
         """Log density of each level y (ng/mL) given the prediction f; `below`: y is the LLOQ."""
-        f = np.maximum(f, _NOTHING)
+        f = np.maximum(f, NOTHING)
         if self.kind == "log-normal" or below.any():
             return -self.terms(f, y, below)[0]
         # the same as `terms` without slopes: adherence asks for a hundred thousand of these
@@ -64,27 +64,34 @@ class Residual:
 
         f has any shape that broadcasts with y and below; units ng/mL.
         """
-        f = np.maximum(f, _NOTHING)
-        if self.kind == "log-normal":
-            r = np.log(y) - np.log(f)
-            s2 = self.log_sd**2
-            nll = _HALF_LOG_2PI + math.log(self.log_sd) + np.log(y) + 0.5 * r * r / s2
-            slope, curvature = -r / (s2 * f), 1.0 / (s2 * f * f)
-        else:
-            p2 = self.proportional**2
-            v = p2 * f * f + self.additive_ng_ml**2
-            r = y - f
-            rv = r / v
-            half_dv = p2 * f
-            nll = _HALF_LOG_2PI + 0.5 * np.log(v) + 0.5 * r * rv
-            slope = half_dv / v - rv - rv * rv * half_dv
-            curvature = 1.0 / v + 2.0 * (half_dv / v) ** 2
+        nll, slope, _, curvature = self.density(np.maximum(f, NOTHING), y, np)
         if below.any():
             nll_b, slope_b, curvature_b = self._below(f, y)
             nll = np.where(below, nll_b, nll)
             slope = np.where(below, slope_b, slope)
             curvature = np.where(below, curvature_b, curvature)
         return nll, slope, curvature
+
+    def density(self, f: Any, y: Any, m: Any) -> tuple[Any, Any, Any, Any]:
+        """-log density, its two derivatives in f, and the Fisher information, for f > 0.
+
+        `m` is numpy for arrays, math for plain numbers.
+        """
+        if self.kind == "log-normal":
+            log_y = m.log(y)
+            r, s2 = log_y - m.log(f), self.log_sd**2
+            nll = _HALF_LOG_2PI + math.log(self.log_sd) + log_y + 0.5 * r * r / s2
+            fisher = 1.0 / (s2 * f * f)
+            return nll, -r / (s2 * f), (1.0 + r) * fisher, fisher
+        p2 = self.proportional**2
+        v = p2 * f * f + self.additive_ng_ml**2
+        r = y - f
+        rv, dv = r / v, 2.0 * p2 * f / v  # dv: slope of log v
+        nll = _HALF_LOG_2PI + 0.5 * m.log(v) + 0.5 * r * rv
+        misfit = 0.5 - 0.5 * r * rv  # slope of nll in log v
+        slope = misfit * dv - rv
+        second = 1.0 / v + 2.0 * rv * dv + misfit * (2.0 * p2 / v) - (0.5 - r * rv) * dv * dv
+        return nll, slope, second, 1.0 / v + 0.5 * dv * dv
 
     def _below(self, f: Array, limit: Array) -> tuple[Array, Array, Array]:
         u, du = self._score(f, limit)
@@ -95,7 +102,7 @@ class Residual:
 
     def _score(self, f: Array, y: Array) -> tuple[Array, Array]:
         """Standardised distance of y from f, and its slope in f."""
-        f = np.maximum(f, _NOTHING)
+        f = np.maximum(f, NOTHING)
         if self.kind == "log-normal":
             return (np.log(y) - np.log(f)) / self.log_sd, -1.0 / (self.log_sd * f)
         sd = self.sd(f)

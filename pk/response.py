@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 NG_ML_PER_MG_L: Final = 1000.0
 #: Stands for an infinite number of doses: exp(-rate x this) is zero for every rate met in practice.
-_FOREVER_H: Final = 1e9
+FOREVER_H: Final = 1e9
 _MANY: Final = 256
 _PARTS: Final = 16
 
@@ -59,7 +59,7 @@ def design(history: History, times_h: Array, settle_h: float = 0.0) -> Design:
     kept = n > 0.0
     last = (history.last_h - later * history.tau)[kept]
     tau = history.tau[kept]
-    span = np.minimum(tau * n[kept], _FOREVER_H)
+    span = np.minimum(tau * n[kept], FOREVER_H)
     if later.any():
         taken, amounts = history.single_doses(horizon - SAME_TIME_H)
         before_end = (taken >= horizon) & (taken < times_h.max())

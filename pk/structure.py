@@ -48,7 +48,7 @@ _BINDING: Final = {
 
 # Two modes nearer than this (relative) are pulled apart, as partial fractions divide by their
 # distance. The error this makes (a few 1e-7) and the cancellation it avoids (1e-8) are negligible.
-_CONFLUENT: Final = 1e-8
+CONFLUENT: Final = 1e-8
 _STEP: Final = 1e-30  # complex step: no subtraction, so no rounding, however small
 
 
@@ -180,9 +180,9 @@ def _convolve(a: Modes, b: Modes) -> Modes:
     """Modes of the convolution of two sums of exponentials (partial fractions)."""
     rate_b = b.rate
     gap = rate_b[..., None, :] - a.rate[..., :, None]
-    near = np.abs(gap.real) < _CONFLUENT * rate_b.real[..., None, :]
+    near = np.abs(gap.real) < CONFLUENT * rate_b.real[..., None, :]
     if near.any():
-        rate_b = np.where(near.any(axis=-2), rate_b * (1.0 + 3.0 * _CONFLUENT), rate_b)
+        rate_b = np.where(near.any(axis=-2), rate_b * (1.0 + 3.0 * CONFLUENT), rate_b)
         gap = rate_b[..., None, :] - a.rate[..., :, None]
     terms = a.coef[..., :, None] * b.coef[..., None, :] / gap
     shape = np.broadcast_shapes(a.rate.shape[:-1], rate_b.shape[:-1])
