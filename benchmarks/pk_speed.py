@@ -21,7 +21,7 @@ from pk.batch import prepare
 from pk.curve import variability
 from pk.individual import individual
 from pk.minimise import minimise_alone
-from pk.reduced import Reduced, stacked
+from pk.reduced import Reduced, alone
 
 DATA = Path(__file__).parents[1] / "tests" / "pk" / "data" / "simulated_cohort.json"
 EIGHT = [
@@ -90,13 +90,12 @@ def baseline(case: pk.Case, model: pk.PopulationModel) -> Callable[[], np.ndarra
     return run
 
 
-def alone(cases: list[pk.Case], model: pk.PopulationModel) -> list[Reduced]:
-    """The objectives of some patients, each in plain numbers."""
-    error = model.residual["parent"]
-    return [
-        Reduced(stacked([individual(case, model)], variability(model, case), error, 1.0))
-        for case in cases
-    ]
+def objective_of(case: pk.Case, model: pk.PopulationModel) -> Reduced:
+    """The objective of one patient, ready to be minimised."""
+    found = alone(individual(case, model), variability(model, case), model.residual["parent"], 1.0)
+    if found is None:
+        raise TypeError(f"{model.id} has no objective in plain numbers")
+    return found
 
 
 def compare_map(cases: list[pk.Case], model: pk.PopulationModel, repeats: int) -> float:
@@ -106,7 +105,7 @@ def compare_map(cases: list[pk.Case], model: pk.PopulationModel, repeats: int) -
         run = baseline(case, model)
         plain.append(median_ms(run, repeats))
         effects = variability(model, case)
-        (target,) = alone([case], model)
+        target = objective_of(case, model)
         ours.append(median_ms(lambda t=target: minimise_alone(t), repeats))
         whole.append(median_ms(lambda c=case: pk.fit(c, model), repeats))
         apart.append(np.abs(effects.root @ minimise_alone(target).z[0] - run()).max())
@@ -178,7 +177,7 @@ def report_growth(model: pk.PopulationModel, cases: list[pk.Case], repeats: int)
     for n in (30, 300, 3000):
         doses = [pk.Dose(24.0 * i, 400.0) for i in range(n)]
         case = pk.Case(patient, doses, [pk.Level(24.0 * n - 0.5, 900.0)])
-        (target,) = alone([case], model)
+        target = objective_of(case, model)
         ms = median_ms(lambda t=target: minimise_alone(t), repeats)
         print(f"{n:19d} {ms:8.2f}")
 

@@ -85,11 +85,11 @@ def prepare(
     for place, case in enumerate(cases):
         person = individual(case, model)
         effects = variability(model, case)
-        if not case.used_levels:
+        if not case.used_levels or person.varying:
             continue
         if reducible(person, effects):
             reduced.append((place, person, effects))
-        elif model.structure.linear and not person.varying and _finite_input(model, case):
+        elif model.structure.linear and _finite_input(model, case):
             analytes = tuple(dict.fromkeys(level.analyte for level in case.used_levels))
             groups.setdefault(analytes, []).append((place, person, effects))
     # patients with histories of one length together, so that little is padded

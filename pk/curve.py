@@ -1,7 +1,7 @@
 """Concentration as a function of the random effects, for one patient at fixed times.
 
 `Superposed` serves parameters that are constant over the history (closed form). Histories with
-changing parameters are served by `pk.stitched` behind the same two methods.
+changing parameters are served by `pk.changing` and `pk.stitched` behind the same two methods.
 """
 
 from dataclasses import dataclass, replace
@@ -213,20 +213,22 @@ def superposed(
 
 
 def curve(person: Individual, effects: Variability, times_h: Array, analyte: str) -> Curve:
-    """The right curve for this patient: closed form, stitched where parameters change, or ODE."""
+    """The right curve for this patient: closed form, also where parameters change, or ODE."""
     if not person.model.structure.linear:
         from pk.saturable import saturable
 
         return saturable(person, effects.loads, times_h, analyte)
     if person.varying:
-        from pk.stitched import stitched
+        from pk.changing import changing
+        from pk.stitched import segments, stitched
 
-        loads = effects.loads if effects.by_occasion is None else effects.by_occasion
-        pieces = stitched(person, loads, times_h, analyte)
-        if len(pieces.bounds_h) or effects.by_occasion is not None:
-            return pieces
+        cut = bounds, typical = segments(person, times_h)
+        if len(bounds) or effects.by_occasion is not None:
+            short = changing(person, effects, times_h, analyte, cut)
+            loads = effects.loads if effects.by_occasion is None else effects.by_occasion
+            return short or stitched(person, loads, times_h, analyte, cut)
         # nothing changes as far back as the history goes
-        person = replace(person, typical=pieces.typical[0])
+        person = replace(person, typical=typical[0])
     visits = _visits(times_h)
     if len(visits) == 1:
         return superposed(person, effects.loads, times_h, analyte)

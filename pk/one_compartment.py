@@ -82,7 +82,7 @@ class Layout:
         shape = self._sums(k)
         if self.zero_order:
             ramp = _ramp(k * self.input, np)
-            found = _product(shape, (ramp[0], ramp[1] * self.input, ramp[2] * self.input**2))
+            found = product(shape, (ramp[0], ramp[1] * self.input, ramp[2] * self.input**2))
             if self.young_mg.size:
                 young = _young(k[:, None], self.young_h, self.young_mg, self.input[:, None], np)
                 found = tuple(a + b.sum(axis=1) for a, b in zip(found, young, strict=True))
@@ -146,7 +146,7 @@ class Layout:
                 s0, s1, s2 = s0 + r0, s1 + r1, s2 + r2
             if self.zero_order:
                 z0, z1, z2 = _ramp(k * number, math)
-                shaped = _product((s0, s1, s2), (z0, z1 * number, z2 * number * number))
+                shaped = product((s0, s1, s2), (z0, z1 * number, z2 * number * number))
                 for age, mg in young:
                     y = _young(k, age, mg, number, math)
                     shaped = (shaped[0] + y[0], shaped[1] + y[1], shaped[2] + y[2])
@@ -275,10 +275,11 @@ def _absorbed(s: Jet, at_ka: tuple[Any, Any], ka: Any, k: Any, near: Any) -> Jet
     gap = ka + shift - k
     c0 = NG_ML_PER_MG_L * ka / gap
     c1 = c0 / gap
-    return _product((s[0] - at_ka[0] - shift * at_ka[1], s[1], s[2]), (c0, c1, 2.0 * c1 / gap))
+    return product((s[0] - at_ka[0] - shift * at_ka[1], s[1], s[2]), (c0, c1, 2.0 * c1 / gap))
 
 
-def _product(a: Jet, b: Jet) -> Jet:
+def product(a: Jet, b: Jet) -> Jet:
+    """The product of two values with their derivatives."""
     return (
         a[0] * b[0],
         a[1] * b[0] + a[0] * b[1],

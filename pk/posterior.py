@@ -30,7 +30,7 @@ from pk.predict import (
     trough_per_mg,
     with_error,
 )
-from pk.reduced import Reduced, reducible, stacked
+from pk.reduced import alone
 from pk.residual import Residual
 from pk.structure import PARENT
 
@@ -278,10 +278,9 @@ def _searcher(
     person: Individual, effects: Variability, options: FitOptions
 ) -> Callable[[Array], list[Minimum]]:
     """How to minimise from each row of starts: in plain numbers where the model allows it."""
-    if reducible(person, effects):
-        stack = stacked([person], effects, residual_of(person.model, options), options.prior_weight)
-        alone = Reduced(stack)
-        return lambda starts: [minimise_alone(alone, *z) for z in starts.tolist()]
+    short = alone(person, effects, residual_of(person.model, options), options.prior_weight)
+    if short is not None:
+        return lambda starts: [minimise_alone(short, *z) for z in starts.tolist()]
     target = objective(person, effects, options.prior_weight, options.residual)
     return lambda starts: minimise(target, starts).split()
 

@@ -8,19 +8,21 @@ exact and cheap, and Newton's method needs few steps. `Reduced` is one patient i
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pk.changing import ChangingLevels, changing
 from pk.curve import Variability
 from pk.errors import LevelNotUsedError
 from pk.individual import Individual
 from pk.minimise import Expansion
 from pk.one_compartment import Layout, describes, layout
 from pk.residual import NOTHING, Residual
+from pk.stitched import segments
 from pk.structure import PARENT
 
 Array = NDArray[np.float64]
@@ -37,7 +39,6 @@ def reducible(person: Individual, effects: Variability) -> bool:
         and len(effects.names) <= _EFFECTS
         and describes(person.model.structure, effects.loads, PARENT)
         and all(v.analyte == PARENT and not v.below_loq for v in person.case.used_levels)
-        and not person.varying
     )
 
 
@@ -127,15 +128,23 @@ class StackedReduced:
 class Reduced:
     """One patient: the objective at (z0, z1) in plain numbers; z1 is idle with one effect."""
 
-    def __init__(self, stacked: StackedReduced) -> None:
-        self.levels = stacked.levels
-        self.y: list[float] = stacked.y.tolist()
-        self.residual = stacked.residual
-        self.size = stacked.along.shape[1]
-        self.prior_weight = stacked.prior_weight
-        (self.u,), (self.w,) = stacked.start.tolist()
+    def __init__(
+        self,
+        levels: Layout | ChangingLevels,
+        y: Sequence[float],
+        residual: Residual,
+        start: tuple[float, float],
+        along: Array,
+        prior_weight: float,
+    ) -> None:
+        self.levels = levels
+        self.y = y
+        self.residual = residual
+        self.size = along.shape[1]
+        self.prior_weight = prior_weight
+        self.u, self.w = start
         (self.u0, self.u1), (self.w0, self.w1) = (
-            row if len(row) == _EFFECTS else [*row, 0.0] for row in stacked.along.tolist()
+            row if len(row) == _EFFECTS else [*row, 0.0] for row in along.tolist()
         )
 
     def expand(self, z0: float, z1: float) -> tuple[float, Any, Any, Any]:
@@ -171,10 +180,54 @@ class Reduced:
         return value, gradient, turned(huu, huw, hww), turned(iuu, iuw, iww)
 
 
+def alone(
+    person: Individual, effects: Variability, residual: Residual, prior_weight: float
+) -> Reduced | None:
+    """The objective of one patient with levels in plain numbers; None where it has another form.
+
+    Raises LevelNotUsedError if the model cannot predict a level.
+    """
+    if not reducible(person, effects):
+        return None
+    if person.varying:
+        levels = person.case.used_levels
+        times = np.array([v.time_h for v in levels])
+        cut = bounds, typical = segments(person, times)
+        if len(bounds):
+            line = changing(person, effects, times, PARENT, cut)
+            if line is None:
+                return None
+            _check_predicted(
+                np.array(line.levels.g_alone(1.0))[:, 0], np.zeros(len(levels), dtype=np.intp)
+            )
+            y = [v.ng_ml for v in levels]
+            along = _along(person, effects)
+            return Reduced(line.levels, y, residual, (0.0, 0.0), along, prior_weight)
+        # nothing changes as far back as the history goes
+        person = replace(person, typical=typical[0])
+    one = stacked([person], effects, residual, prior_weight)
+    (u,), (w,) = one.start.tolist()
+    return Reduced(one.levels, one.y.tolist(), residual, (u, w), one.along, prior_weight)
+
+
+def _along(person: Individual, effects: Variability) -> Array:
+    """Slopes (2, q) of u and w in the whitened random effects."""
+    columns = [person.model.structure.parameters.index(n) for n in ("CL", "V")]
+    clearance, volume = (effects.loads @ effects.root)[columns]
+    return np.array([clearance - volume, volume])
+
+
+def _check_predicted(typical: Array, owner: NDArray[np.intp]) -> None:
+    if not (typical > 0.0).all():  # also false for NaN
+        level = int(np.argmin(typical > 0.0))
+        place = level - int(np.argmax(owner == owner[level]))
+        raise LevelNotUsedError(f"levels[{place}]", "the model predicts no concentration then")
+
+
 def stacked(
     people: Sequence[Individual], effects: Variability, residual: Residual, prior_weight: float
 ) -> StackedReduced:
-    """Stack the levels of patients of one model; each must be `reducible` and have a level.
+    """Stack the levels of patients of one model; each must be `reducible`, constant, with a level.
 
     Raises LevelNotUsedError if the model cannot predict one of them.
     """
@@ -186,7 +239,6 @@ def stacked(
     times = np.array([v.time_h for found in levels for v in found])
     y = np.array([v.ng_ml for found in levels for v in found])
     clearance, volume = np.log(typical[:, columns]).T
-    slopes = (effects.loads @ effects.root)[columns]
     histories = [p.case.history for p in people]
     number = typical[:, structure.parameters.index("D" if "D" in structure.parameters else "ka")]
     found = StackedReduced(
@@ -195,12 +247,8 @@ def stacked(
         owner,
         residual,
         np.array([clearance - volume, volume]),
-        np.array([slopes[0] - slopes[1], slopes[1]]),
+        _along(people[0], effects),
         prior_weight,
     )
-    typical_f = found.concentrations(np.zeros((len(people), slopes.shape[1])))
-    if not (typical_f > 0.0).all():  # also false for NaN
-        level = int(np.argmin(typical_f > 0.0))
-        place = level - int(np.argmax(owner == owner[level]))
-        raise LevelNotUsedError(f"levels[{place}]", "the model predicts no concentration then")
+    _check_predicted(found.concentrations(np.zeros((len(people), len(effects.names)))), owner)
     return found

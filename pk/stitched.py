@@ -142,14 +142,29 @@ class Stitched:
         return _Inputs(start, start, amounts, instant=True)
 
 
-def stitched(person: Individual, loads: Array, times_h: Array, analyte: str) -> Stitched:
-    """Curve of a patient with changing parameters; `loads` (P, q), or (O, P, q) per occasion."""
+def segments(person: Individual, times_h: Array) -> tuple[Array, Array]:
+    """Times at which parameters change (S - 1,), and the typical parameters (S, P) in between."""
     bounds = _bounds(person, times_h)
     edges = _edges(bounds, person.case.history.first_h, float(times_h.max()))
-    typical = np.array([person.typical_over(a, b) for a, b in pairwise(edges)])
+    return bounds, np.array([person.typical_over(a, b) for a, b in pairwise(edges)])
+
+
+def stitched(
+    person: Individual,
+    loads: Array,
+    times_h: Array,
+    analyte: str,
+    cut: tuple[Array, Array] | None = None,
+) -> Stitched:
+    """Curve of a patient with changing parameters; `loads` (P, q), or (O, P, q) per occasion.
+
+    `cut`: the result of `segments`, if it is known already.
+    """
+    bounds, typical = cut or segments(person, times_h)
     if loads.ndim == 2:
         per_segment = np.broadcast_to(loads, (len(typical), *loads.shape))
     else:
+        edges = _edges(bounds, person.case.history.first_h, float(times_h.max()))
         starts = np.array(person.case.occasions_h)
         occasion = np.searchsorted(starts, edges[:-1], side="right") - 1
         per_segment = loads[np.maximum(occasion, 0)]

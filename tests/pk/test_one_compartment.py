@@ -1,6 +1,7 @@
 """One compartment with a fixed input: the short way to a fit equals the general one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pk
+from pk.changing import changing
 from pk.curve import variability
 from pk.individual import individual
 from pk.minimise import minimise, minimise_alone
 from pk.objective import objective
-from pk.reduced import Reduced, reducible, stacked
+from pk.reduced import alone, reducible, stacked
 from pk.residual import Residual
+from pk.stitched import segments, stitched
 
 from .cases import LINEAR, subject
 
@@ -57,7 +60,9 @@ z_values = st.tuples(st.floats(-4.0, 4.0), st.floats(-4.0, 4.0))
 
 def reduced_of(person, effects):
     error = person.model.residual["parent"]
-    return Reduced(stacked([person], effects, error, 1.0))
+    found = alone(person, effects, error, 1.0)
+    assert found is not None
+    return found
 
 
 @FEW
@@ -137,14 +142,74 @@ def test_the_short_way_is_open_to_the_models_it_describes():
     assert not names & {"yamakawa-2011", "delbaldo-2006", "eechoute-2012", "golabchifar-2014"}
 
 
-def test_it_is_closed_to_levels_below_quantification_and_to_changing_parameters():
+def test_it_is_closed_to_levels_below_quantification():
     model = pk.load_model("widmer-2006")
     below = pk.Level(20.0, 0.0, below_loq=True, lloq_ng_ml=50.0)
-    effect = pk.ClearanceEffect(2.0, start_h=10.0)
     plain = pk.Case(subject(), [pk.Dose(0.0, 400.0)], [pk.Level(20.0, 500.0)])
-    induced = pk.Case(plain.covariates, plain.doses, plain.levels, clearance_effects=[effect])
-    for case, is_open in ((plain, True), (plain.with_levels([below]), False), (induced, False)):
+    for case, is_open in ((plain, True), (plain.with_levels([below]), False)):
         assert reducible(individual(case, model), variability(model, case)) is is_open
+
+
+@st.composite
+def effects_on_clearance(draw):
+    """Inducers and inhibitors that come, go and stay, at once or gradually."""
+    start = draw(st.one_of(st.just(-math.inf), st.floats(-200.0, 2500.0)))
+    stop = draw(st.one_of(st.none(), st.floats(10.0, 900.0)))
+    gradual = st.sampled_from([0.0, 48.0, 120.0])
+    begins = start if math.isfinite(start) else 0.0
+    return pk.ClearanceEffect(
+        draw(st.sampled_from([0.4, 0.7, 1.43, 3.8])),
+        start,
+        None if stop is None else begins + stop,
+        draw(gradual),
+        draw(gradual),
+    )
+
+
+@settings(FEW, max_examples=30)
+@given(
+    cases(),
+    st.lists(effects_on_clearance(), max_size=2),
+    st.one_of(st.none(), st.floats(-5000.0, 0.0)),
+    st.lists(z_values, min_size=3, max_size=3),
+)
+def test_changing_parameters_in_closed_form_equal_the_stitched_solution(case, found, start, z):
+    case = replace(case, clearance_effects=found, treatment_start_h=start)
+    times = np.array([level.time_h for level in case.levels])
+    for person, effects in people_of(case):
+        cut = segments(person, times)
+        if not person.varying or not len(cut[0]):
+            continue
+        eta = np.array(z)[:, : len(effects.names)] @ effects.root.T
+        short = changing(person, effects, times, "parent", cut)
+        assert short is not None
+        long = stitched(person, effects.loads, times, "parent", cut)
+        expected, slopes = long.with_slopes(eta)
+        tiny = 1e-10 * expected.max()
+        assert short.at(eta) == pytest.approx(expected, rel=1e-10, abs=tiny)
+        f, got = short.with_slopes(eta)
+        assert f == pytest.approx(expected, rel=1e-10, abs=tiny)
+        assert got == pytest.approx(slopes, rel=1e-9, abs=1e-10 * np.abs(slopes).max())
+
+
+def test_a_change_long_ago_costs_nothing_and_changes_nothing():
+    """Daily doses for ever and a change ten years ago: not a term for each dose since."""
+    model = pk.load_model("schmidli-2005")
+    long_ago = pk.Case.at_steady_state(
+        subject(), pk.Regimen(400.0, 24.0), [pk.Level(24.0, 900.0)], last_dose_h=0.0
+    )
+    started = replace(long_ago, treatment_start_h=-87_600.0)
+    person = individual(started, model)
+    line = changing(
+        person,
+        variability(model, started),
+        np.array([24.0]),
+        "parent",
+        segments(person, np.array([24.0])),
+    )
+    assert line is not None
+    assert line.levels.steps == []
+    assert pk.fit(started, model).z == pytest.approx(pk.fit(long_ago, model).z, abs=1e-8)
 
 
 ERRORS = [
