@@ -48,9 +48,14 @@ def durations_h(p: Theta) -> Array:
     return total
 
 
+def takes_time(p: Theta) -> bool:
+    """True if a dose does not enter its first compartment at once."""
+    return bool(_INPUTS & p.keys())
+
+
 def duration_h(p: Theta) -> float:
     """Longest time from intake to the end of the input over all parameter sets given."""
-    return float(durations_h(p).max()) if _INPUTS & p.keys() else 0.0
+    return float(durations_h(p).max()) if takes_time(p) else 0.0
 
 
 def recent(rate: Array, age: Array, p: Theta) -> Shaped:

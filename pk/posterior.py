@@ -218,8 +218,15 @@ class Posterior:
 
     def trough_nodes(self, interval_h: float, clearance_factor: float = 1.0) -> tuple[Array, Array]:
         """Steady-state trough per mg (ng/mL) at each node of the posterior, and the weights."""
-        nodes = self.nodes
-        return trough_per_mg(self, nodes.z, interval_h, clearance_factor), nodes.weight
+        key = (interval_h, clearance_factor)
+        if key not in self._troughs:
+            self._troughs[key] = trough_per_mg(self, self.nodes.z, *key)
+        return self._troughs[key], self.nodes.weight
+
+    @cached_property
+    def _troughs(self) -> dict[tuple[float, float], Array]:
+        """Troughs asked for before: one question about a patient brings several of them."""
+        return {}
 
     def auc24_nodes(self, clearance_factor: float = 1.0) -> tuple[Array, Array]:
         """AUC over 24 h (mg h/L) per mg a day at each node, and the weights."""
