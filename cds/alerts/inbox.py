@@ -12,11 +12,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
 from cds.alerts.tables import insert_into, slot
 from cds.cards import CardSet
-from cds.store import Cipher, Database
+from cds.clinical.finding import Severity
+from cds.services.worklist import MOST_ALERTS, StandingAlert
+from cds.store import Cipher, Database, Episode
 from cds.store.jsontext import decode, encode
 
 _SETTLED: Final = frozenset({"answered", "over the limit of cards at once"})
@@ -205,6 +207,38 @@ def listed(database: Database, cipher: Cipher, limit: int = 100) -> list[Mapping
         }
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInbox:
+    """The inbox as the worklist reads it."""
+
+    database: Database
+    cipher: Cipher
+
+    def standing(
+        self, client: str | None = None, patient_key: str | None = None
+    ) -> list[StandingAlert]:
+        """The alerts that stand, the most urgent and then the oldest first."""
+        urgency = case({s.indicator: -int(s) for s in Severity}, value=slot.c.severity)
+        query = select(slot).where(slot.c.state == "active")
+        if client is not None:
+            query = query.where(slot.c.server == client)
+        if patient_key is not None:
+            query = query.where(slot.c.patient_key == patient_key)
+        with self.database.reading() as connection:
+            rows = connection.execute(query.order_by(urgency, slot.c.at).limit(MOST_ALERTS)).all()
+        return [self._standing(row) for row in rows]
+
+    def _standing(self, row: Any) -> StandingAlert:
+        card = decode(self.cipher.open(row.body, _row_name(row.server, row.patient_key)))
+        return StandingAlert(
+            Episode(row.server, row.patient_key, row.matter, row.subject, row.episode, row.card),
+            Severity[row.severity.upper()],
+            row.at,
+            row.evaluation,
+            str(card["summary"]),
+        )
 
 
 def _row_name(server: str, patient_key: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from cds.alerts.inbox import StoredInbox
 from cds.alerts.patients import Ward
 from cds.alerts.queue import Patience, Queue
 from cds.alerts.receiver import Receiver
@@ -167,6 +168,7 @@ def attach(app: Flask, services: Services) -> AlertServices | None:
     if not settings.servers:
         return None
     alerts = build_alerts(services, settings)
+    services.inbox = StoredInbox(alerts.queue.database, services.store.cipher)
     app.register_blueprint(blueprint(alerts.receiver, services.clock.now))
     if settings.embedded_worker:
         alerts.start()

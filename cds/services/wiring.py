@@ -12,6 +12,7 @@ from cds.services.catalogue import ServiceDescription, catalogue_for
 from cds.services.clock import Clock
 from cds.services.knowledge import Knowledge, KnowledgeError, LiveKnowledge, load_knowledge
 from cds.services.obtain import Obtainer
+from cds.services.worklist import Inbox
 from cds.settings import Settings
 from cds.store import Cipher, CipherError, Database, DatabaseError, Store, read_or_create_key
 from cds.store.cipher import parse_key
@@ -35,6 +36,8 @@ class Services:
     desk: HookDesk
     current_knowledge: Callable[[], Knowledge] = field(repr=False)
     live: LiveKnowledge | None = field(default=None, repr=False)
+    inbox: Inbox | None = field(default=None, repr=False)
+    """Where alerts stand; None where nobody tells of new levels."""
 
     @property
     def knowledge(self) -> Knowledge:

@@ -21,6 +21,7 @@ from cds.web import (
     signin_pages,
     smart,
     transparency,
+    worklist,
 )
 from cds.web.auth import Gate, KeySource, TokenVerifier, fetch_keys
 from cds.web.auth.gate import LOOPBACK_CLIENT
@@ -55,6 +56,7 @@ def create_app(
     app.register_blueprint(evaluations.blueprint(services, door))
     app.register_blueprint(smart.blueprint(door, fetch, transport))
     app.register_blueprint(signin_pages.blueprint(door))
+    app.register_blueprint(worklist.blueprint(services, door))
     return app
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from cds.alerts.inbox import StoredInbox
+from cds.services.worklist import State, acts_on, entries, patient_of
+from cds.store import Act
 from tests.alerts.build import (
     LEVEL_CODE,
     alert_settings,
@@ -349,3 +353,33 @@ def test_a_level_by_a_local_code_that_names_the_drug_is_asked_about(site: Site) 
     file(site, 1, level(320, code=local))
     site.work()
     assert any("looks like a level" in card.get("detail", "") for card in site.inbox())
+
+
+def test_what_was_put_aside_on_the_worklist_speaks_again_when_the_state_changes(
+    site: Site,
+) -> None:
+    store = site.services.store
+    inbox = StoredInbox(site.alerts.queue.database, store.cipher)
+
+    def listed() -> list[State]:
+        alerts = inbox.standing("north")
+        acts = acts_on(store, alerts, None)
+        return [entry.state for entry in entries(alerts, acts, site.clock.now())]
+
+    file(site, 1, level(320))
+    site.work()
+    (alert,) = inbox.standing("north")
+    day = site.clock.now() + timedelta(days=7)
+    store.record_act(Act(alert.episode, "snooze", site.clock.now(), "Practitioner/7", until=day))
+    assert listed() == [State.SNOOZED]
+
+    file(site, 2, level(320))
+    site.work()
+    assert listed() == [State.SNOOZED]  # the same state again is no news
+
+    file(site, 3, level(260, status="amended"))
+    site.work()
+    assert listed() == [State.OPEN]
+    (changed,) = inbox.standing("north")
+    assert changed.episode.number == alert.episode.number + 1
+    assert patient_of(store, changed) == "Patient p1, born 1970-01-01"

@@ -23,7 +23,7 @@ from cds.store.migrate import upgrade
 from cds.web import create_app
 from tests.report.test_pages import Page
 from tests.store.build import CARD, card_row, entry, finding
-from tests.web.test_tokens import registration
+from tests.web.tokens import registration
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 RULE = "trough.cml-below-target"

@@ -14,7 +14,7 @@ from cds.settings import ClientSettings, Settings
 from cds.store.migrate import upgrade
 from cds.web import create_app
 from tests.report.conftest import evaluation_of, example
-from tests.web.test_tokens import registration
+from tests.web.tokens import registration
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -13,11 +13,13 @@ from flask.testing import FlaskClient
 
 from cds.services import Services, build_services, open_store
 from cds.services.knowledge import Knowledge, load_knowledge
-from cds.settings import Settings
+from cds.settings import ClientSettings, Settings
 from cds.store import Store
 from cds.store.migrate import upgrade
 from cds.web import create_app
 from tests.web.fakes import FakeClock, FakeDesk
+from tests.web.smart import ELSEWHERE, Hospital, NaughtyServer, registered, running_ehr
+from tests.web.tokens import BASE, registration
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +92,24 @@ def desk() -> FakeDesk:
 def client(make_services: Callable[..., Services], desk: FakeDesk) -> FlaskClient:
     """The open loopback service with a desk that records calls and answers no cards."""
     return create_app(make_services(desk=desk)).test_client()
+
+
+@pytest.fixture
+def ehr(clock: FakeClock) -> Iterator[NaughtyServer]:
+    with running_ehr(clock) as running:
+        yield running
+
+
+@pytest.fixture
+def hospital(
+    make_services: Callable[..., Services], ehr: NaughtyServer, clock: FakeClock
+) -> Callable[..., Hospital]:
+    def make(**smart: Any) -> Hospital:
+        south = registration(id="south", issuer=ELSEWHERE, fhir_base=ELSEWHERE)
+        clients = tuple(
+            ClientSettings.model_validate(one) for one in (registered(ehr, **smart), south)
+        )
+        services = make_services(clients=clients, public_base_url=BASE, deadline_s=10)
+        return Hospital(services, ehr, clock)
+
+    return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +17,15 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from cds.demo.smart import Opened, SmartServer, registration, smart_blueprint
+from cds.services import Services
+from cds.web import create_app
 from tests.web.fakes import FakeClock
-from tests.web.tokens import BASE
+from tests.web.patients import concerned_request
+from tests.web.requests import ORDERS
+from tests.web.tokens import BASE, claims, ec_key, sign
 
+ELSEWHERE = "https://elsewhere.example.org/r4"
+"""The FHIR base of another client, south."""
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
@@ -127,3 +134,34 @@ def registered(ehr: SmartServer, **smart: Any) -> dict[str, Any]:
     entry = registration(ehr)
     chosen = {"client_id": entry["smart"]["client_id"], **smart}
     return entry | {"id": "north", "smart": chosen}
+
+
+class Hospital:
+    """The service with two registered clients, and evaluations of their patients."""
+
+    def __init__(self, services: Services, ehr: NaughtyServer, clock: FakeClock) -> None:
+        self.services, self.ehr, self.clock = services, ehr, clock
+        self.app = create_app(services)
+
+    def journey(self) -> Journey:
+        """A browser of its own."""
+        return Journey(self.app.test_client(), self.ehr)
+
+    def cards(self, patient: str = "p-1", client: str = "north") -> list[dict[str, Any]]:
+        """What the EHR shows for an order of this patient."""
+        request = json.loads(json.dumps(concerned_request()).replace("p-1", patient))
+        issuer = self.ehr.base if client == "north" else ELSEWHERE
+        payload = claims(ORDERS, self.clock.now, iss=issuer)
+        token = self.ehr.sign(payload) if client == "north" else sign(ec_key(), payload)
+        self.ehr.mischief.id_token, kept = None, self.ehr.mischief.id_token
+        answer = self.app.test_client().post(
+            ORDERS, json=request, headers={"Authorization": f"Bearer {token}"}
+        )
+        self.ehr.mischief.id_token = kept
+        assert answer.status_code == 200, answer.text
+        return answer.get_json()["cards"]
+
+    def evaluation(self, patient: str = "p-1", client: str = "north") -> str:
+        """Evaluate a patient; the id."""
+        card = self.cards(patient, client)[0]
+        return card["extension"]["org.imatinib-tdm.evaluation"]["evaluationId"]

@@ -16,8 +16,7 @@ from cds.web import create_app
 from tests.web.fakes import FakeClock
 from tests.web.patients import concerned_request
 from tests.web.requests import ORDERS
-from tests.web.test_tokens import registration
-from tests.web.tokens import BASE, claims, ec_key, sign
+from tests.web.tokens import BASE, claims, ec_key, registration, sign
 
 SOUTH = "https://south.example.org/r4"
 

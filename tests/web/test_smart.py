@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -15,71 +15,13 @@ from cryptography.hazmat.primitives import serialization
 from flask import Response
 from werkzeug.test import TestResponse
 
-from cds.services import Services
 from cds.settings import ClientSettings
 from cds.telemetry import configure_logging
 from cds.web import create_app
-from tests.web.fakes import FakeClock
-from tests.web.patients import concerned_request
-from tests.web.requests import ORDERS
-from tests.web.smart import Journey, NaughtyServer, query_of, registered, running_ehr
-from tests.web.test_tokens import registration
-from tests.web.tokens import BASE, claims, ec_key, rsa_key, sign
+from tests.web.smart import ELSEWHERE, NaughtyServer, query_of, registered
+from tests.web.tokens import BASE, ec_key, rsa_key
 
 CANARY = "canary-p-4711"
-ELSEWHERE = "https://elsewhere.example.org/r4"
-
-
-@pytest.fixture
-def ehr(clock: FakeClock) -> Iterator[NaughtyServer]:
-    with running_ehr(clock) as running:
-        yield running
-
-
-class Hospital:
-    """The service with two registered clients, and evaluations of their patients."""
-
-    def __init__(self, services: Services, ehr: NaughtyServer, clock: FakeClock) -> None:
-        self.services, self.ehr, self.clock = services, ehr, clock
-        self.app = create_app(services)
-
-    def journey(self) -> Journey:
-        """A browser of its own."""
-        return Journey(self.app.test_client(), self.ehr)
-
-    def cards(self, patient: str = "p-1", client: str = "north") -> list[dict[str, Any]]:
-        """What the EHR shows for an order of this patient."""
-        request = json.loads(json.dumps(concerned_request()).replace("p-1", patient))
-        issuer = self.ehr.base if client == "north" else ELSEWHERE
-        payload = claims(ORDERS, self.clock.now, iss=issuer)
-        token = self.ehr.sign(payload) if client == "north" else sign(ec_key(), payload)
-        self.ehr.mischief.id_token, kept = None, self.ehr.mischief.id_token
-        answer = self.app.test_client().post(
-            ORDERS, json=request, headers={"Authorization": f"Bearer {token}"}
-        )
-        self.ehr.mischief.id_token = kept
-        assert answer.status_code == 200, answer.text
-        return answer.get_json()["cards"]
-
-    def evaluation(self, patient: str = "p-1", client: str = "north") -> str:
-        """Evaluate a patient; the id."""
-        card = self.cards(patient, client)[0]
-        return card["extension"]["org.imatinib-tdm.evaluation"]["evaluationId"]
-
-
-@pytest.fixture
-def hospital(
-    make_services: Callable[..., Services], ehr: NaughtyServer, clock: FakeClock
-) -> Callable[..., Hospital]:
-    def make(**smart: Any) -> Hospital:
-        south = registration(id="south", issuer=ELSEWHERE, fhir_base=ELSEWHERE)
-        clients = tuple(
-            ClientSettings.model_validate(one) for one in (registered(ehr, **smart), south)
-        )
-        services = make_services(clients=clients, public_base_url=BASE, deadline_s=10)
-        return Hospital(services, ehr, clock)
-
-    return make
 
 
 def refused(answer: TestResponse, status: int = 403) -> bool:

@@ -17,28 +17,18 @@ from tests.web.fakes import FakeClock, FakeDesk
 from tests.web.requests import ORDERS, hook_request
 from tests.web.tokens import (
     BASE,
-    ISSUER,
     JWKS_URL,
     claims,
     ec_key,
     header,
     jwks,
+    registration,
     rsa_key,
     sign,
     sign_raw,
 )
 
 BARE = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "login"}]}
-
-
-def registration(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": "north",
-        "issuer": ISSUER,
-        "jwks": jwks(ec_key(), rsa_key()),
-        "fhir_base": "https://ehr.example.org/r4",
-        **changes,
-    }
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_the_links_on_a_card_lead_somewhere(make_services):
 def test_a_recorded_decision_is_not_shown_where_clients_are_registered(make_services):
     from cds.settings import ClientSettings
     from cds.web import create_app
-    from tests.web.test_tokens import registration
+    from tests.web.tokens import registration
 
     services = make_services(clients=(ClientSettings.model_validate(registration()),))
     client = create_app(services).test_client()

@@ -91,3 +91,13 @@ def _part(value: dict[str, Any]) -> str:
 
 def _base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def registration(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "north",
+        "issuer": ISSUER,
+        "jwks": jwks(ec_key(), rsa_key()),
+        "fhir_base": "https://ehr.example.org/r4",
+        **changes,
+    }
