@@ -21,13 +21,13 @@ from pk.curve import Variability
 from pk.individual import Individual
 from pk.one_compartment import Jet, Layout, describes, layout, product
 from pk.response import NG_ML_PER_MG_L, concentrations, design
+from pk.stitched import FORGOTTEN
 from pk.structure import CONFLUENT, Structure
 
 Array = NDArray[np.float64]
 
-#: Elimination clock after which nothing is left (2e-12) even of one who eliminates at a twentieth
-#: of the average rate.
-_FORGOTTEN: Final = 27.0 * 20.0
+#: Even one who eliminates at a twentieth of the average rate has forgotten by then.
+_SLOWEST: Final = 20.0
 #: Parameter sets at once, so that their arrays stay in the cache of the processor.
 _CHUNK: Final = 512
 
@@ -299,7 +299,7 @@ def changing(
     history = person.case.history
     course = Course(structure, history, bounds_h, p["CL"] / p["V"], p["V"], float(number[0]))
     # a change that nobody remembers leaves no trace, and every dose since would be a term
-    forgotten = int((course.clock(times_h.min()) - course.clock(bounds_h) > _FORGOTTEN).sum())
+    forgotten = int((course.clock(times_h.min()) - course.clock(bounds_h) > FORGOTTEN * _SLOWEST).sum())
     if forgotten:
         typical, p = typical[forgotten:], structure.named(typical[forgotten:])
         bounds_h = bounds_h[forgotten:]

@@ -39,7 +39,7 @@ _SLICES: Final = 16
 #: Parameter sets solved at once: their arrays then stay in the cache of the processor.
 _CHUNK: Final = 128
 #: exp(-27): doses whose remainder is less than 2e-12 of themselves are left out.
-_FORGOTTEN: Final = 27.0
+FORGOTTEN: Final = 27.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +115,7 @@ class Stitched:
     def _inputs(self, structure: Structure, thetas: list[Anything]) -> "_Inputs":
         """Every dose that still matters, with the input parameters of the time it was taken."""
         slowest = min(float(_rates(structure, structure.named(t)).real.min()) for t in thetas)
-        horizon = float(self.times_h.min()) - _FORGOTTEN / slowest
+        horizon = float(self.times_h.min()) - FORGOTTEN / slowest
         times, amounts = self.person.case.history.single_doses(horizon)
         keep = times < self.times_h.max() - SAME_TIME_H
         times, amounts = times[keep], amounts[keep]
