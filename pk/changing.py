@@ -299,7 +299,8 @@ def changing(
     history = person.case.history
     course = Course(structure, history, bounds_h, p["CL"] / p["V"], p["V"], float(number[0]))
     # a change that nobody remembers leaves no trace, and every dose since would be a term
-    forgotten = int((course.clock(times_h.min()) - course.clock(bounds_h) > FORGOTTEN * _SLOWEST).sum())
+    elapsed = course.clock(times_h.min()) - course.clock(bounds_h)
+    forgotten = int((elapsed > FORGOTTEN * _SLOWEST).sum())
     if forgotten:
         typical, p = typical[forgotten:], structure.named(typical[forgotten:])
         bounds_h = bounds_h[forgotten:]
