@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cds.cli import rules_shelf
 from cds.cli._common import SetupError, read_settings, settings_option
 from cds.clinical.setting import Jurisdiction, Occasion
 from cds.rulebook import Rulebook, RulebookError, catalogue, load
@@ -172,37 +173,6 @@ def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None
                 click.echo(f"  ~ {was}\n    {now}")
 
 
-@command.command()
-@click.argument("revision")
-@settings_option
-def activate(revision: str, settings_file: Path | None) -> None:
-    """Let a kept revision (or the one that begins so) serve until the directory is edited."""
-    from cds.rulebook.live import activate as activate_revision
-
-    _on_shelf(settings_file, lambda shelf, directory, at: activate_revision(
-        shelf, directory, revision, at))  # fmt: skip
-
-
-@command.command()
-@settings_option
-def rollback(settings_file: Path | None) -> None:
-    """Let the revision that served before serve again, in every worker."""
-    from cds.rulebook.live import rollback as roll_back
-
-    _on_shelf(settings_file, roll_back)
-
-
-@command.command()
-@settings_option
-def history(settings_file: Path | None) -> None:
-    """Show which revisions served, since when and why."""
-    from cds.rulebook.shelf import Shelf
-    from cds.services.knowledge import shelf_path
-
-    for entry in Shelf(shelf_path(read_settings(settings_file))).history():
-        click.echo(f"{entry.at}  {entry.revision[:12]}  {entry.why}")
-
-
 def _place(directory: Path | None) -> Path:
     from cds import content
 
@@ -277,17 +247,8 @@ def _findings(rulebook: Rulebook, path: Path, settings: Settings) -> tuple[Any, 
     return () if assessment is None else assessment.verdict.findings
 
 
-def _on_shelf(settings_file: Path | None, change: Any) -> None:
-    """Change what serves, and say what serves now."""
-    from cds.rulebook.shelf import Shelf, ShelfError
-    from cds.services.knowledge import rules_path, shelf_path
-
-    settings = read_settings(settings_file)
-    try:
-        active = change(Shelf(shelf_path(settings)), rules_path(settings), datetime.now(UTC))
-    except (ShelfError, RulebookError) as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"{active.revision} serves from now on ({active.why})")
+for _each in (rules_shelf.status, rules_shelf.history, rules_shelf.activate, rules_shelf.rollback):
+    command.add_command(_each)
 
 
 if __name__ == "__main__":

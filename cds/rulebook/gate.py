@@ -33,8 +33,8 @@ def needs_of(conjunction: Conjunction) -> frozenset[Need]:
     return frozenset(needs)
 
 
-def shards(needs: Sequence[frozenset[Need]], size: int) -> list[list[int]]:
-    """Deal conjunctions out so that those with like needs share a shard.
+def shards(needs: Sequence[frozenset[int]], size: int) -> list[list[int]]:
+    """Deal conjunctions out so that those with like needs, given by number, share a shard.
 
     Sorted by their needs, the commonest first, those that open together come to lie together.
     """
@@ -42,6 +42,18 @@ def shards(needs: Sequence[frozenset[Need]], size: int) -> list[list[int]]:
     ranks = {need: rank for rank, (need, _) in enumerate(count.most_common())}
     order = sorted(range(len(needs)), key=lambda at: sorted(ranks[need] for need in needs[at]))
     return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+class Numbering:
+    """A number for each need; counting and comparing numbers is quick."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Need, int] = {}
+
+    def of(self, needs: Iterable[Need]) -> frozenset[int]:
+        """The numbers of some needs."""
+        numbers = self.numbers
+        return frozenset(numbers.setdefault(need, len(numbers)) for need in needs)
 
 
 @dataclass(slots=True)
@@ -77,23 +89,23 @@ def _values(atom: Atom) -> Iterable[Value | None]:
 class Gates:
     """Of several groups of conjunctions, which one could match."""
 
-    def __init__(self, groups: Sequence[Iterable[frozenset[Need]]]) -> None:
+    def __init__(
+        self, groups: Sequence[Iterable[frozenset[int]]], needs: Mapping[Need, int]
+    ) -> None:
         gates = {(gate, group) for group, members in enumerate(groups) for gate in members}
-        count = Counter(need for gate, _ in gates for need in gate)
-        numbers = {need: number for number, need in enumerate(count)}
         self._asked: dict[str, _Asked] = {}
-        for (kind, atom), number in numbers.items():
+        for (kind, atom), number in needs.items():
             asked = self._asked.setdefault(kind, _Asked())
             if atom is None:
                 asked.kind = (number,)
             else:
                 asked.add(atom, number)
         # Each gate hangs on its rarest need: it is looked at only when that one is met.
+        count = Counter(need for gate, _ in gates for need in gate)
         self._hung: dict[int, list[tuple[frozenset[int], int]]] = {}
         for gate, group in gates:
-            rarest = min(gate, key=lambda need: (count[need], numbers[need]))
-            needed = frozenset(numbers[need] for need in gate)
-            self._hung.setdefault(numbers[rarest], []).append((needed, group))
+            rarest = min(gate, key=lambda need: (count[need], need))
+            self._hung.setdefault(rarest, []).append((gate, group))
 
     def open(self, scene: Sequence[tuple[str, Mapping[str, Value]]]) -> list[int]:
         """The groups of which a conjunction could match these facts, in order."""

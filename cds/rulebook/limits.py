@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import permutations
+from itertools import product
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import Attribute, AttributeType, Value, catalogue
@@ -166,12 +166,16 @@ def _placements(inner: Conjunction, outer: Conjunction) -> Iterator[tuple[int, .
         pattern.kind not in kinds for pattern in outer.positive
     ):
         return
-    for place in permutations(range(len(inner.positive)), wanted):
-        pairs = zip(outer.positive, place, strict=True)
-        if all(
-            narrower(inner.positive[spot], pattern)
-            and _same_joins(inner.positive[spot], pattern, place)
-            for pattern, spot in pairs
+    spots: list[list[int]] = []
+    for pattern in outer.positive:
+        found = [at for at, mine in enumerate(inner.positive) if narrower(mine, pattern)]
+        if not found:
+            return
+        spots.append(found)
+    for place in product(*spots):
+        if len(set(place)) == wanted and all(
+            _same_joins(inner.positive[spot], pattern, place)
+            for pattern, spot in zip(outer.positive, place, strict=True)
         ):
             yield place
 

@@ -45,6 +45,19 @@ class LiveStatus:
     trouble: str | None
     """The shelf or the directory could not be read; what serves goes on serving."""
 
+    def words(self) -> tuple[str, ...]:
+        """The status as lines for people: what serves, and every reason why an edit does not."""
+        since = self.since.isoformat(timespec="seconds")
+        lines = [f"revision {self.revision[:12]} serves since {since} ({self.why})"]
+        if self.refused is not None:
+            named = f" {self.refused.revision[:12]}" if self.refused.revision else ""
+            at = self.refused.at.isoformat(timespec="seconds")
+            lines.append(f"edit{named} refused at {at}; what served goes on serving:")
+            lines += [f"  {remark}" for remark in self.refused.remarks]
+        if self.trouble is not None:
+            lines.append(f"trouble: {self.trouble}")
+        return tuple(lines)
+
 
 class LiveRulebook:
     """The rulebook in force; `current` may be another object at every call, each one immutable."""
@@ -56,14 +69,16 @@ class LiveRulebook:
         clock: Callable[[], datetime],
         *,
         on_change: Callable[[Rulebook], None] | None = None,
+        tell: Callable[[LiveStatus], None] | None = None,
     ) -> None:
         """Load what serves: the directory, or what was activated in its place.
 
         `on_change` is a trial: it is called with a rulebook that is about to serve, and whatever
-        it raises refuses the edit.
+        it raises refuses the edit. `tell` hears when another revision serves or an edit is
+        refused.
         """
         self._directory, self._shelf, self._clock = directory, shelf, clock
-        self._on_change = on_change
+        self._on_change, self._tell = on_change, tell
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._one = threading.Lock()
@@ -135,10 +150,13 @@ class LiveRulebook:
         came_to_rest, self._seen = signature == self._seen, signature
         if self._settled == (signature, active) or not came_to_rest:
             return False
+        before = self._current, self._refused
         files = self._files()
         changed = False if files is None else self._consider(files, active)
         self._trouble = None
         self._settled = signature, self._shelf.active()
+        if self._tell is not None and (self._current, self._refused) != before:
+            self._tell(self.status)
         return changed
 
     def _files(self) -> Files | None:

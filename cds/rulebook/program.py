@@ -26,7 +26,7 @@ import durable_rules_engine as engine
 
 from cds.rulebook.conditions import Conjunction
 from cds.rulebook.facts import catalogue
-from cds.rulebook.gate import Gates, needs_of, shards
+from cds.rulebook.gate import Gates, Numbering, needs_of, shards
 from cds.rulebook.translate import Numbered, Scene, Sent, Translation, largest
 
 FIRING_LIMIT = 5000
@@ -54,9 +54,11 @@ class Program:
     """
 
     def __init__(self, conjunctions: Sequence[Conjunction]) -> None:
-        needs = [needs_of(conjunction) for conjunction in conjunctions]
+        numbering = Numbering()
+        needs = [numbering.of(needs_of(conjunction)) for conjunction in conjunctions]
         dealt = shards(needs, RULESET_SIZE)
-        self._gates = Gates([[needs[number] for number in members] for members in dealt])
+        groups = [[needs[number] for number in members] for members in dealt]
+        self._gates = Gates(groups, numbering.numbers)
         self._lock = threading.Lock()
         self._closed = False
         self._rulesets = [

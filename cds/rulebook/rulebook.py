@@ -35,6 +35,7 @@ class Rulebook:
             key: source.cited() for key, source in content.sources.items()
         }
         self._decks: dict[tuple[int, str, str], Deck] = {}
+        self._prepared: dict[tuple[str, str], Prepared | None] = {}
 
     @property
     def content(self) -> Content:
@@ -116,11 +117,18 @@ class Rulebook:
         deck = self._decks[key] = self._deck(key[1], key[2])
         return deck
 
+    def _prepared_once(self, rule: Rule, jurisdiction: str) -> Prepared | None:
+        """Prepared for all occasions together."""
+        key = rule.id, jurisdiction
+        if key not in self._prepared:
+            self._prepared[key] = self.prepared(rule, jurisdiction)
+        return self._prepared[key]
+
     def _deck(self, jurisdiction: str, occasion: str) -> Deck:
         asked: list[Prepared] = []
         passed: list[RuleTrace] = []
         for rule in self.rules:
-            prepared = self.prepared(rule, jurisdiction)
+            prepared = self._prepared_once(rule, jurisdiction)
             if rule.status is Status.RETIRED:
                 reason = "retired"
             elif occasion not in rule.occasions:

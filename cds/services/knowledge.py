@@ -20,8 +20,11 @@ from cds.rulebook.live import LiveRulebook, LiveStatus
 from cds.rulebook.rulebook import load_files
 from cds.rulebook.shelf import Shelf, ShelfError
 from cds.settings import Settings
+from cds.telemetry import log
 
 _SHELF = "rulebook"
+_REMARKS_LOGGED = 5
+"""Of one refused edit; all of them stand at `/rules` and in `rules status`."""
 
 
 class KnowledgeError(Exception):
@@ -47,7 +50,7 @@ class LiveKnowledge:
         self._clock = clock
         try:
             self._live = LiveRulebook(
-                rules_path(settings), self._shelf, clock, on_change=self._warm_up
+                rules_path(settings), self._shelf, clock, on_change=self._warm_up, tell=_tell
             )
         except (RulebookError, ShelfError, FileNotFoundError) as error:
             raise KnowledgeError(str(error)) from None
@@ -79,6 +82,21 @@ class LiveKnowledge:
         from cds.services.warmup import warm_up
 
         warm_up(Knowledge(rulebook, self._models), self._clock())
+
+
+def _tell(status: LiveStatus) -> None:
+    """Say in the log which revision serves now, or which edit was refused and where to mend it."""
+    if status.refused is None:
+        log().info("rulebook-serves", revision=status.revision, status=status.why)
+        return
+    for remark in status.refused.remarks[:_REMARKS_LOGGED]:
+        log().error(
+            "rulebook-refused",
+            revision=status.refused.revision,
+            count=len(status.refused.remarks),
+            path=str(remark.place),
+            problem=f"{remark.code} {remark.message}",
+        )
 
 
 def rules_path(settings: Settings) -> Path:

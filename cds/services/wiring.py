@@ -60,6 +60,12 @@ class Services:
             found["rulebook"] = self.live.status.trouble
         return {part: why for part, why in found.items() if why}
 
+    def rulebook_status(self) -> tuple[str, ...]:
+        """Which revision serves and why an edit does not, as lines for people."""
+        if self.live is not None:
+            return self.live.status.words()
+        return (f"revision {self.knowledge.rulebook.revision[:12]} serves",)
+
     def close(self) -> None:
         """Give back what is held."""
         if self.live is not None:

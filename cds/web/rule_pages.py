@@ -40,6 +40,7 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
         return page(
             "rules.html",
             rulebook=rulebook,
+            rulebook_status=services.rulebook_status(),
             search=search,
             groups=found,
             count=sum(len(group.rules) for group in found),

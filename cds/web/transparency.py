@@ -64,7 +64,8 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
 
     @routes.get("/rules")
     def rules() -> Response:
-        return _answer(index_page(services.knowledge.rulebook), _TEXT)
+        index = index_page(services.knowledge.rulebook)
+        return _answer("\n".join([*services.rulebook_status(), "", index]), _TEXT)
 
     @routes.get("/rules/<rule_id>")
     def one_rule(rule_id: str) -> Response:

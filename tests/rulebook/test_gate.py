@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from cds.rulebook import program
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join, conjunctions
 from cds.rulebook.evaluate import Deck, prepare
 from cds.rulebook.facts import catalogue
-from cds.rulebook.gate import Gates, needs_of, shards
+from cds.rulebook.gate import Gates, Need, Numbering, needs_of, shards
 from cds.rulebook.program import Program
 from cds.rulebook.reference import Matcher, Panel, Scene
 from cds.rulebook.render import Renderer
@@ -28,11 +30,17 @@ def about(ingredient: str) -> Conjunction:
     return Conjunction((FlatPattern("medicine", "medicine", atoms),), ())
 
 
+def gates_of(groups: Iterable[Iterable[frozenset[Need]]]) -> Gates:
+    numbering = Numbering()
+    numbered = [[numbering.of(needs) for needs in group] for group in groups]
+    return Gates(numbered, numbering.numbers)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_matches_has_an_open_gate(seed: int) -> None:
     generator = Generator(3000 + seed)
     asked = random_conjunctions(generator, 60)
-    gates = Gates([[needs_of(conjunction)] for conjunction in asked])
+    gates = gates_of([[needs_of(conjunction)] for conjunction in asked])
     matchers = [Matcher(conjunction) for conjunction in asked]
     matched = 0
     for _ in range(20):
@@ -55,14 +63,15 @@ def test_judging_together_is_judging_each_alone(seed: int) -> None:
 
 
 def test_every_conjunction_has_one_place() -> None:
-    asked = [needs_of(c) for c in random_conjunctions(Generator(1), 200)]
+    numbering = Numbering()
+    asked = [numbering.of(needs_of(c)) for c in random_conjunctions(Generator(1), 200)]
     dealt = shards(asked, 48)
     assert sorted(number for members in dealt for number in members) == list(range(len(asked)))
     assert max(map(len, dealt)) == 48
 
 
 def test_a_gate_opens_for_what_is_there_and_for_nothing_else() -> None:
-    gates = Gates([
+    gates = gates_of([
         [needs_of(about("rifampicin"))],
         [needs_of(about("ketoconazole"))],
         [needs_of(about("ketoconazole")), needs_of(about("rifampicin"))],
