@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 
-from cds.clinical.finding import Finding, Matter, Severity
+from cds.clinical.finding import SNOOZE_DAYS, Finding, Matter, Severity
 
 
 class Outcome(StrEnum):
@@ -41,11 +40,7 @@ class QuietPolicy:
 
     max_cards: int = 5
     max_info: int = 3
-    snooze_days: Mapping[Severity, int] = field(
-        default_factory=lambda: MappingProxyType(
-            {Severity.INFO: 14, Severity.WARNING: 7, Severity.CRITICAL: 0}
-        )
-    )
+    snooze_days: Mapping[Severity, int] = field(default_factory=lambda: SNOOZE_DAYS)
     rule_snooze_days: Mapping[str, int] = field(default_factory=dict)
     """Rules that say otherwise."""
 

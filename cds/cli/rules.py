@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds.cli import rules_shelf
+from cds.cli import _rules_shelf as shelf_commands
 from cds.cli._common import SetupError, read_settings, settings_option
 from cds.clinical.setting import Jurisdiction, Occasion
 from cds.rulebook import Rulebook, RulebookError, catalogue, load
@@ -247,7 +247,12 @@ def _findings(rulebook: Rulebook, path: Path, settings: Settings) -> tuple[Any, 
     return () if assessment is None else assessment.verdict.findings
 
 
-for _each in (rules_shelf.status, rules_shelf.history, rules_shelf.activate, rules_shelf.rollback):
+for _each in (
+    shelf_commands.status,
+    shelf_commands.history,
+    shelf_commands.activate,
+    shelf_commands.rollback,
+):
     command.add_command(_each)
 
 

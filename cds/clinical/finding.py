@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 
 
 class Severity(IntEnum):
@@ -17,6 +19,12 @@ class Severity(IntEnum):
     def indicator(self) -> str:
         """The word on the wire."""
         return self.name.lower()
+
+
+SNOOZE_DAYS: Mapping[Severity, int] = MappingProxyType(
+    {Severity.INFO: 14, Severity.WARNING: 7, Severity.CRITICAL: 0}
+)
+"""Days for which a clinician's answer keeps a finding quiet, unless its rule says otherwise."""
 
 
 class Matter(StrEnum):

@@ -9,6 +9,7 @@ from datetime import date
 from cds.clinical.finding import SourceCitation
 from cds.report import words
 from cds.rulebook import Outcome, Rule, Rulebook, Status, catalogue
+from cds.rulebook.page import quiet_words
 from cds.rulebook.read_tests import read_tests
 from cds.rulebook.remarks import Remarks
 from cds.rulebook.rule import RuleTest
@@ -72,6 +73,8 @@ class RuleView:
     sources: tuple[SourceCitation, ...]
     tests: tuple[RuleTest, ...]
     evidence: str
+    quiet: str
+    """For how long an answer silences it."""
     overdue: bool
     """The date by which it was to be reviewed has passed."""
     text: str
@@ -115,6 +118,7 @@ def rule_view(rulebook: Rulebook, rule_id: str, today: date) -> RuleView:
         sources=tuple(rulebook.sources[key] for key in rule.sources),
         tests=rule.tests or _tests(text, rule),
         evidence=f"{rule.evidence_level}: {_EVIDENCE[rule.evidence_level]}",
+        quiet=quiet_words(rule.then),
         overdue=rule.review_by < today,
         text=text.decode("utf-8"),
     )

@@ -144,6 +144,7 @@ _FIELDS: dict[str, Callable[[Rule], object]] = {
     "show": lambda rule: rule.then.show,
     "suggest": lambda rule: rule.then.suggest,
     "override reasons": lambda rule: rule.then.override_reasons,
+    "quiet after an answer": lambda rule: f"{rule.then.quiet_days} days",
 }
 
 

@@ -9,7 +9,7 @@ from cds.rulebook.content import Content, Files, read_content, read_directory
 from cds.rulebook.lint_logic import check_logic
 from cds.rulebook.lint_tables import check_tables
 from cds.rulebook.lint_tests import check_tests
-from cds.rulebook.lint_text import check_texts
+from cds.rulebook.lint_text import check_snooze, check_texts
 from cds.rulebook.remarks import Level, Remark, Remarks, RulebookError
 from cds.rulebook.rule import Rule, Status
 from cds.rulebook.rulebook import Rulebook
@@ -51,6 +51,7 @@ def check_content(
             continue
         softer = None if rule.status is Status.ACTIVE else Level.WARNING
         check_texts(rulebook, rule, remarks, softer)
+        check_snooze(rule, remarks, softer)
         check_tests(rule, content.default_jurisdiction, remarks, softer)
         if today is not None:
             _check_dates(rule, today, remarks)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cds.rulebook.rule import Outcome, Rule
+from cds.clinical.finding import SNOOZE_DAYS
+from cds.rulebook.rule import Conclusion, Outcome, Rule
 from cds.rulebook.rulebook import Rulebook
 from cds.rulebook.words import condition_lines, param_words
 
@@ -110,7 +111,21 @@ def _conclusion(rule: Rule) -> Iterator[str]:
     for name, words in parts.items():
         if words:
             yield f"- {name}: {', '.join(words)}"
+    yield f"- After an answer: {quiet_words(then)}"
     yield ""
+
+
+def quiet_words(then: Conclusion) -> str:
+    """For how long an answer silences it, and why when the rule has its own days."""
+    if not then.quiet_days:
+        words = "speaks again at once"
+    else:
+        words = f"quiet for {then.quiet_days} days in the same clinical state"
+    if then.snooze is None:
+        return words
+    usual = SNOOZE_DAYS[then.severity]
+    why = f": {then.snooze.why}" if then.snooze.why else ""
+    return f"{words} (a {then.severity.indicator} card usually {usual}){why}"
 
 
 def _urgency(rule: Rule) -> str:

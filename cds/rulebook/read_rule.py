@@ -12,7 +12,7 @@ from cds.rulebook.facts import Catalogue, FactError, Value, quantise
 from cds.rulebook.read_tests import read_tests
 from cds.rulebook.read_when import WhenReader
 from cds.rulebook.remarks import Place, Remarks, did_you_mean
-from cds.rulebook.rule import Approval, Conclusion, Param, Rule, Status, Template
+from cds.rulebook.rule import Approval, Conclusion, Param, Rule, Snooze, Status, Template
 from cds.rulebook.shape import Entries
 from cds.rulebook.source import Node
 from cds.rulebook.tables import NoCellError, Tables, unit_of_field
@@ -20,6 +20,7 @@ from cds.rulebook.template import read_template
 
 SHOW = ("level", "dose-table", "adherence", "exposure", "interaction-table")
 SUGGEST = ("order-dose", "order-level", "hold-drug", "cancel-order", "replace-dose")
+LONGEST_SNOOZE_DAYS = 365
 EVIDENCE_LEVELS = ("A", "B", "C", "P")
 
 _ID = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9][a-z0-9-]*")
@@ -234,13 +235,28 @@ def _conclusion(entries: Entries, around: Surroundings) -> Conclusion | None:
         if str(node.scalar) not in around.override_reasons:
             cure = did_you_mean(node.scalar, around.override_reasons)
             remarks.add("RB406", node.place, f"override reason '{node.scalar}'", cure)
+    snooze = _snooze(then, remarks)
     then.done()
     if matter is None or severity is None or summary is None or detail is None:
         return None
     return Conclusion(
         matter, Severity[severity.upper()], summary, detail, subject, show, suggest,
-        tuple(str(node.scalar) for node in reasons),
+        tuple(str(node.scalar) for node in reasons), snooze=snooze,
     )  # fmt: skip
+
+
+def _snooze(then: Entries, remarks: Remarks) -> Snooze | None:
+    snooze = then.inner("snooze", required=False)
+    if snooze is None:
+        return None
+    days, why = snooze.integer("days"), snooze.text("why", required=False)
+    snooze.done()
+    place = snooze.key_places.get("days", snooze.place)
+    if days is not None and not 0 <= days <= LONGEST_SNOOZE_DAYS:
+        cure = f"write 0 to {LONGEST_SNOOZE_DAYS}"
+        remarks.add("RB104", place, f"a snooze of {days} days", cure)
+        return None
+    return None if days is None else Snooze(days, why, place)
 
 
 def _template(then: Entries, key: str, *, required: bool = True) -> Template | None:

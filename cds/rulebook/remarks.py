@@ -83,6 +83,7 @@ REMARK_KINDS: dict[str, RemarkKind] = {
     "RB404": RemarkKind("braces that do not match"),
     "RB405": RemarkKind("text shows a value that may be unknown", WARNING),
     "RB406": RemarkKind("unknown override reason"),
+    "RB407": RemarkKind("snooze longer than the severity allows"),
     # logic
     "RB501": RemarkKind("duplicate rule"),
     "RB502": RemarkKind("shadowed rule", WARNING),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from cds.clinical.finding import Matter, Severity
+from cds.clinical.finding import SNOOZE_DAYS, Matter, Severity
 from cds.rulebook.facts import Value
 from cds.rulebook.remarks import Place
 
@@ -154,6 +154,15 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Snooze:
+    """For how many days an answer keeps a rule's finding quiet, where its severity does not say."""
+
+    days: int
+    why: str | None
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Conclusion:
     """What a rule says when it fires; a silent one records why nothing is said."""
 
@@ -166,6 +175,12 @@ class Conclusion:
     suggest: tuple[str, ...] = ()
     override_reasons: tuple[str, ...] = ()
     silent: bool = False
+    snooze: Snooze | None = None
+
+    @property
+    def quiet_days(self) -> int:
+        """Days for which an answer keeps it quiet in the same clinical state."""
+        return SNOOZE_DAYS[self.severity] if self.snooze is None else self.snooze.days
 
 
 class Outcome(StrEnum):

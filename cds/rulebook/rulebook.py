@@ -34,6 +34,10 @@ class Rulebook:
         self.sources: Mapping[str, SourceCitation] = {
             key: source.cited() for key, source in content.sources.items()
         }
+        self.snooze_days: Mapping[str, int] = {
+            rule.id: rule.then.snooze.days for rule in content.rules if rule.then.snooze
+        }
+        """Rules whose answered cards stay quiet for another time than their severity says."""
         self._decks: dict[tuple[int, str, str], Deck] = {}
         self._prepared: dict[tuple[str, str], Prepared | None] = {}
 

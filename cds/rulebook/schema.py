@@ -7,7 +7,7 @@ from typing import Any
 from cds.clinical.finding import Matter, Severity
 from cds.clinical.setting import Jurisdiction, Occasion
 from cds.rulebook.facts import Attribute, AttributeType, Catalogue, Kind
-from cds.rulebook.read_rule import EVIDENCE_LEVELS, SHOW, SUGGEST
+from cds.rulebook.read_rule import EVIDENCE_LEVELS, LONGEST_SNOOZE_DAYS, SHOW, SUGGEST
 from cds.rulebook.rule import Status
 from cds.rulebook.rulebook import Rulebook
 
@@ -100,6 +100,18 @@ def _speaking() -> Schema:
         "show": _list({"enum": list(SHOW)}),
         "suggest": _list({"enum": list(SUGGEST)}),
         "override_reasons": _list(_TEXT),
+        "snooze": _object(
+            {
+                "days": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": LONGEST_SNOOZE_DAYS,
+                    "description": "Days an answer keeps it quiet in the same state",
+                },
+                "why": {**_TEXT, "description": "Needed when longer than the severity's days"},
+            },
+            ["days"],
+        ),
         "silent": {"const": False},
     }
     return _object(properties, ["matter", "severity", "summary", "detail"])

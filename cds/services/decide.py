@@ -139,6 +139,6 @@ def _decide_gathered(given: EvaluationInput, gathered: Gathered, knowledge: Know
         client=given.client,
         report_link=given.report_link,
         answered=given.answers,
-        policy=QuietPolicy(rule_snooze_days=knowledge.snooze_days),
+        policy=QuietPolicy(rule_snooze_days=rulebook.snooze_days),
     )
     return Decision(assessment, cards)

@@ -7,8 +7,8 @@ data directory, so that old decisions can be replayed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -37,8 +37,6 @@ class Knowledge:
 
     rulebook: Rulebook
     models: ModelLibrary
-    snooze_days: Mapping[str, int] = field(default_factory=dict)
-    """Rules whose answered cards stay quiet for another time than their severity says."""
 
 
 class LiveKnowledge:

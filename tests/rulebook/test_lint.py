@@ -182,3 +182,8 @@ def test_every_number_has_a_title_and_is_written_once() -> None:
     assert all(kind.title for kind in REMARK_KINDS.values())
     titles = [kind.title for kind in REMARK_KINDS.values()]
     assert len(titles) == len(set(titles))
+
+
+@pytest.mark.parametrize("snooze", ["{days: 0}", "{days: 7}", "{days: 30, why: read monthly}"])
+def test_an_answer_may_silence_for_less_or_with_a_reason_for_longer(snooze: str) -> None:
+    assert lint_with("trough/low.yaml", "  show: [level]", f"  snooze: {snooze}") == []

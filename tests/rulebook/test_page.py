@@ -10,7 +10,7 @@ import pytest
 from cds.rulebook import catalogue
 from cds.rulebook.page import index_page, rule_page
 from cds.rulebook.schema import rule_schema
-from tests.rulebook.build import rulebook
+from tests.rulebook.build import LOW, rulebook
 from tests.rulebook.test_lint import MISTAKES
 
 
@@ -87,3 +87,19 @@ def test_the_schema_refuses_what_is_wrong_in_shape(
         assert list(validator.iter_errors(plain)), mistake
         tried += 1
     assert tried >= 8
+
+
+@pytest.mark.parametrize(
+    ("snooze", "said"),
+    [
+        ("", "- After an answer: quiet for 7 days in the same clinical state"),
+        ("  snooze: {days: 0}\n",
+         "- After an answer: speaks again at once (a warning card usually 7)"),
+        ("  snooze: {days: 30, why: read monthly}\n",
+         "- After an answer: quiet for 30 days in the same clinical state "
+         "(a warning card usually 7): read monthly"),
+    ],
+)  # fmt: skip
+def test_a_page_says_how_long_an_answer_silences_it(snooze: str, said: str) -> None:
+    book = rulebook({"trough/low.yaml": LOW.replace("  show: [level]\n", snooze)})
+    assert said in rule_page(book, book.rule("trough.low")).splitlines()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cds.demo.compare import rules_of
+from cds.rulebook.rulebook import load_files
 from cds.services import build_services, prepare
 from cds.services.clock import Clock
 from cds.services.knowledge import Knowledge
@@ -52,6 +53,10 @@ class Ward:
 @pytest.fixture
 def ward(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     """A service that nobody has answered yet."""
+    yield from _ward(knowledge, tmp_path_factory)
+
+
+def _ward(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     settings = Settings(data_dir=tmp_path_factory.mktemp("ward"), deadline_s=10)
     prepare(settings)
     turned: list[Ward] = []
@@ -63,6 +68,16 @@ def ward(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> Iter
     turned.append(Ward(create_app(services).test_client()))
     yield turned[0]
     services.close()
+
+
+@pytest.fixture
+def slower_ward(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    """The same, with a rule that rests for eight days after an answer."""
+    file = "trough/cml-below-target.yaml"
+    files = dict(knowledge.rulebook.content.files)
+    snooze = b"  severity: warning\n  snooze: {days: 8, why: a test}\n"
+    files[file] = files[file].replace(b"  severity: warning\n", snooze, 1)
+    yield from _ward(Knowledge(load_files(files), knowledge.models), tmp_path_factory)
 
 
 def request(hook: str = "order-sign") -> dict[str, Any]:
@@ -100,6 +115,18 @@ def test_it_rests_seven_days_and_speaks_again(ward: Ward) -> None:
     again = card_of(ward.ask(request()), TROUGH)
     assert again is not None
     assert again["uuid"] == shown["uuid"], "the same finding keeps the same card"
+
+
+def test_a_rule_may_rest_for_its_own_time(slower_ward: Ward) -> None:
+    ward = slower_ward
+    shown = card_of(ward.ask(request()), TROUGH)
+    assert shown is not None
+    ward.override(shown)
+
+    ward.now = LOW.now + timedelta(days=7, hours=23)
+    assert card_of(ward.ask(request()), TROUGH) is None
+    ward.now = LOW.now + timedelta(days=8)
+    assert card_of(ward.ask(request()), TROUGH) is not None
 
 
 def test_a_new_level_speaks_at_once(ward: Ward) -> None:
