@@ -368,3 +368,20 @@ def test_while_an_end_or_a_hold_is_signed_the_drug_is_not_in_use(
     patient = record(orders=(ending,))
     assert one(facts(patient, "course"))["in_use"] is False
     assert [found.values["change"] for found in facts(patient, "order")] == changes
+
+
+def test_what_was_there_before_the_drug_is_not_its_toxicity(facts: Facts) -> None:
+    before = lab("creatinine", 260.0, days=5, upper_limit=106.0)
+    starting = record(orders=(order(400, draft=True),), labs=(before,))
+    assert one(facts(starting, "toxicity"))["present"] is False
+    later = record(orders=(order(400, since_days=3),), labs=(before,))
+    assert one(facts(later, "toxicity"))["present"] is False
+    under_it = record(orders=(order(400, since_days=30),), labs=(before,))
+    assert one(facts(under_it, "toxicity"))["present"] is True
+
+
+def test_a_long_product_name_gives_way_to_the_ingredient(facts: Facts) -> None:
+    short = medicine("clarithromycin", days=3)
+    long = replace(short, display="amoxicillin / clarithromycin / lansoprazole combination pack")
+    names = [one(facts(record(medicines=(m,)), "medicine"))["name"] for m in (short, long)]
+    assert names == [short.display, "Clarithromycin"]

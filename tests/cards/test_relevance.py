@@ -10,6 +10,7 @@ from cds.assess.assessment import Assessment
 from cds.cards.quiet import Spoken
 from cds.cards.relevance import about_the_order
 from cds.clinical.finding import Finding, Matter, Severity
+from cds.clinical.medication import Medicine, UseState
 from cds.clinical.setting import Occasion
 from tests.cards.patients import assessment, finding
 
@@ -56,3 +57,43 @@ def test_an_order_of_the_drug_itself_hears_everything() -> None:
 def test_the_chart_hears_everything() -> None:
     found = finding("r", Matter.EXPOSURE, Severity.INFO)
     assert speaks(found, at_another_order(found, Occasion.PATIENT_VIEW))
+
+
+def _medicine(state: UseState, *, is_draft: bool = False) -> Medicine:
+    return Medicine(
+        ("atorvastatin",), "Atorvastatin", state, "MedicationRequest/m", None, None, is_draft
+    )
+
+
+@pytest.mark.parametrize(
+    ("medicine", "heard"),
+    [
+        (_medicine(UseState.DRAFT, is_draft=True), True),
+        (_medicine(UseState.ACTIVE), False),
+        (_medicine(UseState.STOPPED), True),
+    ],
+    ids=["being ordered", "taken", "just stopped"],
+)
+def test_a_note_on_an_interacting_medicine_speaks_when_that_medicine_is_ordered(
+    medicine: Medicine, heard: bool
+) -> None:
+    found = finding(
+        "r", Matter.INTERACTION, Severity.INFO, subject="x", references=(medicine.reference,)
+    )
+    made = assessment(found, occasion=Occasion.ORDER_SIGN)
+    with_it = replace(made, record=replace(made.record, medicines=(medicine,)))
+    assert speaks(found, with_it) is heard
+    starting = replace(with_it, course=replace(with_it.course, starting=True))
+    assert speaks(found, starting)
+    warning = replace(found, severity=Severity.WARNING)
+    assert speaks(warning, with_it)
+
+
+def test_a_note_that_only_asks_for_a_level_is_silent_beside_a_graver_one_that_asks_for_it() -> None:
+    note = finding("n", Matter.MONITORING, Severity.INFO, suggest=("order-level",))
+    grave = finding("g", Matter.INTERACTION, Severity.WARNING, suggest=("order-level",))
+    made = assessment(note, grave, occasion=Occasion.PATIENT_VIEW)
+    said, quiet = about_the_order([Spoken(note, "1"), Spoken(grave, "2")], made)
+    assert [item.finding.rule_id for item in said] == ["g"]
+    assert [item.reason for item in quiet] == ["the level is asked for by a graver finding"]
+    assert about_the_order([Spoken(note, "1")], made)[0]

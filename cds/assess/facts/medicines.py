@@ -10,6 +10,8 @@ from cds.assess.timeline import last_start
 from cds.clinical.medication import Medicine, UseState
 from cds.rulebook import Fact
 
+_LONGEST_NAME = 40
+
 
 def medicine_facts(basis: Basis) -> Iterable[Fact]:
     """One fact for each known ingredient of each other medicine."""
@@ -63,7 +65,7 @@ def _medicine(basis: Basis, medicine: Medicine, ingredient: str, new_within: flo
     return fact(
         "medicine",
         ingredient=ingredient,
-        name=medicine.display,
+        name=_name(basis, medicine, ingredient),
         reference=medicine.reference,
         state="draft" if medicine.is_draft else medicine.state.value,
         current=current,
@@ -77,6 +79,13 @@ def _medicine(basis: Basis, medicine: Medicine, ingredient: str, new_within: flo
         stopped_days_ago=basis.days_ago(medicine.stopped),
         daily_mg=medicine.daily_mg,
     )
+
+
+def _name(basis: Basis, medicine: Medicine, ingredient: str) -> str:
+    """The words of the record, or the ingredient where they would crowd out the advice."""
+    if len(medicine.display) <= _LONGEST_NAME:
+        return medicine.display
+    return basis.terminology.ingredient_names.get(ingredient, medicine.display)
 
 
 def _level_since(basis: Basis, medicine: Medicine) -> bool:

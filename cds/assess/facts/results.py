@@ -17,6 +17,7 @@ _CLEARANCE = "crcl"
 def lab_facts(basis: Basis) -> Iterable[Fact]:
     """The latest result of every key, without a value when there is none."""
     names = {d.key: d.name or d.key for d in basis.terminology.labs.values()}
+    units = {d.key: d.unit for d in basis.terminology.labs.values()}
     currency = basis.tables.monitoring["currency_days"]
     trends = basis.tables.monitoring["trend_days"]
     for key, name in names.items():
@@ -33,6 +34,7 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
             name=name,
             reference=latest.reference if latest else None,
             value=latest.value if latest else None,
+            unit=units[key].replace("umol", "µmol"),
             coded=latest.coded if latest else None,
             multiple_of_uln=latest.multiple_of_upper_limit if latest else None,
             age_days=age,

@@ -12,6 +12,7 @@ from typing import Any
 from cds.assess.facts.basis import Basis, fact
 from cds.assess.policy import Table
 from cds.clinical.labs import Lab
+from cds.clinical.moment import Moment
 from cds.rulebook import Fact
 
 # Explained by the disease itself where the table says so.
@@ -203,20 +204,26 @@ def _beyond(basis: Basis, level: str) -> Iterable[str]:
             continue
         if excluded and key in _COUNTS:
             continue
+        if _before_the_drug(basis, lab.at):
+            continue
         multiple = lab.multiple_of_upper_limit
         if "below" in limit and lab.value < limit["below"]:
             yield f"{names.get(key, key)} {lab.value:g} {lab.unit}"
         elif "multiple_above" in limit and multiple and multiple > limit["multiple_above"]:
             yield f"{names.get(key, key)} {multiple:.1f} times the upper limit"
-    started = basis.therapy.course.started
     for condition in basis.record.conditions:
         if not (condition.active and condition.confirmed):
             continue
-        # A diagnosis older than the drug is not its toxicity.
-        if condition.onset and started and condition.onset.at < started:
+        if _before_the_drug(basis, condition.onset):
             continue
         if set(condition.keys) & set(table["conditions"]):
             yield condition.display
+
+
+def _before_the_drug(basis: Basis, at: Moment | None) -> bool:
+    """Whether something was there before the drug, and so is not its toxicity."""
+    course = basis.therapy.course
+    return course.starting or bool(at and course.started and at.at < course.started)
 
 
 def _limit(currency: Table, key: str) -> float:
