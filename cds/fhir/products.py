@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from cds.clinical.codes import Code, Concept
@@ -37,6 +38,7 @@ _MG: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*mg\b(?!\s*/)", re.IGNOREC
 _MG_PER_ML: Final = re.compile(
     r"(?<![\w.,])(\d+(?:\.\d+)?)\s*mg\s*/\s*(\d+(?:\.\d+)?)?\s*ml\b", re.IGNORECASE
 )
+_BETWEEN_WORDS: Final = re.compile(r"[^\w'-]+")
 _SAME: Final = 0.01  # relative; salt strengths are printed rounded (119.5 mg for 100 mg of base)
 
 COUNT_UNITS: Final = words(
@@ -131,9 +133,15 @@ def names_drug(said: str | None, drug: Drug) -> bool:
 
 def without_names(said: str, drug: Drug) -> str:
     """A dosage text without the name of the drug, which states nothing; a salt's name stays."""
-    for name in sorted(drug.names, key=len, reverse=True):
-        said = re.sub(rf"\b{re.escape(name)}\b", " ", said, flags=re.IGNORECASE)
+    for name in _longest_first(drug.names):
+        said = name.sub(" ", said)
     return said
+
+
+@lru_cache(maxsize=8)
+def _longest_first(names: frozenset[str]) -> tuple[re.Pattern[str], ...]:
+    ordered = sorted(names, key=lambda name: (-len(name), name))
+    return tuple(re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE) for name in ordered)
 
 
 def strength_of(product: Product, drug: Drug) -> Strength:
@@ -316,7 +324,7 @@ def _is_drug_code(code: Code, drug: Drug) -> bool:
 
 
 def _names(names: frozenset[str], said: str) -> bool:
-    spoken = re.split(r"[^\w'-]+", said.lower())
+    spoken = _BETWEEN_WORDS.split(said.lower())
     joined = f" {' '.join(spoken)} "
     return any(f" {name} " in joined for name in names)
 

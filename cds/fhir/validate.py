@@ -176,20 +176,20 @@ def _tidy(value: Mapping[str, Any], modifiers: list[Any]) -> dict[str, Any]:
     for key, item in value.items():
         if key in _MODIFIERS and item:
             modifiers.append(item)
-        tidy = _tidied(item, modifiers)
+        tidy = item.strip() or None if type(item) is str else _tidied(item, modifiers)
         if tidy is not None:
             kept[key] = tidy
     return kept
 
 
 def _tidied(value: Any, modifiers: list[Any]) -> Any:
-    if isinstance(value, str):
-        return value.strip() or None
     if isinstance(value, dict):
         return _tidy(value, modifiers) or None
     if isinstance(value, list):
         items = [tidy for item in value if (tidy := _tidied(item, modifiers)) is not None]
         return items or None
+    if isinstance(value, str):
+        return value.strip() or None
     return value
 
 

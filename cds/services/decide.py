@@ -54,7 +54,8 @@ class EvaluationInput:
             },
             "patientId": self.patient_id,
             "context": dict(self.context),
-            "resources": dict(self.resources),
+            "resources": {key: sent for key, sent in self.resources.items() if sent is not None},
+            "noData": [key for key, sent in self.resources.items() if sent is None],
             "unavailable": dict(self.unavailable),
             "answers": [
                 {
@@ -85,7 +86,8 @@ class EvaluationInput:
             ),
             patient_id=value["patientId"],
             context=value["context"],
-            resources=value["resources"],
+            # Earlier versions wrote null for no data.
+            resources={**value["resources"], **dict.fromkeys(value.get("noData", ()))},
             unavailable=value["unavailable"],
             answers=tuple(
                 Answer(

@@ -22,6 +22,7 @@ from cds.store.jsontext import canonical
 from cds.store.tables import panel, tally
 
 _LONGEST = 128
+_NEW_COUNT = insert(tally)
 
 
 class Kind(StrEnum):
@@ -113,7 +114,7 @@ def record(
     # A rule may speak of several subjects; per decision each thing counts once.
     once = {(row["kind"], row["item"], row["detail"]): row for row in rows}
     if once:
-        connection.execute(insert(tally), list(once.values()))
+        connection.execute(_NEW_COUNT, list(once.values()))
 
 
 def keep_panel(connection: Connection, asked: Panel) -> None:
