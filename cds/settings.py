@@ -239,6 +239,8 @@ class Settings(_Section):
     """SQLAlchemy URL of PostgreSQL; without it SQLite in `data_dir`."""
     rules: Path | None = None
     """Directory of the rulebook; without it the one that was installed."""
+    rules_draft: Path | None = None
+    """Directory of an edited copy that serves nobody: `/rules/changes` compares it."""
     ledger: LedgerSettings = LedgerSettings()
     """How decisions are kept."""
     server: ServerSettings = ServerSettings()
@@ -400,8 +402,9 @@ def _relative_to(settings: Settings, path: Path | None) -> Settings:
         ledger = ledger.model_copy(update={"key_file": base / ledger.key_file})
     update: dict[str, Any] = {"clients": clients, "server": server, "ledger": ledger}
     update["data_dir"] = base / settings.data_dir
-    if settings.rules:
-        update["rules"] = base / settings.rules
+    for name in ("rules", "rules_draft"):
+        if getattr(settings, name):
+            update[name] = base / getattr(settings, name)
     return settings.model_copy(update=update)
 
 

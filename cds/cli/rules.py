@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cds.assess import Assessment
     from cds.rulebook.diff import PatientChange
     from cds.rulebook.mutation import Mutant
+    from cds.services.decide import EvaluationInput
     from cds.settings import Settings
 
 _folder = click.Path(path_type=Path, file_okay=False, exists=True)
@@ -220,31 +221,43 @@ def _assess(
     jurisdiction: str | None,
 ) -> Assessment | None:
     """Assess the patient in a file exactly as `imatinib-tdm assess` does."""
-    from cds.cli import assess as patient
     from cds.services.decide import decide
     from cds.services.knowledge import Knowledge, load_models
 
+    given = _input(file, rulebook, settings, occasion, now, jurisdiction)
+    return decide(given, Knowledge(rulebook, load_models())).assessment
+
+
+def _input(
+    file: Any,
+    rulebook: Rulebook,
+    settings: Settings,
+    occasion: str | None,
+    now: str | None,
+    jurisdiction: str | None,
+) -> EvaluationInput:
+    from cds.cli import assess as patient
+    from cds.services.knowledge import Knowledge
+
     value = patient.read_file(file)
-    knowledge = Knowledge(rulebook, load_models())
     at = patient.moment_of(now, value)
-    given = patient.evaluation_input(value, knowledge, settings, occasion, at, jurisdiction)
-    return decide(given, knowledge).assessment
+    knowledge = Knowledge(rulebook, {})
+    return patient.evaluation_input(value, knowledge, settings, occasion, at, jurisdiction)
 
 
 def _patient_changes(
     before: Rulebook, after: Rulebook, patients: Path, settings: Settings
 ) -> Iterator[PatientChange]:
-    from cds.rulebook.diff import compare_patients
+    from cds.services.edit_effect import effect
+    from cds.services.knowledge import load_models
 
-    files = {path.stem: path for path in sorted(patients.glob("*.json"))}
-    yield from compare_patients(before, after, files, lambda book, path: _findings(
-        book, path, settings))  # fmt: skip
+    cases = {path.stem: _case(path, before, settings) for path in sorted(patients.glob("*.json"))}
+    yield from effect(before, after, load_models(), cases).patients
 
 
-def _findings(rulebook: Rulebook, path: Path, settings: Settings) -> tuple[Any, ...]:
+def _case(path: Path, rulebook: Rulebook, settings: Settings) -> EvaluationInput:
     with path.open("rb") as file:
-        assessment = _assess(file, rulebook, settings, None, None, None)
-    return () if assessment is None else assessment.verdict.findings
+        return _input(file, rulebook, settings, None, None, None)
 
 
 for _each in (

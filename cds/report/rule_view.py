@@ -40,17 +40,26 @@ class Search:
     text: str = ""
     group: str = ""
     status: str = ""
+    source: str = ""
 
-    def finds(self, rule: Rule) -> bool:
-        """Whether a rule has every word, the group and the status asked for."""
+    @property
+    def asks(self) -> bool:
+        """Whether anything narrows the list."""
+        return bool(self.text or self.group or self.status or self.source)
+
+    def finds(self, rule: Rule, rulebook: Rulebook) -> bool:
+        """Whether a rule has every word, the group, the status and the source asked for."""
         if self.group and rule.group != self.group:
             return False
         if self.status and rule.status != self.status:
             return False
+        if self.source and self.source not in rule.sources:
+            return False
         then = rule.then
         conditions = (line for _, line in condition_lines(rule))
+        cited = (rulebook.sources[key].citation for key in rule.sources)
         said = (rule.id, rule.row or "", rule.title, then.summary.words, then.detail.words)
-        whole = " ".join((*said, *conditions)).lower()
+        whole = " ".join((*said, *conditions, *rule.sources, *cited)).lower()
         return all(word in whole for word in self.text.lower().split())
 
 
@@ -85,7 +94,7 @@ def groups(rulebook: Rulebook, search: Search) -> tuple[RuleGroup, ...]:
     """Return the rules that are looked for, by group."""
     found: dict[str, list[Rule]] = {}
     for rule in rulebook.rules:
-        if search.finds(rule):
+        if search.finds(rule, rulebook):
             found.setdefault(rule.group, []).append(rule)
     return tuple(RuleGroup(name, tuple(rules)) for name, rules in found.items())
 
@@ -93,6 +102,16 @@ def groups(rulebook: Rulebook, search: Search) -> tuple[RuleGroup, ...]:
 def group_names(rulebook: Rulebook) -> tuple[str, ...]:
     """Return every group there is."""
     return tuple(dict.fromkeys(rule.group for rule in rulebook.rules))
+
+
+def source_names(rulebook: Rulebook) -> tuple[str, ...]:
+    """Return every source that some rule cites."""
+    return tuple(sorted({key for rule in rulebook.rules for key in rule.sources}))
+
+
+def unverified(rulebook: Rulebook, rule: Rule) -> int:
+    """Return how many of a rule's sources nobody has checked at the source yet."""
+    return sum(not rulebook.sources[key].verified for key in rule.sources)
 
 
 def statuses() -> tuple[str, ...]:
@@ -130,9 +149,13 @@ def expected(test: RuleTest) -> str:
     return f"{word}: {test.text}" if test.text else word
 
 
+def file_name(rulebook: Rulebook, rule: Rule) -> str:
+    """Return the rule's file below the directory of its rulebook."""
+    return rule.place.file.removeprefix(f"{rulebook.content.root}/")
+
+
 def _file_of(rulebook: Rulebook, rule: Rule) -> bytes:
-    content = rulebook.content
-    return content.files[rule.place.file.removeprefix(f"{content.root}/")]
+    return rulebook.content.files[file_name(rulebook, rule)]
 
 
 def _tests(text: bytes, rule: Rule) -> tuple[RuleTest, ...]:

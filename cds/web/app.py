@@ -17,6 +17,7 @@ from cds.web import (
     hooks,
     ops,
     reports,
+    rule_changes,
     rule_pages,
     signin_pages,
     smart,
@@ -50,6 +51,7 @@ def create_app(
     app.register_blueprint(feedback.blueprint(services, gate))
     app.register_blueprint(ops.blueprint(services, gate))
     app.register_blueprint(board.blueprint(services, gate))
+    app.register_blueprint(rule_changes.blueprint(services, gate))
     app.register_blueprint(rule_pages.blueprint(services, gate))  # pages; text for programs follows
     app.register_blueprint(transparency.blueprint(services, gate))
     app.register_blueprint(reports.blueprint(services, door))  # pages; data for programs follow

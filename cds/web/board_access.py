@@ -24,6 +24,11 @@ class BoardReader:
     """Whether they may read what users wrote, and the inputs of recent decisions."""
 
 
+def board_reader_or_none(gate: Gate, request: Request, path: str) -> BoardReader | None:
+    """The same for parts of a page that others may see without them."""
+    return board_reader(gate, request, path) if gate.open_loopback else None
+
+
 def board_reader(gate: Gate, request: Request, path: str) -> BoardReader:
     """Return who reads, or refuse: without registered clients whoever sits at this machine."""
     if not gate.open_loopback:
