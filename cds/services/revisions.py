@@ -98,12 +98,13 @@ class Revisions:
 
     def _distinct(self) -> list[Active]:
         """Each kept revision once, where it first served, oldest first."""
-        kept = {entry.revision: entry for entry in self.history()}  # the oldest one stays
+        kept: dict[str, Active] = {}
+        for entry in reversed(self.history()):
+            kept.setdefault(entry.revision, entry)
         if not kept:
             return []
         shelf = self._shelf()
-        found = [entry for entry in kept.values() if shelf.has(entry.revision)]
-        return sorted(found, key=lambda entry: entry.at)
+        return [entry for entry in kept.values() if shelf.has(entry.revision)]
 
     def _digests(self, revision: str) -> dict[str, str]:
         return _digests_of(shelf_path(self._settings), revision)
