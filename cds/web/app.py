@@ -50,9 +50,9 @@ def create_app(
     app.register_blueprint(hooks.blueprint(services, gate))
     app.register_blueprint(feedback.blueprint(services, gate))
     app.register_blueprint(ops.blueprint(services, gate))
-    app.register_blueprint(board.blueprint(services, gate))
-    app.register_blueprint(rule_changes.blueprint(services, gate))
-    app.register_blueprint(rule_pages.blueprint(services, gate))  # pages; text for programs follows
+    app.register_blueprint(board.blueprint(services, door))
+    app.register_blueprint(rule_changes.blueprint(services, door))
+    app.register_blueprint(rule_pages.blueprint(services, door))  # pages; text for programs follows
     app.register_blueprint(transparency.blueprint(services, gate))
     app.register_blueprint(reports.blueprint(services, door))  # pages; data for programs follow
     app.register_blueprint(evaluations.blueprint(services, door))

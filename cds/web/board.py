@@ -15,10 +15,10 @@ from cds.report.plots.control import control_picture, describe
 from cds.services import Services
 from cds.store import Comment, Week, Window
 from cds.telemetry import log
-from cds.web.auth import Gate
 from cds.web.board_access import BoardReader, board_reader
 from cds.web.errors import refuse
 from cds.web.pages import page, refuse_in_words
+from cds.web.signin import Doorkeeper
 
 _DEFAULT_WEEKS = 26
 _MOST_COMMENTS = 1000
@@ -27,7 +27,7 @@ SYNTHETIC_CLIENT = "synthetic"
 """The demo's invented past stands under this client."""
 
 
-def blueprint(services: Services, gate: Gate) -> Blueprint:
+def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
     """The pages, pictures and files of the board."""
     routes = Blueprint("board", __name__)
     refuse_in_words(routes)
@@ -104,7 +104,8 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
     @routes.post("/board/comments")
     def comments() -> Response:
         """Asked by a form that is posted: what is searched for may itself name a patient."""
-        reader, shown = _asked()
+        reader = board_reader(door, form=True)
+        shown = view.window(_weeks_asked(), _today(), reader.client)
         if not reader.comments:
             raise refuse(403, "comments", "Comments are shown only to those who may read them.")
         text = request.form.get("q", "")[:_LONGEST_SEARCH]
@@ -126,7 +127,7 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
         )
 
     def _asked() -> tuple[BoardReader, Window]:
-        reader = board_reader(gate, request, request.path)
+        reader = board_reader(door)
         return reader, view.window(_weeks_asked(), _today(), reader.client)
 
     def _today() -> date:

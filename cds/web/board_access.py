@@ -1,16 +1,20 @@
-"""Who may look at the safety board: the one place where a sign-in is asked for it.
+"""Who may look at the safety board and at what an edit would change: one place that says so.
 
-Figures concern rules, not patients; comments are free text in which users may have named one.
+Figures concern rules, not patients, but they are counted over all patients of a client; comments
+are free text in which users may have named one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Request
+from cds.web.errors import Refusal, refuse
+from cds.web.signin import Doorkeeper, Visitor
 
-from cds.web.auth import Gate
-from cds.web.errors import refuse
+_NOT_ALL = (
+    "This is counted over all patients. It is shown to those whom the client's settings name under "
+    "`smart.worklist_users`; `imatinib-tdm feedback figures` prints the same figures."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +22,27 @@ class BoardReader:
     """What one reader may see."""
 
     name: str
+    """For the log."""
     client: str | None
     """Only this client's decisions; None is everything."""
     comments: bool
     """Whether they may read what users wrote, and the inputs of recent decisions."""
 
 
-def board_reader_or_none(gate: Gate, request: Request, path: str) -> BoardReader | None:
+def board_reader(door: Doorkeeper, *, form: bool = False) -> BoardReader:
+    """Return who reads, or refuse; with `form`, who sent a form of ours."""
+    return _reader(door.admit_form() if form else door.admit())
+
+
+def board_reader_or_none(door: Doorkeeper) -> BoardReader | None:
     """The same for parts of a page that others may see without them."""
-    return board_reader(gate, request, path) if gate.open_loopback else None
+    try:
+        return _reader(door.admit())
+    except Refusal:
+        return None
 
 
-def board_reader(gate: Gate, request: Request, path: str) -> BoardReader:
-    """Return who reads, or refuse: without registered clients whoever sits at this machine."""
-    if not gate.open_loopback:
-        raise refuse(403, "sign-in", "Figures are read with `imatinib-tdm feedback figures`.")
-    caller = gate.admit(request, path)
-    return BoardReader(caller.id, None, comments=True)
+def _reader(visitor: Visitor) -> BoardReader:
+    if not visitor.sees_all_patients:
+        raise refuse(403, "not-all-patients", _NOT_ALL)
+    return BoardReader(visitor.client or "loopback", visitor.client, comments=True)

@@ -15,17 +15,17 @@ from cds.services.edit_effect import Cases, effect, recent_cases, story_cases
 from cds.services.knowledge import rules_path
 from cds.services.revisions import FILES, SERVING, NoRevision, Revisions
 from cds.telemetry import log
-from cds.web.auth import Gate
 from cds.web.board_access import BoardReader, board_reader
 from cds.web.errors import refuse
 from cds.web.pages import page, refuse_in_words
+from cds.web.signin import Doorkeeper
 
 _MOST_RECENT = 40
 _KEPT = 8
 _CHANGELOG = "CHANGELOG.md"
 
 
-def blueprint(services: Services, gate: Gate) -> Blueprint:
+def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
     """The pages about changes."""
     routes = Blueprint("rule_changes", __name__)
     refuse_in_words(routes)
@@ -34,7 +34,7 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
 
     @routes.get("/rules/changes")
     def changes() -> Response:
-        reader = board_reader(gate, request, request.path)
+        reader = board_reader(door)
         old, new = request.args.get("old") or SERVING, request.args.get("new", "")
         choices = list(revisions.choices())
         recent = bool(request.args.get("recent")) and reader.comments
@@ -64,7 +64,7 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
 
     @routes.get("/rules/history")
     def history() -> Response:
-        board_reader(gate, request, request.path)
+        board_reader(door)
         file = rules_path(services.settings) / _CHANGELOG
         text = file.read_text(encoding="utf-8") if file.is_file() else ""
         return page(

@@ -10,17 +10,17 @@ from cds.report import board, rule_view
 from cds.services import Services
 from cds.services.revisions import Revisions
 from cds.store import RuleFigures
-from cds.web.auth import Gate
 from cds.web.auth.gate import refuse_strangers_to_loopback
 from cds.web.board_access import BoardReader, board_reader_or_none
 from cds.web.errors import refuse
 from cds.web.pages import page, refuse_in_words, wants_text
+from cds.web.signin import Doorkeeper
 
 _LONGEST_SEARCH = 200
 _WEEKS = 26
 
 
-def blueprint(services: Services, gate: Gate) -> Blueprint:
+def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
     """The pages of rules. Register them before the routes that give the same address as text."""
     routes = Blueprint("rule_pages", __name__)
     refuse_in_words(routes)
@@ -28,7 +28,7 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
 
     @routes.before_request
     def only_this_machine() -> None:
-        if gate.open_loopback:
+        if door.gate.open_loopback:
             refuse_strangers_to_loopback(request)
 
     @routes.get("/rules")
@@ -66,7 +66,7 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
             view = rule_view.rule_view(rulebook, rule_id, services.clock.now().date())
         except KeyError:
             raise refuse(404, "not-found", "There is no rule with this id.", "url") from None
-        reader = board_reader_or_none(gate, request, request.path)
+        reader = board_reader_or_none(door)
         return page(
             "rule.html",
             rulebook=rulebook,
