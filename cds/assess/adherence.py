@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cds.assess.policy import Table
+from cds.assess.timeline import Segment
 from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,15 @@ class Coverage:
     late_days: float
 
 
-def coverage(record: PatientRecord, table: Table, now: datetime) -> Coverage | None:
+def coverage(
+    record: PatientRecord, segments: Sequence[Segment], table: Table, now: datetime
+) -> Coverage | None:
     """Proportion of days covered (PDC) by supplies handed over in the window before `now`.
 
-    A supply that overlaps the one before starts when that one is used up. None when no supply with
-    a number of days is known, or when supplies began too recently for the window to mean anything.
+    A supply that overlaps the one before starts when that one is used up. Days on which a
+    prescriber had stopped or held the drug count neither as covered nor as missed: the supply at
+    hand then lasts longer. None when no supply with a number of days is known, or when supplies
+    began too recently for the window to mean anything.
     """
     supplies = sorted(
         (s for s in record.supplies if s.days and s.handed_over.at <= now),
@@ -30,18 +37,60 @@ def coverage(record: PatientRecord, table: Table, now: datetime) -> Coverage | N
     )
     if not supplies:
         return None
+    pauses = planned_pauses(segments, now)
+
+    def on_drug(at: datetime) -> datetime:
+        """The moment on a clock that stands still during a pause."""
+        past = (min(end, at) - start for start, end in pauses if start < at)
+        return at - sum(past, timedelta())
+
     window_start = max(
         now - timedelta(days=float(table["pdc_window_days"])), supplies[0].handed_over.at
     )
-    window = now - window_start
-    covered, free_from = timedelta(), supplies[0].handed_over.at
-    for supply in supplies:
-        begins = max(supply.handed_over.at, free_from)
-        free_from = begins + timedelta(days=supply.days or 0.0)
-        inside = min(free_from, now) - max(begins, window_start)
-        covered += max(inside, timedelta())
-    late = max(now - free_from, timedelta())
+    window_start, until = on_drug(window_start), on_drug(now)
+    window = until - window_start
     days = window.total_seconds() / 86400.0
     if days < float(table["pdc_min_days"]):
         return None
+    covered, free_from = timedelta(), on_drug(supplies[0].handed_over.at)
+    for supply in supplies:
+        begins = max(on_drug(supply.handed_over.at), free_from)
+        free_from = begins + timedelta(days=supply.days or 0.0)
+        inside = min(free_from, until) - max(begins, window_start)
+        covered += max(inside, timedelta())
+    late = max(until - free_from, timedelta())
     return Coverage(100.0 * covered / window, days, late.total_seconds() / 86400.0)
+
+
+def planned_pauses(
+    segments: Sequence[Segment], now: datetime
+) -> tuple[tuple[datetime, datetime], ...]:
+    """Stretches before `now` in which a prescriber had stopped or held the drug.
+
+    Only an order that was stopped or put on hold begins one. An order that merely ran out
+    (completed, or past its end date) does not: a renewal that comes late may be missed doses.
+    """
+    pauses: list[tuple[datetime, datetime]] = []
+    taken = [s for s in segments if not s.on_hold]
+    for segment in segments:
+        ended = segment.starts if segment.on_hold else segment.ends
+        planned = segment.on_hold or segment.order.status is OrderStatus.STOPPED
+        if not planned or ended is None or ended >= now:
+            continue
+        if any(s is not segment and s.covers(ended) for s in taken):
+            continue
+        resumed = min((s.starts for s in taken if s.starts >= ended), default=now)
+        if resumed > ended and (ended, resumed) not in pauses:
+            pauses.append((ended, resumed))
+    return tuple(_joined(sorted(pauses)))
+
+
+def _joined(pauses: Sequence[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """The same stretches, those that overlap as one."""
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in pauses:
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

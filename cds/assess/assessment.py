@@ -37,6 +37,8 @@ class Gate(StrEnum):
     TIME_UNKNOWN = "time-unknown"
     TIMING_CONFLICT = "timing-conflict"
     TOO_EARLY = "too-early"
+    NOT_PLASMA = "not-plasma"
+    VALUES_CONFLICT = "values-conflict"
 
     @property
     def comparable(self) -> bool:
@@ -119,6 +121,8 @@ class DoseOption:
     is_best: bool = False
     why_not: str | None = None
     """Why it is not offered (over the label's maximum, cannot be made, ...); None if it may be."""
+    too_far: bool = False
+    """More usual dose steps from the present dose than are taken at once."""
 
     @property
     def daily_mg(self) -> float:

@@ -18,7 +18,8 @@ from cds.assess.overlap import (
     overlap_problems,
     overlaps_of,
 )
-from cds.assess.timeline import SAME_DOSE_MG, Segment, last_change, last_end, time_line
+from cds.assess.policy import SAME_DOSE_MG
+from cds.assess.timeline import Segment, last_change, last_end, time_line
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder, OrderStatus

@@ -8,7 +8,8 @@ passes all of them is compared, and a corrected one only with its whole interval
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,19 +26,63 @@ _HOURS_PER_DAY = 24.0
 
 
 def gate_levels(record: PatientRecord, therapy: Therapy, tables: Tables) -> tuple[GatedLevel, ...]:
-    """Pass every level through the gate, oldest first; the last sampled one is the latest."""
+    """Pass every level through the gate, oldest first, and mark the one that speaks for today."""
     levels = sorted(
         record.levels, key=lambda lv: (lv.sampled is not None, lv.sampled.at if lv.sampled else 0)
     )
-    return tuple(
-        _gate(level, record, therapy, tables, is_latest=i == len(levels) - 1)
-        for i, level in enumerate(levels)
-    )
+    gated = [_gate(level, record, therapy, tables) for level in levels]
+    gated = [_unless_contradicted(one, gated, tables.sampling) for one in gated]
+    latest = _latest(gated, tables.sampling)
+    return tuple(replace(one, is_latest=i == latest) for i, one in enumerate(gated))
 
 
-def _gate(
-    level: Level, record: PatientRecord, therapy: Therapy, tables: Tables, *, is_latest: bool
+def _latest(gated: Sequence[GatedLevel], sampling: Table) -> int:
+    """Place of the level that speaks: the last one, or the trough drawn just before a peak.
+
+    Trough and peak of one dose are often drawn on one morning; the later of them is the peak, which
+    is no trough, and it must not hide the one that is.
+    """
+    last = len(gated) - 1
+    if last < 1 or gated[last].gate is not Gate.TOO_EARLY:
+        return last
+    before, peak = gated[last - 1], gated[last].level.sampled
+    drawn = before.level.sampled
+    near = timedelta(hours=float(sampling["trough_and_peak_within_h"]))
+    paired = drawn is not None and peak is not None and peak.at - drawn.at <= near
+    return last - 1 if paired and before.gate.comparable else last
+
+
+def _unless_contradicted(
+    one: GatedLevel, gated: Sequence[GatedLevel], sampling: Table
 ) -> GatedLevel:
+    """The level, stopped when another result of the same time says something else.
+
+    Two laboratories, two assays or two tubes: which of them is right is left to a person.
+    """
+    if not one.gate.comparable or one.level.sampled is None or not one.level.ng_ml:
+        return one
+    same_time = timedelta(hours=float(sampling["same_sample_within_h"]))
+    for other in gated:
+        if other is one or not other.gate.comparable or other.level.sampled is None:
+            continue
+        if abs(other.level.sampled.at - one.level.sampled.at) > same_time:
+            continue
+        low, high = sorted((one.level.ng_ml, other.level.ng_ml or one.level.ng_ml))
+        if 100.0 * (high / low - 1.0) > float(sampling["same_sample_differs_percent"]):
+            reason = f"another result of the same time says {other.level.ng_ml:.0f} ng/mL"
+            return replace(
+                one,
+                gate=Gate.VALUES_CONFLICT,
+                reason=reason,
+                trough_ng_ml=None,
+                trough_low_ng_ml=None,
+                trough_high_ng_ml=None,
+                correction=None,
+            )
+    return one
+
+
+def _gate(level: Level, record: PatientRecord, therapy: Therapy, tables: Tables) -> GatedLevel:
     sampling = tables.sampling
     sampled = level.sampled.at if level.sampled else None
     regimen = regimen_at(therapy.segments, sampled) if sampled else None
@@ -51,7 +96,7 @@ def _gate(
             level=level,
             gate=gate,
             reason=reason,
-            is_latest=is_latest,
+            is_latest=False,
             hours_post_dose=hours,
             timing_basis=claim.basis if claim else None,
             days_since_change=_days(changed, sampled),
@@ -68,6 +113,8 @@ def _gate(
         return result(Gate.BELOW_QUANTIFICATION, "the level is below the limit of quantification")
     if level.ng_ml > sampling["plausible_max_ng_ml"] or level.comparator is not None:
         return result(Gate.IMPLAUSIBLE, "the value is implausible or only a bound")
+    if level.specimen == "dried-blood":
+        return result(Gate.NOT_PLASMA, "targets hold for plasma, and this is dried blood")
     if regimen is None:
         return result(Gate.REGIMEN_UNKNOWN, _why_no_regimen(therapy, sampled))
     if changed and sampled and sampled - changed < timedelta(days=sampling["steady_state_days"]):

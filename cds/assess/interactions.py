@@ -82,6 +82,19 @@ def unquantified_inducers(
     return tuple(dict.fromkeys(blind))
 
 
+def inducers_taken(record: PatientRecord, interactions: Table, now: datetime) -> tuple[str, ...]:
+    """Strong and moderate inducers taken now (not those being ordered), by name."""
+    found = [
+        medicine.display
+        for medicine, row in _rows(record, interactions)
+        if row["effect"] == "inducer" and row["strength"] in ("strong", "moderate")
+        if medicine.state is UseState.ACTIVE and not medicine.is_draft
+        if medicine.systemic is not False
+        if medicine.started is None or medicine.started.at <= now
+    ]
+    return tuple(dict.fromkeys(found))
+
+
 def last_interaction_change(
     record: PatientRecord, interactions: Table, until: datetime
 ) -> datetime | None:

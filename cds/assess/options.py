@@ -9,7 +9,7 @@ import pk
 from cds.assess.assessment import DoseOption, Exposure
 from cds.assess.case import Patient, to_pk
 from cds.assess.course import Therapy
-from cds.assess.policy import Policy
+from cds.assess.policy import SAME_DOSE_MG, Policy
 from cds.clinical.regimen import DrugOrder, OrderStatus
 
 
@@ -30,8 +30,14 @@ def with_options(exposure: Exposure, posterior: pk.Posterior, patient: Patient) 
                 ordered[draft.reference] = _option(row, is_best=False)
     rows = rows or pk.propose(posterior, target, _limits(patient.policy, current, None))
     rows = _usual_intervals(rows, patient.policy, current)
-    best = pk.best_proposal(rows) or _nearest(rows, patient.policy)
-    options = tuple(_option(row, is_best=row is best) for row in rows)
+    far = [row for row in rows if _too_far(row, patient, current)]
+    needless = [row for row in rows if _needless(row, patient, current)]
+    fit = [row for row in rows if row not in far and row not in needless]
+    best = pk.best_proposal(fit) or _nearest(fit, patient.policy)
+    options = tuple(
+        _option(row, is_best=row is best, too_far=row in far, needless=row in needless)
+        for row in rows
+    )
     return replace(
         exposure,
         current=next((o for o in options if o.is_current), None),
@@ -53,6 +59,31 @@ def readable_drafts(therapy: Therapy) -> list[DrugOrder]:
         if o.status is OrderStatus.DRAFT and o.regimens and o.regimens[0].is_uniform
     ]
     return sorted(drafts, key=lambda o: not o.selected)
+
+
+def _too_far(row: pk.Proposal, patient: Patient, current: pk.Regimen | None) -> bool:
+    """Whether the row lies more usual dose steps from the present dose than are taken at once."""
+    if current is None:
+        return False
+    steps = patient.policy.limits.steps_between(current.daily_mg, row.regimen.daily_mg)
+    return steps > float(patient.tables.targets["signals"]["steps_above"])
+
+
+def _needless(row: pk.Proposal, patient: Patient, current: pk.Regimen | None) -> bool:
+    """Whether the row is a rise although the latest trough on the present dose was sufficient.
+
+    A fit draws one level towards the population, so it may expect less than was measured; a rise
+    is not argued from that difference.
+    """
+    if current is None or row.regimen.daily_mg <= current.daily_mg + SAME_DOSE_MG:
+        return False
+    latest = next((g for g in patient.levels if g.is_latest and g.gate.comparable), None)
+    return (
+        latest is not None
+        and latest.trough_low_ng_ml is not None
+        and latest.trough_low_ng_ml >= patient.policy.target.low_ng_ml
+        and abs((latest.daily_mg or 0.0) - current.daily_mg) <= SAME_DOSE_MG
+    )
 
 
 def _nearest(rows: Sequence[pk.Proposal], policy: Policy) -> pk.Proposal | None:
@@ -98,10 +129,10 @@ def _usual_intervals(
 
     Twice-daily dosing lifts the trough at the same daily exposure, and the targets were found with
     once-daily dosing; so it is offered only above the once-daily maximum, or to a patient who
-    already takes the drug twice a day.
+    already splits a dose that could be taken once.
     """
-    longest = max(policy.limits.intervals_h)
-    if current is not None and current.interval_h < longest:
+    longest, once = max(policy.limits.intervals_h), policy.limits.once_daily_max_mg
+    if current is not None and current.interval_h < longest and current.daily_mg <= once:
         return list(rows)
     return [
         row
@@ -109,12 +140,17 @@ def _usual_intervals(
         if row.is_current
         or row.is_ordered
         or row.regimen.interval_h >= longest
-        or row.regimen.daily_mg > policy.limits.once_daily_max_mg
+        or row.regimen.daily_mg > once
     ]
 
 
-def _option(proposal: pk.Proposal, *, is_best: bool) -> DoseOption:
+def _option(
+    proposal: pk.Proposal, *, is_best: bool, too_far: bool = False, needless: bool = False
+) -> DoseOption:
     low, high = proposal.trough_interval
+    why_not = [*proposal.why_not]
+    why_not += ["more than one usual step from the present dose"] if too_far else []
+    why_not += ["the measured trough is sufficient already"] if needless else []
     return DoseOption(
         amount_mg=proposal.regimen.amount_mg,
         interval_h=proposal.regimen.interval_h,
@@ -129,5 +165,6 @@ def _option(proposal: pk.Proposal, *, is_best: bool) -> DoseOption:
         is_current=proposal.is_current,
         is_ordered=proposal.is_ordered,
         is_best=is_best,
-        why_not="; ".join(proposal.why_not) or None,
+        why_not="; ".join(why_not) or None,
+        too_far=too_far,
     )

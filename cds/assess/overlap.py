@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from cds.assess.timeline import SAME_DOSE_MG, SAME_START, Segment
+from cds.assess.policy import SAME_DOSE_MG
+from cds.assess.timeline import SAME_START, Segment
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.regimen import DrugOrder, PlannedDose, Regimen
 

@@ -13,6 +13,8 @@ from typing import Any
 from cds.clinical.terminology import Drug
 
 Table = Mapping[Any, Any]
+SAME_DOSE_MG = 0.5
+"""Daily doses closer than this are one dose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class DoseLimits:
     why: tuple[str, ...]
     """What set each limit, in words (label, renal function, child's cap)."""
     sources: tuple[str, ...]
+
+    def steps_between(self, one_mg: float, other_mg: float) -> int:
+        """Usual daily doses crossed on the way from one daily dose to the other."""
+        low, high = sorted((one_mg, other_mg))
+        crossed = (step for step in self.steps_mg if low + SAME_DOSE_MG < step)
+        return sum(1 for step in crossed if step <= high + SAME_DOSE_MG)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from cds.assess.policy import SAME_DOSE_MG
 from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen
 
 _ENDED = (OrderStatus.STOPPED, OrderStatus.COMPLETED)
 # An order that was never followed (cancelled, not authorised, unknown) is no part of the course.
 _FOLLOWED = (OrderStatus.ACTIVE, OrderStatus.ON_HOLD, *_ENDED)
 SAME_START = timedelta(days=1)
-SAME_DOSE_MG = 0.5
 
 
 @dataclass(frozen=True, slots=True)

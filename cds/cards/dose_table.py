@@ -153,15 +153,21 @@ def _same(one: DoseOption, other: DoseOption) -> bool:
 def _refusals(rows: list[DoseOption], exposure: Exposure) -> list[str]:
     """Why rows of the table are not offered, doses with the same reason together.
 
-    The current dose needs no excuse for not being offered as a change.
+    The current dose needs no excuse for not being offered as a change. A best fit that does not
+    reach the target is still the closest, and may be offered: its shortcoming is said as that.
     """
     by_reason: dict[str, list[str]] = {}
     for option in rows:
-        if option.why_not and "current" not in _marks(option, exposure):
+        if option.why_not and not option.is_best and "current" not in _marks(option, exposure):
             reason = words.plain(option.why_not).rstrip(".")
             by_reason.setdefault(reason, []).append(regimen_words(option))
     said = [f"{words.listing(doses)} ({reason})" for reason, doses in by_reason.items()]
-    return [f"Not offered: {'; '.join(said)}."] if said else []
+    lines = [f"Not offered: {'; '.join(said)}."] if said else []
+    best = exposure.best
+    if best is not None and best.why_not and not best.is_current:
+        closest = f"{regimen_words(best)} comes closest to the target within the limits"
+        lines.insert(0, f"{closest} ({words.plain(best.why_not).rstrip('.')}).")
+    return lines
 
 
 def _why_no_numbers(exposure: Exposure) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from cds.assess.assessment import Assessment
 from cds.cards.quiet import Spoken, Suppressed
+from cds.cards.references import draft_medicines
 from cds.clinical.finding import Finding, Matter, Severity
 from cds.clinical.medication import UseState
 from cds.clinical.setting import Occasion
 
 _ORDERING = (Occasion.ORDER_SELECT, Occasion.ORDER_SIGN)
 _OF_ANY_ORDER = (Matter.INTERACTION, Matter.SAFETY)
-_MEASURE = "order-level"
+_MEASURE = frozenset({"order-level", "missing-level"})
 
 
 def about_the_order(
@@ -22,8 +23,8 @@ def about_the_order(
 
     When the drug itself is being ordered, everything about it is to the point. When another
     medicine is, a low trough or an overdue test would only interrupt: interactions, safety and
-    whatever is critical still speak, the rest waits for the chart or the drug's own order. A mere
-    note on a medicine that is taken and not being ordered waits too. At any moment, a note that
+    whatever is critical still speak, and so does what a rule says about that very order; the rest
+    waits for the chart or the drug's own order. A mere note on a medicine that is taken and not being ordered waits too. At any moment, a note that
     only asks for a level is silent beside a graver finding that asks for it.
     """
     everything = list(spoken)
@@ -40,14 +41,19 @@ def about_the_order(
 def _why_not_now(finding: Finding, spoken: Sequence[Spoken], assessment: Assessment) -> str | None:
     if assessment.setting.occasion in _ORDERING:
         ours = any(order.is_draft for order in assessment.record.orders)
-        to_the_point = finding.matter in _OF_ANY_ORDER or finding.severity is Severity.CRITICAL
+        to_the_point = (
+            finding.matter in _OF_ANY_ORDER
+            or finding.severity is Severity.CRITICAL
+            or bool(draft_medicines([finding], assessment))
+        )
         if not ours and not to_the_point:
             return "not about this order"
         if _is_note_on_what_is_taken(finding, spoken, assessment):
             return "not about this order"
     if finding.severity is Severity.INFO and finding.matter is Matter.MONITORING:
         graver = (o.finding for o in spoken if o.finding.severity > Severity.INFO)
-        if tuple(finding.suggest) == (_MEASURE,) and any(_MEASURE in o.suggest for o in graver):
+        only_that = bool(finding.suggest) and _MEASURE.issuperset(finding.suggest)
+        if only_that and any(not _MEASURE.isdisjoint(o.suggest) for o in graver):
             return "the level is asked for by a graver finding"
     return None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from cds.assess.assessment import Assessment, DoseOption, ExposureState
 from cds.assess.tablets import tablets_for
-from cds.cards import words
+from cds.cards import dose_offer, words
 from cds.cards.dose_table import regimen_words, tablet_words
 from cds.cards.references import draft_medicines, drafts_of_drug
 from cds.cards.state import suggestion_uuid
@@ -68,24 +68,32 @@ def suggestions_for(
     return tuple(by_label.values())
 
 
-def _order_dose(case: _Case) -> list[Suggestion]:
-    """The best dose as an order, and keeping the dose with another level.
+def _raise_dose(case: _Case) -> list[Suggestion]:
+    """A higher dose as an order, and keeping the dose with another level."""
+    return _offer(case, dose_offer.higher(case.assessment))
 
-    Where no dose within the limits is expected to reach the target, the one that comes closest is
-    offered, and said to be that; it is never recommended.
-    """
-    assessment = case.assessment
-    best = assessment.exposure.best
-    if not _may_show_doses(assessment) or (best is not None and best.is_current):
-        return _order_level(case)
-    option = best or _closest(assessment)
+
+def _lower_dose(case: _Case) -> list[Suggestion]:
+    """A lower dose as an order, and keeping the dose with another level."""
+    return _offer(case, dose_offer.lower(case.assessment))
+
+
+def _milder_dose(case: _Case) -> list[Suggestion]:
+    """A dose between the present and the ordered one, and keeping the dose with another level."""
+    return _offer(case, dose_offer.milder(case.assessment))
+
+
+def _offer(case: _Case, option: DoseOption | None) -> list[Suggestion]:
     drafts = _our_drafts(case)
-    if option is None or not option.tablets or not all(_deletable(o) for o in drafts[1:]):
+    if option is None or not all(_deletable(o) for o in drafts[1:]):
         return _order_level(case)
     label = f"Order {regimen_words(option)} ({tablet_words(option)} each time)"
-    if best is None:
+    if option.is_current:
+        label = f"Keep {regimen_words(option)} ({tablet_words(option)} each time)"
+    elif option.why_not is not None and not option.is_best:
         label += ", the closest to the target within the limits"
-    recommended = best is not None and best.why_not is None and _is_recommended(case)
+    best = case.assessment.exposure.best
+    recommended = option is best and option.why_not is None and _is_recommended(case)
     offer = case.suggestion(label, *_dose_actions(case, option), recommended=recommended)
     return [offer, *_keep_and_measure(case)]
 
@@ -151,6 +159,12 @@ def _cancel_order(case: _Case) -> list[Suggestion]:
     ]
 
 
+def _missing_level(case: _Case) -> list[Suggestion]:
+    """A level, unless one that can be judged is on record already."""
+    levels = next((f.values for f in case.assessment.facts if f.kind == "levels"), {})
+    return [] if levels.get("usable_now") else _order_level(case)
+
+
 def _order_level(case: _Case) -> list[Suggestion]:
     label = f"Order {_article(case.drug.name)} {case.drug.name} trough level"
     return [case.suggestion(label, _level_action(case, label))]
@@ -168,30 +182,12 @@ _BUILDERS: Mapping[str, Callable[[_Case], list[Suggestion]]] = {
     "hold-drug": _hold_drug,
     "cancel-order": _cancel_order,
     "replace-dose": _replace_dose,
-    "order-dose": _order_dose,
+    "raise-dose": _raise_dose,
+    "lower-dose": _lower_dose,
+    "milder-dose": _milder_dose,
     "order-level": _order_level,
+    "missing-level": _missing_level,
 }
-
-
-def _may_show_doses(assessment: Assessment) -> bool:
-    """Whether a model's dose may become an order for this patient."""
-    child = assessment.course.population == "child"
-    allowed = assessment.setting.paediatric_doses or not child
-    return allowed and assessment.exposure.state.quantitative
-
-
-def _closest(assessment: Assessment) -> DoseOption | None:
-    """The dose within the limits that is likelier in the target than the current one, if any."""
-    limits, exposure = assessment.policy.limits, assessment.exposure
-    chance_now = exposure.current.percent_in if exposure.current else 0.0
-    within = [
-        option
-        for option in exposure.options
-        if limits.min_daily_mg <= option.daily_mg <= limits.max_daily_mg
-        and (option.interval_h < _DAY_H or option.amount_mg <= limits.once_daily_max_mg)
-        and option.percent_in > chance_now
-    ]
-    return max(within, key=lambda option: option.percent_in, default=None)
 
 
 def _is_recommended(case: _Case) -> bool:

@@ -59,7 +59,7 @@ class Finding:
 
     `subject` distinguishes findings on one matter that must not merge (the interacting ingredient,
     the order's reference). `show` asks the card for computed parts (`dose-table`,
-    `adherence`, `level`); `suggest` for actions (`order-dose`, `order-level`, `hold-drug`,
+    `adherence`, `level`); `suggest` for actions (`raise-dose`, `order-level`, `hold-drug`,
     `cancel-order`). `facts` are the references of the facts that matched.
     """
 

@@ -57,6 +57,8 @@ class Drug:
     strengths_mg: tuple[float, ...]
     solution_mg_ml: float | None
     level_codes: Mapping[Code, LevelCode]
+    metabolite_names: frozenset[str] = frozenset()
+    """Lower-case names of the active metabolite; a level that names it is of another analyte."""
 
     @property
     def base_per_salt(self) -> float:

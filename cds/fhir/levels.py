@@ -31,7 +31,7 @@ from cds.fhir.times import moment, span
 
 # The units in which laboratories report; another unit is a question even where it would convert,
 # because nobody reports a level in it and a slip is likelier.
-_LEVEL_UNITS: Final = frozenset({"ng/mL", "ug/L", "mg/L", "umol/L"})
+_LEVEL_UNITS: Final = frozenset({"ng/mL", "ug/L", "mg/L", "umol/L", "nmol/L"})
 _LEVEL_WORDS: Final = (
     "level",
     "concentration",
@@ -97,6 +97,13 @@ def read_level(
     status = counting_status(observation)
     if status is None or not is_latest:
         return None, [_why_not(observation, reference, is_latest)]
+    named = _metabolite(observation, context)
+    if named is not None:
+        message = (
+            f"The result names {named}, the metabolite of {context.drug.name} or a sum with it; "
+            f"it was not read as a level of {context.drug.name}."
+        )
+        return None, [problem("level-of-metabolite", message, reference, field="code")]
     value = _value(observation)
     if value is None:
         message = "The level has no value."
@@ -275,6 +282,15 @@ def _remarks(
         )
         found.append(problem("level-salt-named", message, reference, field="code"))
     return found
+
+
+def _metabolite(observation: Element, context: ReadContext) -> str | None:
+    """The metabolite's name in the words of the test, if they name it."""
+    code = element(observation, "code") or {}
+    displays = [text(coding, "display") for coding in _codings(observation)]
+    words = " ".join(shown for shown in (text(code, "text"), *displays) if shown).lower()
+    names = sorted(context.drug.metabolite_names, key=len, reverse=True)
+    return next((name for name in names if name in words), None)
 
 
 def _codings(observation: Element) -> list[Element]:

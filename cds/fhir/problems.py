@@ -114,6 +114,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
             "level-status-unusable": ("The status of a level does not let it count.", _L),
             "level-superseded": ("An earlier report of a level was replaced by a later one.", _N),
             "level-code-unknown": ("A result looks like a level but its code is not known.", _L),
+            "level-of-metabolite": ("A level names the metabolite and was not used.", _L),
             "level-salt-named": (
                 "The test is named after the salt; the value is read as base.",
                 _N,

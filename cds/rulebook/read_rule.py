@@ -19,7 +19,16 @@ from cds.rulebook.tables import NoCellError, Tables, unit_of_field
 from cds.rulebook.template import read_template
 
 SHOW = ("level", "dose-table", "adherence", "exposure", "interaction-table")
-SUGGEST = ("order-dose", "order-level", "hold-drug", "cancel-order", "replace-dose")
+SUGGEST = (
+    "raise-dose",
+    "lower-dose",
+    "milder-dose",
+    "order-level",
+    "missing-level",
+    "hold-drug",
+    "cancel-order",
+    "replace-dose",
+)
 LONGEST_SNOOZE_DAYS = 365
 EVIDENCE_LEVELS = ("A", "B", "C", "P")
 

@@ -57,6 +57,7 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
     entries = Entries(node, remarks, "drug")
     name = entries.text("name")
     names = entries.words("names")
+    metabolites = entries.words("metabolite_names", required=False)
     molar_mass = entries.number("molar_mass_g_mol")
     salt = entries.inner("salt")
     salt_names: tuple[str, ...] = ()
@@ -99,6 +100,7 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
         strengths_mg=strengths,
         solution_mg_ml=solution,
         level_codes=level_codes,
+        metabolite_names=frozenset(word.lower() for word in metabolites),
     )
 
 

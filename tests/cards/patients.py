@@ -83,7 +83,7 @@ def low_trough(**changes: Any) -> Finding:
         summary="Imatinib trough 720 ng/mL is below 1000 ng/mL and the response is not on track",
         detail="The level is lower than most responders have. Ask about missed doses first.",
         show=("level", "dose-table", "adherence"),
-        suggest=("order-dose", "order-level"),
+        suggest=("raise-dose", "order-level"),
         override_reasons=("will-monitor",),
         citations=(PICARD,),
         references=(LEVEL,),

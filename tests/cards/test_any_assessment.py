@@ -47,7 +47,17 @@ findings = st.builds(
     ).map(tuple),
     suggest=st.lists(
         st.sampled_from(
-            ["order-dose", "order-level", "hold-drug", "cancel-order", "replace-dose", "unknown"]
+            [
+                "raise-dose",
+                "lower-dose",
+                "milder-dose",
+                "order-level",
+                "missing-level",
+                "hold-drug",
+                "cancel-order",
+                "replace-dose",
+                "unknown",
+            ]
         )
     ).map(tuple),
     override_reasons=st.just(("will-monitor", "unknown")),

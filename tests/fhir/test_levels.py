@@ -44,9 +44,10 @@ def _codes(record: PatientRecord) -> list[str]:
         (850, "ug/L", 850.0),
         (0.85, "mg/L", 850.0),
         (1.722, "umol/L", 849.9792),
+        (1722, "nmol/L", 849.9792),
     ],
 )
-def test_a_level_is_read_in_four_units(value: float, unit: str, ng_ml: float, read: Read) -> None:
+def test_a_level_is_read_in_five_units(value: float, unit: str, ng_ml: float, read: Read) -> None:
     found = _one(read(level(value, unit)))
     assert found.ng_ml == ng_ml
     assert (found.reported_value, found.reported_unit) == (str(value), unit)
@@ -57,7 +58,6 @@ def test_a_level_is_read_in_four_units(value: float, unit: str, ng_ml: float, re
     [
         ({"value": 850}, "level-unit-unreadable"),
         ({"value": 850, "unit": "g/L"}, "level-unit-unreadable"),
-        ({"value": 850, "unit": "nmol/L"}, "level-unit-unreadable"),
         ({"value": 850, "unit": "furlong"}, "level-unit-unreadable"),
         (quantity(850, "ng/mL") | {"code": "mg/L"}, "level-unit-conflict"),
         (quantity(0, "ng/mL"), "level-value-implausible"),

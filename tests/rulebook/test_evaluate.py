@@ -43,7 +43,7 @@ def test_a_rule_fires_with_its_words_severity_sources_and_references() -> None:
     assert finding.summary == "Trough 720 ng/mL is below 1000 ng/mL"
     assert finding.detail == "Ask whether doses are taken.\n\nReported as 720 ng/mL."
     assert finding.show == ("level",)
-    assert finding.suggest == ("order-dose",)
+    assert finding.suggest == ("raise-dose",)
     assert finding.override_reasons == ("will-monitor",)
     assert finding.references == ("Observation/1",)
     (source,) = finding.citations

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from cds.assess.adherence import coverage
 from cds.assess.assessment import Gate, GatedLevel
 from cds.assess.facts.basis import Basis, fact
+from cds.assess.facts.therapy import level_since_change
 from cds.rulebook import Fact
 
 _SAME_DOSE_MG = 0.5
@@ -47,12 +48,15 @@ def levels_facts(basis: Basis) -> Iterable[Fact]:
     """The series of levels."""
     usable = [g for g in basis.levels if g.gate.comparable]
     latest = next((g for g in reversed(basis.levels) if g.level.sampled), None)
+    fall, signals = _fall(usable), basis.tables.targets["signals"]
     yield fact(
         "levels",
         count=len(basis.levels),
         usable_count=len(usable),
         latest_age_days=basis.days_ago(latest.level.sampled) if latest else None,
-        fall_percent=_fall(usable),
+        usable_now=_usable_now(basis),
+        fall_percent=fall,
+        fell_from_usual=fall is not None and fall > float(signals["fall_percent"]),
         cv_percent=_variation(usable),
     )
 
@@ -101,7 +105,7 @@ def proposal_facts(basis: Basis) -> Iterable[Fact]:
 def adherence_facts(basis: Basis) -> Iterable[Fact]:
     """Supply, questions asked, and what the latest level says about recent doses."""
     table = basis.tables.adherence
-    covered = coverage(basis.record, table, basis.now)
+    covered = coverage(basis.record, basis.therapy.segments, table, basis.now)
     asked = [c.onset for c in basis.record.conditions if "adherence-assessed" in c.keys and c.onset]
     view = basis.exposure.adherence
     yield fact(
@@ -114,6 +118,16 @@ def adherence_facts(basis: Basis) -> Iterable[Fact]:
         percent_missed_some=view.percent_missed_some if view else None,
         trough_if_all_taken_ng_ml=view.trough_if_all_taken_ng_ml if view else None,
     )
+
+
+def _usable_now(basis: Basis) -> bool:
+    """Whether the latest level can be judged, is recent and describes the present dose."""
+    latest = next((g for g in basis.levels if g.is_latest), None)
+    if latest is None or not latest.gate.comparable:
+        return False
+    age = basis.days_ago(latest.level.sampled)
+    fresh = age is not None and age <= float(basis.tables.sampling["level_currency_days"])
+    return fresh and level_since_change(basis)
 
 
 def _is_other_unit(unit: str | None) -> bool:

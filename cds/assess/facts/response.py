@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
 from cds.assess.policy import Table
@@ -27,6 +28,9 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
         if latest and isinstance(month, float) and month >= 0
         else (None, None)
     )
+    always = latest is not None and (latest.value or 0.0) <= table["optimal_at_any_month_percent"]
+    if milestone == "optimal" and not always and _may_be_older(basis, series):
+        window, milestone, month = None, None, None
     state = _disease_state(basis)
     yield fact(
         "response",
@@ -41,6 +45,32 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
         mmr_lost_twice=_lost_twice(series, float(table["mmr_percent"])),
         deep_response_years=_deep_years(series, float(table["mr4_percent"])),
         disease_state=state,
+    )
+
+
+def _may_be_older(basis: Basis, series: Sequence[Lab]) -> bool:
+    """Whether treatment is evidently older than the first order on record.
+
+    Records often hold the current prescription only. A transcript that was already low well before
+    it, or a diagnosis made long before it, says that months cannot be counted from it. The limits
+    grow stricter with time, so a value that misses the milestone of the counted month misses the
+    true one as well, while one that meets it need not.
+    """
+    started, limits = basis.therapy.course.started, basis.tables.milestones["treated_before"]
+    if started is None:
+        return False
+    earlier = started - timedelta(days=float(limits["more_than_days"]))
+    if any(
+        (lab.value or 0.0) <= float(limits["bcr_abl_at_most_percent"])
+        for lab in series
+        if lab.at.at < earlier
+    ):
+        return True
+    long_ago = started - timedelta(days=float(limits["diagnosed_more_than_days"]))
+    return any(
+        condition.onset is not None and condition.onset.at < long_ago
+        for condition in basis.record.conditions
+        if condition.active and "cml" in condition.keys
     )
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from cds.assess.body import body_surface
 from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
-from cds.assess.interactions import last_interaction_change
+from cds.assess.interactions import inducers_taken, last_interaction_change
 from cds.assess.tablets import nearest_makeable, rounded_down
 from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen
 from cds.rulebook import Fact
@@ -63,8 +63,8 @@ def course_facts(basis: Basis) -> Iterable[Fact]:
     regimen = course.regimen
     surface = body_surface(basis.record)
     interaction = last_interaction_change(basis.record, basis.tables.interactions, basis.now)
-    changes = [c for c in (course.dose_changed, interaction) if c is not None]
-    latest = [g.level.sampled.at for g in basis.levels if g.level.sampled]
+    limits = basis.policy.limits
+    inducers = inducers_taken(basis.record, basis.tables.interactions, basis.now)
     since = basis.days_ago(course.started)
     yield fact(
         "course",
@@ -84,9 +84,23 @@ def course_facts(basis: Basis) -> Iterable[Fact]:
         start_daily_mg=course.start_daily_mg,
         dose_changed_days_ago=basis.days_ago(course.dose_changed),
         interaction_changed_days_ago=basis.days_ago(interaction),
-        level_since_change=bool(latest) and (not changes or max(latest) > max(changes)),
+        level_since_change=level_since_change(basis),
+        inducer_taken=bool(inducers),
+        inducer_name=" and ".join(inducers) or None,
+        at_dose_limit=regimen.daily_mg >= limits.max_daily_mg - _SAME_DOSE_MG if regimen else None,
+        dose_limit_mg=limits.max_daily_mg,
+        dose_limit_reason="; ".join(limits.why),
         reduced_for_interaction=_reduced_for_interaction(basis),
     )
+
+
+def level_since_change(basis: Basis) -> bool:
+    """Whether a level was sampled after the last change of dose or of an interacting medicine."""
+    interaction = last_interaction_change(basis.record, basis.tables.interactions, basis.now)
+    dose = basis.therapy.course.dose_changed
+    changes = [change for change in (dose, interaction) if change is not None]
+    sampled = [g.level.sampled.at for g in basis.levels if g.level.sampled]
+    return bool(sampled) and (not changes or max(sampled) > max(changes))
 
 
 def order_facts(basis: Basis) -> Iterable[Fact]:
@@ -117,6 +131,8 @@ def _order(basis: Basis, order: DrugOrder) -> Fact:
     usual_per_m2 = float(basis.tables.dosing["child"]["usual_mg_per_m2"])
     outlook = basis.exposure.ordered.get(order.reference)
     nearest = nearest_makeable(amount, limits.strengths_mg) if amount else None
+    change, steps = _change(basis, order, regimen), _steps(basis, regimen)
+    most = float(basis.tables.targets["signals"]["steps_above"])
     child = basis.therapy.course.population == "child"
     suggested = (
         rounded_down(usual_per_m2 * surface.m2, limits.strengths_mg, limits.max_daily_mg)
@@ -130,8 +146,9 @@ def _order(basis: Basis, order: DrugOrder) -> Fact:
         daily_mg=regimen.daily_mg if regimen else None,
         amount_mg=amount,
         interval_h=regimen.interval_h if regimen else None,
-        change=_change(basis, order, regimen),
-        steps=_steps(basis, regimen),
+        change=change,
+        steps=steps,
+        usual_rise=change == "increase" and steps is not None and steps <= most,
         makeable=None if amount is None else abs((nearest or 0.0) - amount) < _SAME_DOSE_MG,
         nearest_mg=nearest,
         mg_per_m2=per_m2,
@@ -179,9 +196,7 @@ def _steps(basis: Basis, regimen: Regimen | None) -> int | None:
     current = basis.therapy.course.regimen
     if current is None or regimen is None:
         return None
-    low, high = sorted((current.daily_mg, regimen.daily_mg))
-    crossed = [s for s in basis.policy.limits.steps_mg if low + _SAME_DOSE_MG < s]
-    return sum(1 for s in crossed if s <= high + _SAME_DOSE_MG)
+    return basis.policy.limits.steps_between(current.daily_mg, regimen.daily_mg)
 
 
 def _reduced_for_interaction(basis: Basis) -> bool:
