@@ -24,8 +24,9 @@ def about_the_order(
     When the drug itself is being ordered, everything about it is to the point. When another
     medicine is, a low trough or an overdue test would only interrupt: interactions, safety and
     whatever is critical still speak, and so does what a rule says about that very order; the rest
-    waits for the chart or the drug's own order. A mere note on a medicine that is taken and not being ordered waits too. At any moment, a note that
-    only asks for a level is silent beside a graver finding that asks for it.
+    waits for the chart or the drug's own order. A mere note on a medicine that is taken and not
+    being ordered waits too. At any moment, a note that only asks for a level is silent beside a
+    graver finding that asks for it.
     """
     everything = list(spoken)
     said, quiet = [], []

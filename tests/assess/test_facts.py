@@ -128,6 +128,66 @@ def test_milestones_include_their_limits(facts: Facts, percent: float, category:
     assert one(facts(patient, "response"))["milestone"] == category
 
 
+@pytest.mark.parametrize("earlier", [0.6, 10.0])
+def test_a_milestone_is_not_met_by_a_renewal_of_an_older_treatment(
+    facts: Facts, earlier: float
+) -> None:
+    """Only the last prescription is on record; a low transcript long before it tells of more."""
+    series = (lab("bcr_abl_is", earlier, days=400), lab("bcr_abl_is", 8.0, days=20))
+    response = one(facts(record(orders=(order(since_days=130),), labs=series), "response"))
+    assert {"milestone", "milestone_window", "bcr_abl_month", "on_track"}.isdisjoint(response)
+
+
+def test_a_missed_milestone_stays_missed_however_old_the_treatment_is(facts: Facts) -> None:
+    series = (lab("bcr_abl_is", 0.6, days=400), lab("bcr_abl_is", 12.0, days=20))
+    response = one(facts(record(orders=(order(since_days=130),), labs=series), "response"))
+    assert response["on_track"] is False
+
+
+def test_major_response_is_good_at_any_month(facts: Facts) -> None:
+    series = (lab("bcr_abl_is", 0.6, days=400), lab("bcr_abl_is", 0.05, days=20))
+    response = one(facts(record(orders=(order(since_days=130),), labs=series), "response"))
+    assert response["on_track"] is True
+
+
+def test_a_diagnosis_years_before_the_first_order_leaves_the_month_open(facts: Facts) -> None:
+    parts = {"orders": (order(since_days=130),), "labs": (lab("bcr_abl_is", 8.0, days=20),)}
+    recent = record(conditions=(condition("cml-cp", "cml", days=140),), **parts)
+    old = record(conditions=(condition("cml-cp", "cml", days=2900),), **parts)
+    assert one(facts(recent, "response"))["milestone"] == "optimal"
+    assert "on_track" not in one(facts(old, "response"))
+
+
+def test_a_level_is_usable_now_only_if_judged_recent_and_of_the_present_dose(facts: Facts) -> None:
+    def usable(**parts: object) -> object:
+        return one(facts(record(**parts), "levels"))["usable_now"]
+
+    assert usable(orders=(order(),), levels=(level(700),)) is True
+    assert usable(orders=(order(),), levels=(level(700, hours_post_dose=2),)) is False
+    assert usable(orders=(order(),), levels=(level(700, days=91),)) is False
+    changed = (
+        order(400, status=OrderStatus.STOPPED, stopped_days=20),
+        order(600, since_days=20, reference="MedicationRequest/2"),
+    )
+    assert usable(orders=changed, levels=(level(700, days=30),)) is False
+
+
+def test_an_inducer_that_is_taken_is_named_and_one_being_ordered_is_not(facts: Facts) -> None:
+    on_it = one(facts(record(orders=(order(),), medicines=(medicine("rifampicin"),)), "course"))
+    assert (on_it["inducer_taken"], on_it["inducer_name"]) == (True, "Rifampicin")
+    draft = medicine("rifampicin", state=UseState.DRAFT, is_draft=True)
+    ordered = one(facts(record(orders=(order(),), medicines=(draft,)), "course"))
+    assert ordered["inducer_taken"] is False
+
+
+@pytest.mark.parametrize(("mg", "at_limit"), [(400, False), (600, True)])
+def test_the_course_knows_whether_a_higher_dose_is_possible(
+    facts: Facts, mg: float, at_limit: bool
+) -> None:
+    course = one(facts(record(orders=(order(mg),)), "course"))
+    assert (course["at_dose_limit"], course["dose_limit_mg"]) == (at_limit, 600)
+
+
 def test_without_a_result_the_response_is_unknown_not_good(facts: Facts) -> None:
     assert "on_track" not in one(facts(record(orders=(order(),)), "response"))
 

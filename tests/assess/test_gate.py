@@ -19,6 +19,10 @@ TWICE_DAILY = Regimen((PlannedDose(0, 400), PlannedDose(12, 400)), 24.0)
 
 
 def gate(patient: PatientRecord, tables: Tables) -> GatedLevel:
+    return gates(patient, tables)[-1]
+
+
+def gates(patient: PatientRecord, tables: Tables) -> tuple[GatedLevel, ...]:
     therapy = read_therapy(
         patient,
         indication=("cml", "cml"),
@@ -26,7 +30,7 @@ def gate(patient: PatientRecord, tables: Tables) -> GatedLevel:
         adult_from_years=18,
         now=NOW,
     )
-    return gate_levels(patient, therapy, tables)[-1]
+    return gate_levels(patient, therapy, tables)
 
 
 def on_400(**parts: object) -> PatientRecord:
@@ -152,3 +156,49 @@ def test_without_a_known_regimen_a_level_has_no_meaning(tables: Tables) -> None:
 def test_an_order_stopped_before_the_sample_is_no_regimen(tables: Tables) -> None:
     stopped = order(400, status=OrderStatus.STOPPED, stopped_days=10)
     assert gate(on_400(orders=(stopped,), levels=(level(),)), tables).gate is Gate.REGIMEN_UNKNOWN
+
+
+def test_dried_blood_is_not_compared_with_plasma_targets(tables: Tables) -> None:
+    assert gate(on_400(levels=(level(700, specimen="dried-blood"),)), tables).gate is (
+        Gate.NOT_PLASMA
+    )
+    assert gate(on_400(levels=(level(700, specimen="serum"),)), tables).gate is Gate.TROUGH
+
+
+def test_two_results_of_one_time_that_contradict_each_other_are_both_stopped(
+    tables: Tables,
+) -> None:
+    pair = (level(640, reference="Observation/a"), level(1350, reference="Observation/b"))
+    found = gates(on_400(levels=pair), tables)
+    assert [g.gate for g in found] == [Gate.VALUES_CONFLICT] * 2
+    assert [g.trough_ng_ml for g in found] == [None, None]
+    assert "640 ng/mL" in found[1].reason
+
+
+def test_two_results_of_one_time_within_the_scatter_of_an_assay_both_stand(tables: Tables) -> None:
+    pair = (level(900, reference="Observation/a"), level(1000, reference="Observation/b"))
+    found = gates(on_400(levels=pair), tables)
+    assert [g.gate for g in found] == [Gate.TROUGH] * 2
+
+
+def test_results_of_different_days_never_contradict_each_other(tables: Tables) -> None:
+    pair = (level(640, days=30, reference="Observation/a"), level(1350, reference="Observation/b"))
+    assert [g.gate for g in gates(on_400(levels=pair), tables)] == [Gate.TROUGH] * 2
+
+
+def trough_and_peak(gap_h: float) -> PatientRecord:
+    trough = level(700, days=3, reference="Observation/trough")
+    peak = level(2100, days=3 - gap_h / 24, hours_post_dose=2, reference="Observation/peak")
+    return on_400(levels=(trough, peak))
+
+
+def test_of_trough_and_peak_of_one_morning_the_trough_speaks(tables: Tables) -> None:
+    found = gates(trough_and_peak(2), tables)
+    assert [(g.level.reference, g.is_latest) for g in found] == [
+        ("Observation/trough", True),
+        ("Observation/peak", False),
+    ]
+
+
+def test_a_peak_of_another_day_is_the_latest_level(tables: Tables) -> None:
+    assert [g.is_latest for g in gates(trough_and_peak(26), tables)] == [False, True]

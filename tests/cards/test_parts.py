@@ -94,6 +94,20 @@ def test_doses_that_are_not_offered_say_why_the_same_reason_once() -> None:
     )
 
 
+def test_a_best_fit_short_of_the_target_is_the_closest_and_never_called_not_offered() -> None:
+    """The same card may offer it as an order."""
+    low = "expected trough below the target"
+    options = (
+        option(400, 640, why_not=low, is_current=True),
+        option(500, 800, why_not=low),
+        option(600, 980, why_not=low, is_best=True),
+    )
+    text = "\n".join(dose_table(assessment(exposure=exposure(options=options, current=options[0]))))
+
+    assert f"600 mg once daily comes closest to the target within the limits ({low})." in text
+    assert f"Not offered: 500 mg once daily ({low})." in text
+
+
 def test_the_table_names_model_levels_imputed_covariates_and_limits() -> None:
     made = assessment(exposure=exposure(model_verified=False, imputed={"weight_kg": 70.0}))
     policy = replace(made.policy, limits=replace(made.policy.limits, why=("label maximum 800 mg",)))

@@ -97,3 +97,13 @@ def test_a_note_that_only_asks_for_a_level_is_silent_beside_a_graver_one_that_as
     assert [item.finding.rule_id for item in said] == ["g"]
     assert [item.reason for item in quiet] == ["the level is asked for by a graver finding"]
     assert about_the_order([Spoken(note, "1")], made)[0]
+
+
+def test_what_a_rule_says_about_the_medicine_being_ordered_is_to_the_point() -> None:
+    """A change of drug is an order of another medicine; the advice before it must not wait."""
+    reference = "MedicationRequest/dasatinib"
+    found = finding("r", Matter.RESPONSE, Severity.INFO, references=(reference,))
+    made = at_another_order(found, Occasion.ORDER_SIGN)
+    other = Medicine(("dasatinib",), "dasatinib", UseState.DRAFT, reference, is_draft=True)
+    assert not speaks(found, made)
+    assert speaks(found, replace(made, record=replace(made.record, medicines=(other,))))

@@ -15,6 +15,7 @@ from cds.clinical.medication import Medicine, UseState
 from cds.clinical.person import Person
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import PlannedDose, Regimen
 from cds.clinical.setting import Occasion, Setting
 from tests.cards.patients import (
     CONTENT,
@@ -259,3 +260,67 @@ def test_suggestions_exclude_each_other_and_keep_their_ids() -> None:
     assert card()["selectionBehavior"] == "at-most-one"
     assert [s["uuid"] for s in card()["suggestions"]] == [s["uuid"] for s in card()["suggestions"]]
     assert len({s["uuid"] for s in card()["suggestions"]}) == len(card()["suggestions"])
+
+
+def ordering(ordered_mg: float, **marks: Any) -> Any:
+    """An exposure on 400 mg in which `ordered_mg` is being ordered."""
+    rows = {
+        300: option(300, 730, percent_in=5.0, why_not="expected trough below the target"),
+        400: option(400, 973, is_current=True, percent_in=44.0),
+        600: option(600, 1459, percent_in=99.0),
+        800: option(800, 2400, percent_in=98.0, too_far=True, why_not="more than one usual step"),
+    }
+    rows[400] = replace(rows[400], **marks)
+    ordered = replace(rows[int(ordered_mg)], is_ordered=True)
+    rows[int(ordered_mg)] = ordered
+    return exposure(options=tuple(rows.values()), current=rows[400], ordered={DRAFT: ordered})
+
+
+def on_400() -> Any:
+    return replace(assessment().course, regimen=Regimen((PlannedDose(0.0, 400.0),), 24.0))
+
+
+def labels(suggest: str, given: Any, **changes: Any) -> list[str]:
+    found = finding("trough.x", Matter.EXPOSURE, Severity.WARNING, suggest=(suggest,))
+    return [s.label for s in offers(found, exposure=given, course=on_400(), **changes)]
+
+
+def test_an_order_to_lower_the_dose_is_answered_with_the_present_one_never_with_a_rise() -> None:
+    kept = "Keep 400 mg once daily (1 × 400 mg each time)"
+    assert labels("milder-dose", ordering(300, is_best=True)) == [kept, KEEP]
+    assert labels("milder-dose", ordering(300)) == [kept, KEEP]
+
+
+def test_an_order_of_two_steps_up_is_answered_with_one() -> None:
+    given = ordering(800)
+    best = tuple(replace(o, is_best=o.daily_mg == 600) for o in given.options)
+    assert labels("milder-dose", replace(given, options=best)) == [ORDER_600, KEEP]
+
+
+def test_a_dose_more_than_one_step_away_is_never_offered() -> None:
+    rows = (
+        option(400, 640, is_current=True, percent_in=3.0),
+        option(800, 1900, percent_in=98.0, too_far=True, why_not="more than one usual step"),
+    )
+    assert labels("raise-dose", exposure(options=rows, current=rows[0])) == [
+        "Order an imatinib trough level"
+    ]
+
+
+def test_a_step_down_goes_down_even_where_the_fit_prefers_the_present_dose() -> None:
+    rows = (
+        option(300, 1600, percent_in=97.0),
+        option(400, 2100, is_current=True, is_best=True, percent_in=99.0),
+    )
+    down = "Order 300 mg once daily (3 × 100 mg each time)"
+    assert labels("lower-dose", exposure(options=rows, current=rows[1])) == [
+        f"{down}",
+        KEEP,
+    ]
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_missing_level_is_asked_for_only_where_none_can_be_judged(usable: bool) -> None:
+    levels = fact("levels", usable_now=usable)
+    asked = labels("missing-level", exposure(), facts=(levels,))
+    assert asked == ([] if usable else ["Order an imatinib trough level"])

@@ -445,3 +445,16 @@ def test_a_statement_of_the_last_dose_tells(read: Read) -> None:
         "dosage": [{"doseAndRate": [{"doseQuantity": quantity(400, "mg")}]}],
     }
     assert _claims(read(level(), statement)) == [(23.0, "statement")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["N-desmethylimatinib (CGP 74588) in plasma", "Imatinib + norimatinib, sum", "CGP74588 level"],
+)
+def test_a_result_that_names_the_metabolite_is_no_level_of_the_drug(words: str, read: Read) -> None:
+    """Whatever its code says: some laboratories file both analytes under one code."""
+    observation = level(240, "ng/mL")
+    observation["code"] = {**observation["code"], "text": words}
+    record = read(observation)
+    assert record.levels == ()
+    assert _codes(record) == ["level-of-metabolite"]

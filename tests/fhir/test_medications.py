@@ -224,6 +224,20 @@ def test_a_draft_of_the_hook_is_read_whatever_its_intent_and_marked(read: Read) 
     assert not by_reference["MedicationRequest/mr1"].is_draft
 
 
+@pytest.mark.parametrize(
+    ("status", "read_as"),
+    [("stopped", OrderStatus.STOPPED), ("cancelled", OrderStatus.CANCELLED)],
+)
+def test_an_order_written_to_end_the_drug_keeps_saying_so(
+    status: str, read_as: OrderStatus, read: Read
+) -> None:
+    record = read(request(), drafts=[request("d", status=status)])
+    by_reference = {order.reference: order for order in record.orders}
+    written = by_reference["MedicationRequest/d"]
+    assert (written.is_draft, written.status) == (True, read_as)
+    assert record.problems == ()
+
+
 def test_a_draft_replaces_the_stored_version_of_the_same_order(read: Read) -> None:
     stored = request(meta={"lastUpdated": "2030-01-01T00:00:00Z"})
     record = read(stored, drafts=[request(dosageInstruction=[dosage(600)])])

@@ -1,0 +1,63 @@
+"""Coverage by supply: days on which a prescriber had paused the drug count for neither side."""
+
+from __future__ import annotations
+
+import pytest
+
+from cds.assess.adherence import coverage, planned_pauses
+from cds.assess.policy import Tables
+from cds.assess.timeline import time_line
+from cds.clinical.regimen import DrugOrder, OrderStatus, Supply
+from tests.assess.build import NOW, ago, order, record
+
+FILLS = tuple(
+    Supply(ago(days=days), 30, 30, f"MedicationDispense/{days}")
+    for days in (210, 180, 150, 120, 90, 40, 10)
+)
+
+
+def before_and_after(status: OrderStatus) -> tuple[DrugOrder, ...]:
+    """One order that ended 61 days ago, and the next from 40 days ago."""
+    first = order(400, since_days=210, status=status, stopped_days=61)
+    return first, order(400, since_days=40, reference="MedicationRequest/2")
+
+
+def percent(orders: tuple[DrugOrder, ...], tables: Tables) -> float:
+    found = coverage(record(supplies=FILLS), time_line(orders), tables.adherence, NOW)
+    assert found is not None
+    return found.percent
+
+
+def test_a_pause_that_a_prescriber_ordered_is_not_missed_doses(tables: Tables) -> None:
+    assert percent(before_and_after(OrderStatus.STOPPED), tables) == pytest.approx(100, abs=0.5)
+
+
+def test_an_order_that_merely_ran_out_excuses_no_gap(tables: Tables) -> None:
+    assert percent(before_and_after(OrderStatus.COMPLETED), tables) < 80
+
+
+def test_a_change_of_dose_is_no_pause() -> None:
+    first = order(400, since_days=200, status=OrderStatus.STOPPED, stopped_days=50)
+    orders = (first, order(600, since_days=50, reference="MedicationRequest/2"))
+    assert planned_pauses(time_line(orders), NOW) == ()
+
+
+def test_two_strengths_stopped_together_make_one_pause() -> None:
+    stopped = (
+        order(400, since_days=200, status=OrderStatus.STOPPED, stopped_days=50),
+        order(200, since_days=200, status=OrderStatus.STOPPED, stopped_days=50, reference="M/2"),
+    )
+    later = order(400, since_days=20, reference="M/3")
+    ((start, end),) = planned_pauses(time_line((*stopped, later)), NOW)
+    assert (NOW - start).days == 50
+    assert (NOW - end).days == 20
+
+
+def test_supply_at_hand_lasts_longer_by_the_pause(tables: Tables) -> None:
+    """Sixty tablets, thirty days taken, twenty paused: after the restart thirty days are left."""
+    first = order(400, since_days=70, status=OrderStatus.STOPPED, stopped_days=40)
+    orders = (first, order(400, since_days=20, reference="MedicationRequest/2"))
+    supplied = record(supplies=(Supply(ago(days=70), 60, 60, "MedicationDispense/1"),))
+    found = coverage(supplied, time_line(orders), tables.adherence, NOW)
+    assert found is not None
+    assert (found.percent, found.late_days) == (pytest.approx(100), 0)
