@@ -7,7 +7,6 @@ characters, suggestions without a selection behaviour, two recommendations where
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +14,8 @@ from pydantic.alias_generators import to_camel
 
 SUMMARY_LIMIT = 139
 """Longest summary: the specification says fewer than 140 characters."""
+
+_ARRAYS = (list, tuple)
 
 Indicator = Literal["info", "warning", "critical"]
 Text = Annotated[str, Field(min_length=1)]
@@ -137,13 +138,16 @@ def without_empties(value: Any) -> Any:
     Elements of arrays are kept as they stand: FHIR aligns arrays of primitives with the arrays of
     their extensions by position.
     """
-    if isinstance(value, Mapping):
-        kept = {key: without_empties(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if not _is_empty(item)}
-    if isinstance(value, list | tuple):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        kept = ((key, without_empties(item)) for key, item in value.items())
+        return {key: item for key, item in kept if item or not _is_empty(item)}
+    if isinstance(value, _ARRAYS):
         return [without_empties(item) for item in value]
     return value
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str | list | dict) and not value)
+    """Whether there is nothing: zero and false are something."""
+    return value is None or value == "" or value == [] or value == {}

@@ -20,6 +20,7 @@ from cds.rulebook.source import Node, parse
 DECIMALS_KEPT = 4
 MAX_TEXT = 512
 _LIMIT = 1e15
+_NUMBERS = (int, float)
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 """What text in a fact may not hold: the end of a C string, and half a character."""
 
@@ -76,7 +77,7 @@ class Attribute:
             if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LIMIT:
                 return value
         elif self.type is AttributeType.NUMBER:
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if isinstance(value, _NUMBERS) and not isinstance(value, bool):
                 return quantise(value)
         elif isinstance(value, str):
             return self._accept_words(str(value))

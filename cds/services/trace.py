@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from cds.rulebook import Fact, Outcome, RuleTrace
 
 # Fits can be repeated from the input; they are no data of this product.
 _FOLLOWS_FROM_THE_INPUT = ("posterior", "members")
+_AS_THEY_ARE = frozenset({type(None), bool, int, float, str})
 
 
 def assessment_json(assessment: Assessment) -> dict[str, Any]:
@@ -46,11 +47,11 @@ def suppressed_json(suppressed: Iterable[Suppressed]) -> list[Any]:
 
 def plain(value: Any) -> Any:
     """Turn the product's frozen values into JSON values; what is None is left out of objects."""
-    if value is None or isinstance(value, bool | int | float) or type(value) is str:
+    if type(value) in _AS_THEY_ARE or isinstance(value, int):
         return value
     if isinstance(value, Enum):
         return value.name.lower() if isinstance(value.value, int) else value.value
-    if isinstance(value, datetime | date):
+    if isinstance(value, date):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
         named = ((name, getattr(value, name)) for name in _names(type(value)))
@@ -77,7 +78,7 @@ def _rule(trace: RuleTrace) -> dict[str, Any]:
     written: dict[str, Any] = {
         "rule": trace.rule_id,
         "revision": trace.revision,
-        "outcome": trace.outcome.value,
+        "outcome": str(trace.outcome),
     }
     if trace.missing:
         written["missing"] = list(trace.missing)
