@@ -24,7 +24,8 @@ class Medicine:
 
     `ingredients` are keys of `rules/terminology/medicines.yaml`, empty when the medicine is not
     one the rulebook knows; `display` is how the record names it. `systemic` is False for topical,
-    ophthalmic and similar routes, None when the route is not stated.
+    ophthalmic and similar routes, None when the route is not stated. `administered` marks a dose
+    that was given, which says nothing of the next one.
     """
 
     ingredients: tuple[str, ...]
@@ -39,6 +40,7 @@ class Medicine:
     daily_mg: float | None = None
     single_dose: bool = False
     as_needed: bool = False
+    administered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

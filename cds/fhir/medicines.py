@@ -27,6 +27,7 @@ _STATES: Final = MappingProxyType(
         "active": UseState.ACTIVE,
         "in-progress": UseState.ACTIVE,
         "draft": UseState.DRAFT,
+        "intended": UseState.ACTIVE,  # a statement of what is to be taken soon
         "on-hold": UseState.ON_HOLD,
         "completed": UseState.STOPPED,
         "stopped": UseState.STOPPED,
@@ -54,7 +55,10 @@ def read_medicine(
         is_draft, stopped = False, stopped or Moment(context.now)
     state = UseState.DRAFT if is_draft else _state(resource, status, stopped, context)
     problems = []
-    if not ingredients and state is not UseState.STOPPED:
+    if ingredients and status == "unknown":
+        message = f"Whether {_display(product, ingredients, context)[:60]} is taken is unknown."
+        problems = [problem("medicine-status-unknown", message, reference, field="status")]
+    elif not ingredients and state is not UseState.STOPPED:
         problems = _naming_problems(product, reference, context)
     schedule, daily_mg = _daily(dosages, product, context)
     return (
@@ -71,6 +75,7 @@ def read_medicine(
             daily_mg,
             _is_single(dosages, schedule),
             any(is_as_needed(dosage) for dosage in dosages),
+            resource["resourceType"] == "MedicationAdministration",
         ),
         problems,
     )

@@ -55,6 +55,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
                 "A medicine is named by a code alone, and the code is not known here.",
                 _L,
             ),
+            "medicine-status-unknown": ("Whether another medicine is taken is unknown.", _L),
             "medication-misspelt": ("The name of a medicine resembles a known one.", _L),
             "lab-time-future": ("A result is dated in the future and was not used.", _L),
             "medication-code-mismatch": ("Code and name of a medicine contradict each other.", _P),

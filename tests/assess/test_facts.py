@@ -445,3 +445,31 @@ def test_a_long_product_name_gives_way_to_the_ingredient(facts: Facts) -> None:
     long = replace(short, display="amoxicillin / clarithromycin / lansoprazole combination pack")
     names = [one(facts(record(medicines=(m,)), "medicine"))["name"] for m in (short, long)]
     assert names == [short.display, "Clarithromycin"]
+
+
+@pytest.mark.parametrize(
+    ("ages", "current"),
+    [((1, 2, 3), [False, False, True]), ((1,), [False]), ((5, 6), [False, False])],
+)
+def test_a_medicine_given_several_times_of_late_is_being_taken(
+    facts: Facts, ages: tuple[float, ...], current: list[bool]
+) -> None:
+    given = [
+        replace(
+            medicine("rifampicin", days=age, state=UseState.UNKNOWN),
+            reference=f"MedicationAdministration/{age}",
+            stopped=ago(days=age),
+            administered=True,
+        )
+        for age in sorted(ages, reverse=True)
+    ]
+    found = facts(record(medicines=tuple(given)), "medicine")
+    assert [one_of.values["current"] for one_of in found] == current
+
+
+def test_nobody_restarts_above_the_dose_that_did_harm(facts: Facts) -> None:
+    low = [lab("anc", 0.7, days=20), lab("anc", 2.0, days=1), lab("platelets", 200.0, days=1)]
+    held = order(200, since_days=60, status=OrderStatus.ON_HOLD)
+    assert one(facts(record(orders=(held,), labs=tuple(low)), "toxicity"))["resume_mg"] == 200
+    usual = order(400, since_days=60, status=OrderStatus.ON_HOLD)
+    assert one(facts(record(orders=(usual,), labs=tuple(low)), "toxicity"))["resume_mg"] == 400

@@ -525,3 +525,9 @@ def test_another_medicine_whose_end_or_hold_is_being_signed_is_not_being_ordered
 def test_an_order_of_unknown_status_is_said(read: Read) -> None:
     record = read(request(status="unknown"))
     assert [problem.code for problem in record.problems] == ["order-status-unknown"]
+
+
+def test_a_known_medicine_whose_status_is_unknown_is_said(read: Read) -> None:
+    record = read(request(medicationCodeableConcept=_RIFAMPICIN, status="unknown"))
+    assert [problem.code for problem in record.problems] == ["medicine-status-unknown"]
+    assert record.medicines[0].state is UseState.UNKNOWN

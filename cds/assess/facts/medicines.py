@@ -58,7 +58,11 @@ def gene_facts(basis: Basis) -> Iterable[Fact]:
 
 def _medicine(basis: Basis, medicine: Medicine, ingredient: str, new_within: float) -> Fact:
     started = basis.days_ago(medicine.started)
-    current = medicine.is_draft or medicine.state in (UseState.ACTIVE, UseState.DRAFT)
+    current = (
+        medicine.is_draft
+        or medicine.state in (UseState.ACTIVE, UseState.DRAFT)
+        or _is_being_given(basis, medicine, ingredient)
+    )
     new = medicine.is_draft or (current and started is not None and started <= new_within)
     on_drug = basis.days_ago(last_start(basis.therapy.segments, basis.now))
     drug_new = basis.therapy.course.starting or (on_drug is not None and on_drug <= new_within)
@@ -79,6 +83,18 @@ def _medicine(basis: Basis, medicine: Medicine, ingredient: str, new_within: flo
         stopped_days_ago=basis.days_ago(medicine.stopped),
         daily_mg=medicine.daily_mg,
     )
+
+
+def _is_being_given(basis: Basis, medicine: Medicine, ingredient: str) -> bool:
+    """Whether this is the latest of several recent administrations: a ward may send no order."""
+    within = float(basis.tables.monitoring["administered_current_days"])
+    given = [
+        other
+        for other in basis.record.medicines
+        if other.administered and ingredient in other.ingredients
+        if (age := basis.days_ago(other.started)) is not None and 0 <= age <= within
+    ]
+    return len(given) > 1 and medicine is given[-1]
 
 
 def _name(basis: Basis, medicine: Medicine, ingredient: str) -> str:

@@ -127,7 +127,11 @@ def _resume_dose(basis: Basis, row: Mapping[str, Any], *, again: bool) -> float 
     start = basis.therapy.course.start_daily_mg
     by_start = row.get(f"{name}_start_{start:g}") if start is not None else None
     dose = by_start if by_start is not None else row.get(name)
-    return float(dose) if dose is not None else start
+    if suffix:
+        return float(dose) if dose is not None else None
+    # The tables speak of the usual starting dose; nobody restarts above the dose that did harm.
+    known = [float(mg) for mg in (dose, start, _last_daily_mg(basis)) if mg is not None]
+    return min(known, default=None)
 
 
 def _per_m2(row: Mapping[str, Any]) -> bool:
