@@ -42,6 +42,7 @@ AIM_P95_MS = 300.0
 AIM_GROWTH = 0.01
 STORY, PATIENT = "cml-low-trough", "ex-anders"
 _SENDERS = 32
+_CALLS_PER_SIZE = 40
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
     with server() as (base, pid):
         warm_up(base, arguments.warm_up)
         if arguments.growth:
-            growth(base)
+            growth(base, pid)
         else:
             load(base, pid, arguments)
 
@@ -58,12 +59,16 @@ def main() -> None:
 def load(base: str, pid: int, arguments: argparse.Namespace) -> None:
     """Send the stream and report."""
     bodies = list(mixture(arguments.concerned))
+    used = processor_seconds(pid)
     with watched(pid) as memory:
         times, statuses, sent = stream(base, bodies, arguments.rate, arguments.seconds)
+    used = processor_seconds(pid) - used
     p50, p95, p99 = (percentile(times, q) for q in (50, 95, 99))
     share = f"{arguments.concerned:.0%} of patients on the drug"
     print(f"{sent} requests, {arguments.rate:g}/s for {arguments.seconds:g} s, {share}")
     print(f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms, max {max(times):.0f} ms")
+    cores = used / arguments.seconds
+    print(f"{used * 1000 / sent:.1f} ms of processor time a request, {cores:.2f} cores all along")
     print(f"statuses {dict(statuses)}")
     in_time = p95 <= AIM_P95_MS and set(statuses) == {200}
     print(f"{_verdict(in_time)} the aim: p95 at most {AIM_P95_MS:.0f} ms and no error")
@@ -142,20 +147,29 @@ def stream(
     return times, statuses, count
 
 
-def growth(base: str) -> None:
-    """Latency of one caller against the number of results in the prefetch."""
-    print(f"{'results':>8} {'kB':>6} {'p50 ms':>8} {'p99 ms':>8}")
+def growth(base: str, pid: int) -> None:
+    """What one call costs against the number of results in its prefetch, each about new data."""
+    print(f"{'results':>8} {'kB':>6} {'p50 ms':>8} {'p99 ms':>8} {'processor ms':>13}")
+    costs: list[tuple[int, float]] = []
     with httpx.Client(timeout=10) as client:
         for labs in (0, 50, 100, 200, 500):
             body = json.dumps(story_request(STORY, labs)[0]).encode()
-            times = []
-            for _ in range(30):
+            times, used = [], processor_seconds(pid)
+            for number in range(_CALLS_PER_SIZE):
+                asked = of_patient(body, PATIENT, 1000 * labs + number)
                 started = time.perf_counter()
-                if post(client, base, body) != 200:
+                if post(client, base, asked) != 200:
                     raise SystemExit(f"{labs} results: not answered")
                 times.append((time.perf_counter() - started) * 1000)
+            cost = (processor_seconds(pid) - used) * 1000 / _CALLS_PER_SIZE
+            costs.append((labs, cost))
             p50, p99 = percentile(times, 50), percentile(times, 99)
-            print(f"{labs:>8} {len(body) // 1024:>6} {p50:>8.1f} {p99:>8.1f}")
+            kb = len(body) // 1024
+            print(f"{labs:>8} {kb:>6} {p50:>8.1f} {p99:>8.1f} {cost:>13.1f}")
+    (_, none), (few, early), (many, late) = costs[0], costs[2], costs[-1]
+    first, rest = (early - none) / few, (late - early) / (many - few)
+    print(f"one more result: {first:.3f} ms up to {few}, {rest:.3f} ms from there to {many}")
+    print(f"{_verdict(rest <= 1.5 * first)} the aim: linear growth or better")
 
 
 def mixture(concerned: float) -> Iterator[bytes]:
@@ -196,12 +210,19 @@ def warm_up(base: str, requests: int) -> None:
 
 def resident_mib(pid: int) -> float:
     """Resident memory of the workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    total = 0
-    for child in children:
-        status = Path(f"/proc/{child}/status").read_text()
-        total += int(status.split("VmRSS:")[1].split()[0])
-    return total / 1024
+    statuses = (Path(f"/proc/{child}/status").read_text() for child in _workers(pid))
+    return sum(int(status.split("VmRSS:")[1].split()[0]) for status in statuses) / 1024
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time of the workers so far; unlike latency it hardly depends on other programs."""
+    stats = (Path(f"/proc/{child}/stat").read_text().rpartition(")")[2] for child in _workers(pid))
+    ticks = sum(int(ticks) for stat in stats for ticks in stat.split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _workers(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 @contextmanager
