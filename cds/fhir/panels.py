@@ -27,6 +27,8 @@ def with_level_components(observation: Element, context: ReadContext) -> Iterato
         coded = [p for p in parts if _is_level(p, context)]
     except ReadError:
         return  # said when the Observation itself is read
+    if not coded:
+        return
     shared = {
         name: value
         for name, value in observation.items()
