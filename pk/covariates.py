@@ -151,4 +151,7 @@ def read_effect(raw: Mapping[str, Any], where: str) -> Effect:
     needs = _NUMERIC[kind][0]
     if given - {"cap"} != needs:
         raise ModelFileError(where, f"effect {kind} takes {', '.join(sorted(needs))}")
-    return Effect(kind, covariate, {k: float(raw[k]) for k in given}, {}, None)
+    number = {k: float(raw[k]) for k in given}
+    if not all(math.isfinite(x) for x in number.values()):
+        raise ModelFileError(where, "a coefficient is not a finite number")
+    return Effect(kind, covariate, number, {}, None)

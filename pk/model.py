@@ -6,6 +6,7 @@ source and status (primary, secondary: read in a later table, conflict: sources 
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pk.covariates import MODELS, TREATMENT_DAYS, CovariateValue, Effect, read_effect, vocabulary
-from pk.errors import ModelFileError, UnknownModelError
+from pk.errors import CaseError, ModelFileError, PkError, UnknownModelError
 from pk.residual import Residual
 from pk.structure import Structure
 
@@ -71,7 +72,8 @@ class PopulationModel:
 
     log(theta) = log(typical) + loads @ eta with eta ~ N(0, omega); `loads` has one row per
     structural parameter and one column per random effect. `occasion_omega` is the variance of the
-    between-occasion effects, which act through `occasion_loads` in the same way.
+    between-occasion effects, which act through `occasion_loads` in the same way. `statuses` and
+    `cited` give status and source of each number by its place in the file.
     """
 
     id: str
@@ -95,6 +97,7 @@ class PopulationModel:
     occasion_omega: NDArray[np.float64]
     residual: Mapping[str, Residual]
     statuses: Mapping[str, Status]
+    cited: Mapping[str, str]
     digest: str
 
     @property
@@ -134,11 +137,27 @@ def read_model(text: str, name: str) -> PopulationModel:
     except YAMLError as err:
         raise ModelFileError(name, str(err)) from err
     reader = _Reader(name)
+    try:
+        model = _read(reader, raw, hashlib.sha256(text.encode()).hexdigest())
+    except ModelFileError:
+        raise
+    except PkError as err:
+        raise ModelFileError(f"{name}:{err.field}", err.message) from err
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as err:
+        # a value of another kind than expected: the place is that of the part being read
+        where = f"{name}:{reader.here}" if reader.here else name
+        raise ModelFileError(where, f"cannot be read ({type(err).__name__}: {err})") from err
+    _check_contracts(model)
+    return model
+
+
+def _read(reader: "_Reader", raw: Any, digest: str) -> PopulationModel:
+    name = reader.name
     reader.keys("", raw, _REQUIRED, _OPTIONAL)
     if raw["id"] != name:
         raise ModelFileError(name, f"id is {raw['id']!r}")
     sources = {str(k): str(v) for k, v in raw["sources"].items()}
-    structure = Structure(**raw["structure"])
+    structure = reader.structure(raw["structure"])
     parameters = reader.parameters(raw["parameters"], structure)
     names = tuple(p.name for p in parameters)
     effects, loads, sds = reader.random_effects("random_effects", raw, names)
@@ -148,7 +167,7 @@ def read_model(text: str, name: str) -> PopulationModel:
     for where, source in reader.cited.items():
         if source not in sources:
             raise ModelFileError(f"{name}:{where}", f"unknown source {source!r}")
-    model = PopulationModel(
+    return PopulationModel(
         id=name,
         title=raw["title"],
         drug=raw["drug"],
@@ -170,10 +189,9 @@ def read_model(text: str, name: str) -> PopulationModel:
         occasion_omega=np.diag(kappa_sds**2),
         residual=residual,
         statuses=dict(reader.statuses),
-        digest=hashlib.sha256(text.encode()).hexdigest(),
+        cited=dict(reader.cited),
+        digest=digest,
     )
-    _check_contracts(model)
-    return model
 
 
 _REQUIRED: Final = frozenset(
@@ -203,10 +221,24 @@ class _Reader:
         self.name = name
         self.statuses: dict[str, Status] = {}
         self.cited: dict[str, str] = {}
+        self.here = ""
+
+    def number(self, where: str, value: Any, *, positive: bool = True) -> float:
+        """A finite number, or an error that names its place."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ModelFileError(f"{self.name}:{where}", f"{value!r} is not a number")
+        if not math.isfinite(value) or (positive and value <= 0.0):
+            raise ModelFileError(f"{self.name}:{where}", f"{value} is not a positive number")
+        return float(value)
+
+    def structure(self, raw: Any) -> Structure:
+        self.here = "structure"
+        return Structure(**raw)
 
     def keys(
         self, where: str, raw: Any, required: frozenset[str], optional: frozenset[str]
     ) -> None:
+        self.here = where
         field = f"{self.name}:{where}" if where else self.name
         if not isinstance(raw, Mapping):
             raise ModelFileError(field, "expected a mapping")
@@ -243,6 +275,21 @@ class _Reader:
             raise ModelFileError(f"{self.name}:{where}", "unknown covariate")
         if (raw["when_missing"] == "impute") != ("impute" in raw):
             raise ModelFileError(f"{self.name}:{where}", "impute needs a value, and only then")
+        if raw["when_missing"] not in ("required", "impute", "ignore"):
+            raise ModelFileError(f"{self.name}:{where}", f"when_missing {raw['when_missing']!r}")
+        word = vocabulary()[name]
+        try:
+            for value in (raw.get("impute"), *raw.get("hard", ()), *raw.get("soft", ())):
+                if value is not None:
+                    word.check(value)
+        except CaseError as err:
+            raise ModelFileError(f"{self.name}:{where}", err.message) from err
+        for key in ("hard", "soft"):
+            limits = raw.get(key)
+            if limits and word.possible and (len(limits) != 2 or not limits[0] < limits[1]):
+                raise ModelFileError(
+                    f"{self.name}:{where}.{key}", "needs a lower and an upper limit"
+                )
         return Contract(
             name,
             raw["when_missing"],
@@ -271,7 +318,8 @@ class _Reader:
             self.statuses[here] = entry.pop("status", status)
             self.cited[here] = entry.pop("source", source)
             effects.append(read_effect(entry, f"{self.name}:{here}"))
-        return Parameter(name, float(raw["value"]), raw["unit"], source, status, tuple(effects))
+        value = self.number(f"{where}.value", raw["value"])
+        return Parameter(name, value, raw["unit"], source, status, tuple(effects))
 
     def random_effects(
         self, key: str, raw: Mapping[str, Any], parameters: tuple[str, ...]
@@ -289,12 +337,26 @@ class _Reader:
                 frozenset({"sd", "variance", "cv"}),
             )
             self.provenance(where, entry)
+            if not isinstance(entry["name"], str) or not entry["on"]:
+                raise ModelFileError(f"{self.name}:{where}", "needs a name and what it acts on")
             for target in entry["on"]:
                 if target not in parameters:
                     raise ModelFileError(f"{self.name}:{where}", f"no parameter {target!r}")
                 loads[parameters.index(target), i] = 1.0
-            sds[i] = _standard_deviation(entry, f"{self.name}:{where}")
+            sds[i] = self._standard_deviation(where, entry)
         return tuple(e["name"] for e in entries), loads, sds
+
+    def _standard_deviation(self, where: str, entry: Mapping[str, Any]) -> float:
+        """An SD on the log scale, given as sd, variance, or log-normal CV."""
+        given = [k for k in ("sd", "variance", "cv") if k in entry]
+        if len(given) != 1:
+            raise ModelFileError(f"{self.name}:{where}", "give exactly one of sd, variance, cv")
+        value = self.number(where, entry[given[0]])
+        if given[0] == "variance":
+            value = value**0.5
+        if given[0] == "cv":
+            value = math.log1p(value**2) ** 0.5
+        return value
 
     def covariance(
         self, entries: Any, effects: tuple[str, ...], sds: NDArray[np.float64]
@@ -310,7 +372,11 @@ class _Reader:
             )
             self.provenance(where, entry)
             i, j = (effects.index(e) for e in entry["between"])
-            value = entry.get("covariance", entry.get("correlation", 0.0) * sds[i] * sds[j])
+            if "covariance" in entry:
+                value = self.number(where, entry["covariance"], positive=False)
+            else:
+                value = self.number(where, entry.get("correlation"), positive=False)
+                value *= sds[i] * sds[j]
             omega[i, j] = omega[j, i] = value
         if effects and np.linalg.eigvalsh(omega)[0] <= 0:
             raise ModelFileError(f"{self.name}:correlations", "omega is not positive definite")
@@ -329,25 +395,14 @@ class _Reader:
                 frozenset({"proportional", "additive_ng_ml", "log_sd"}),
             )
             self.provenance(where, entry)
-            numbers = {k: float(v) for k, v in entry.items() if k not in _NOT_NUMBERS}
+            numbers = {
+                k: self.number(f"{where}.{k}", v) for k, v in entry.items() if k not in _NOT_NUMBERS
+            }
             found[analyte] = Residual(entry["kind"], **numbers)
         return found
 
 
 _NOT_NUMBERS: Final = ("kind", "source", "status")
-
-
-def _standard_deviation(entry: Mapping[str, Any], where: str) -> float:
-    """Read an SD on the log scale given as sd, variance, or log-normal CV."""
-    given = [k for k in ("sd", "variance", "cv") if k in entry]
-    if len(given) != 1:
-        raise ModelFileError(where, "give exactly one of sd, variance, cv")
-    value = float(entry[given[0]])
-    if given[0] == "variance":
-        value = value**0.5
-    if given[0] == "cv":
-        value = float(np.log1p(value**2)) ** 0.5
-    return value
 
 
 def _check_contracts(model: PopulationModel) -> None:

@@ -1,9 +1,15 @@
 """Model files: data that say where they come from, and cannot do anything but be read."""
 
+import copy
+import io
+import math
 import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 import pk
 from pk.covariates import MODELS, TREATMENT_DAYS, read_effect, vocabulary
@@ -185,3 +191,34 @@ def test_a_category_the_model_does_not_know_is_an_error_unless_it_says_otherwise
     with pytest.raises(pk.errors.CaseError, match="female"):
         read_effect(raw, "here").value("female")
     assert read_effect({**raw, "otherwise": 0.5}, "here").value("female") == 0.5
+
+
+def _places(node, at=()):
+    if at:
+        yield at
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, dict | list):
+            yield from _places(value, (*at, key))
+        else:
+            yield (*at, key)
+
+
+_RAW = YAML(typ="safe").load(MODELS / "menon-andersen-2009.yaml")
+_WRONG = [None, "x", -1, 0, math.nan, math.inf, [], {}, [1, "a"], {"a": 1}, True]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.sampled_from(list(_places(_RAW))), st.sampled_from(_WRONG))
+def test_a_model_file_with_any_value_replaced_is_read_or_refused_by_name(place, wrong):
+    """No other exception: a slip of the author's is an error with a place, never a traceback."""
+    raw = copy.deepcopy(_RAW)
+    node = raw
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = wrong
+    text = io.StringIO()
+    YAML(typ="safe").dump(raw, text)
+    try:
+        read_model(text.getvalue(), "menon-andersen-2009")
+    except pk.errors.ModelFileError as error:
+        assert error.field.startswith(("menon-andersen-2009", "structure"))
