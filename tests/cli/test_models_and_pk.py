@@ -118,7 +118,7 @@ def test_the_numbers_are_those_of_the_library():
     assert {p["name"]: p["estimate"] for p in one["parameters"]} == posterior.parameters
     assert one["steady_state"]["trough_ng_ml"] == posterior.trough_at_map(pk.Regimen(400, 24))
     assert one["reliable"]
-    assert [p for p in shown["proposals"] if p["current"]][0]["amount_mg"] == 400
+    assert next(p for p in shown["proposals"] if p["current"])["amount_mg"] == 400
 
 
 def test_several_models_are_averaged_and_their_spread_is_shown(fit):
