@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -208,7 +208,12 @@ _RAW = YAML(typ="safe").load(MODELS / "menon-andersen-2009.yaml")
 _WRONG = [None, "x", -1, 0, math.nan, math.inf, [], {}, [1, "a"], {"a": 1}, True]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.sampled_from(list(_places(_RAW))), st.sampled_from(_WRONG))
 def test_a_model_file_with_any_value_replaced_is_read_or_refused_by_name(place, wrong):
     """No other exception: a slip of the author's is an error with a place, never a traceback."""
