@@ -1,14 +1,19 @@
-"""How wide the terminal is, and whether it shows colour."""
+"""What the terminal shows: how wide it is, whether in colour, how far long work has come."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import click
 
 from cds.cards.terminal import Screen
 
 _WIDEST = 110
+Item = TypeVar("Item")
 
 
 def screen() -> Screen:
@@ -16,3 +21,17 @@ def screen() -> Screen:
     columns = shutil.get_terminal_size((100, 24)).columns
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return Screen(width=min(columns, _WIDEST), colour=colour)
+
+
+def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
+    """Go through items and show on a terminal how far it is; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    with click.progressbar(items, label=label, file=sys.stderr) as bar:
+        yield from bar
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, such as 1 error and 2 errors."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

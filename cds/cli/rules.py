@@ -13,6 +13,7 @@ import click
 
 from cds.cli import _rules_shelf as shelf_commands
 from cds.cli._common import SetupError, read_settings, settings_option
+from cds.cli._screen import counted, progress
 from cds.clinical.setting import Jurisdiction, Occasion
 from cds.rulebook import Rulebook, RulebookError, catalogue, load
 
@@ -53,7 +54,8 @@ def lint(directory: Path | None, *, strict: bool) -> None:
     for remark in remarks:
         click.echo(str(remark))
     errors = sum(remark.level is Level.ERROR for remark in remarks)
-    click.echo(f"{errors} errors, {len(remarks) - errors} warnings")
+    warnings = len(remarks) - errors
+    click.echo(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}")
     if errors or (strict and remarks):
         sys.exit(1)
 
@@ -69,15 +71,18 @@ def test(directory: Path | None, *, only: tuple[str, ...], mutations: bool) -> N
 
     rulebook, errors = _load_what_is_sound(_place(directory))
     chosen = [r for r in rulebook.rules if not only or any(part in r.id for part in only)]
-    results = run_tests(rulebook, chosen)
+    results = [
+        result for rule in progress(chosen, "testing") for result in run_tests(rulebook, [rule])
+    ]
     failed = [result for result in results if result.failure is not None]
     for result in failed:
         click.echo(f"{result.place}: {result.rule_id}, '{result.name}': {result.failure}")
     click.echo(f"{len(results)} tests of {len(chosen)} rules, {len(failed)} failed")
     if mutations:
-        _show_mutations(mutate(rulebook, chosen))
+        changed = progress(chosen, "changing conditions")
+        _show_mutations([mutant for rule in changed for mutant in mutate(rulebook, [rule])])
     if errors:
-        click.echo(f"{errors} errors in files that were left out: see rules lint")
+        click.echo(f"{counted(errors, 'error')} in files that were left out: see rules lint")
     if failed or errors:
         sys.exit(1)
 
@@ -163,8 +168,11 @@ def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None
     changes = compare(before, after)
     for change in changes:
         click.echo(str(change))
-    click.echo(f"{len(changes)} changes, {before.revision[:12]} -> {after.revision[:12]}")
+    click.echo(
+        f"{counted(len(changes), 'change')}, {before.revision[:12]} -> {after.revision[:12]}"
+    )
     if patients is not None:
+        touched = 0
         for patient in _patient_changes(before, after, patients, read_settings(settings_file)):
             click.echo(f"{patient.patient}:")
             for sign, lines in (("+", patient.appears), ("-", patient.vanishes)):
@@ -172,6 +180,8 @@ def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None
                     click.echo(f"  {sign} {line}")
             for was, now in patient.changes:
                 click.echo(f"  ~ {was}\n    {now}")
+            touched += 1
+        click.echo(f"{touched} of {counted(len(list(patients.glob('*.json'))), 'patient')} differ")
 
 
 def _place(directory: Path | None) -> Path:
@@ -202,7 +212,7 @@ def _load_what_is_sound(directory: Path) -> tuple[Rulebook, int]:
     return Rulebook(content), len(remarks.errors)
 
 
-def _show_mutations(mutants: tuple[Mutant, ...]) -> None:
+def _show_mutations(mutants: list[Mutant]) -> None:
     from cds.rulebook.mutation import kill_ratio
 
     for mutant in mutants:
@@ -248,11 +258,16 @@ def _input(
 def _patient_changes(
     before: Rulebook, after: Rulebook, patients: Path, settings: Settings
 ) -> Iterator[PatientChange]:
-    from cds.services.edit_effect import effect
-    from cds.services.knowledge import load_models
+    from cds.rulebook.diff import compare_patients
+    from cds.services.edit_effect import findings
+    from cds.services.knowledge import Knowledge, load_models
 
-    cases = {path.stem: _case(path, before, settings) for path in sorted(patients.glob("*.json"))}
-    yield from effect(before, after, load_models(), cases).patients
+    models = load_models()
+    for path in progress(sorted(patients.glob("*.json")), "assessing"):
+        case = {path.stem: _case(path, before, settings)}
+        yield from compare_patients(
+            before, after, case, lambda book, given: findings(given, Knowledge(book, models))
+        )
 
 
 def _case(path: Path, rulebook: Rulebook, settings: Settings) -> EvaluationInput:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import unified_diff
 from typing import Any, TypeVar
 
 from cds.clinical.finding import Finding
@@ -61,7 +62,7 @@ def compare_patients(
         appears = tuple(_line(after[key]) for key in after if key not in before)
         vanishes = tuple(_line(before[key]) for key in before if key not in after)
         changes = tuple(
-            (_line(before[key]), _line(after[key]))
+            _pair(before[key], after[key])
             for key in before
             if key in after and _shown(before[key]) != _shown(after[key])
         )
@@ -72,6 +73,22 @@ def compare_patients(
 
 def _line(finding: Finding) -> str:
     return f"{finding.rule_id} ({finding.severity.indicator}): {finding.summary}"
+
+
+def _pair(was: Finding, now: Finding) -> tuple[str, str]:
+    """Both summaries; where they are the same, what else differs."""
+    if _line(was) != _line(now):
+        return _line(was), _line(now)
+    parts = [
+        name
+        for name, before, after in (
+            ("detail", was.detail, now.detail),
+            ("what it shows", was.show, now.show),
+            ("what it suggests", was.suggest, now.suggest),
+        )
+        if before != after
+    ]
+    return _line(was), f"the same words, another {' and '.join(parts)}"
 
 
 def _shown(finding: Finding) -> tuple[object, ...]:
@@ -96,7 +113,7 @@ def _rule_changes(old: Rule, new: Rule) -> Iterator[str]:
     for name, read in _FIELDS.items():
         was, now = read(old), read(new)
         if was != now:
-            yield f"{name} {was!r} -> {now!r}"
+            yield from _told(name, was, now)
     for name in sorted(old.params.keys() | new.params.keys()):
         was, now = (
             param_words(rule.params[name]) if name in rule.params else "none" for rule in (old, new)
@@ -107,13 +124,33 @@ def _rule_changes(old: Rule, new: Rule) -> Iterator[str]:
         yield from _asked(old, new)
     old_tests = {test.name: test for test in old.tests}
     new_tests = {test.name: test for test in new.tests}
-    for name in sorted(old_tests.keys() | new_tests.keys()):
-        if name not in new_tests:
-            yield f"test '{name}' removed"
-        elif name not in old_tests:
-            yield f"test '{name}' added"
-        elif old_tests[name] != new_tests[name]:
-            yield f"test '{name}' changed"
+    both = sorted(old_tests.keys() & new_tests.keys())
+    for word, names in (
+        ("removed", sorted(old_tests.keys() - new_tests.keys())),
+        ("added", sorted(new_tests.keys() - old_tests.keys())),
+        ("changed", [name for name in both if old_tests[name] != new_tests[name]]),
+    ):
+        if names:
+            listed = ", ".join(f"'{name}'" for name in names)
+            yield f"{'test' if len(names) == 1 else f'{len(names)} tests'} {word}: {listed}"
+    if old.revision == new.revision and (old.params, old.when, old.then) != (
+        new.params, new.when, new.then,
+    ):  # fmt: skip
+        yield f"revision is still {new.revision}: raise it, cards and figures name it"
+
+
+def _told(name: str, was: object, now: object) -> Iterator[str]:
+    """A changed field: of a list what came and went, of a long text the lines that differ."""
+    if isinstance(was, tuple) and isinstance(now, tuple):
+        gone = [f"no longer {word}" for word in was if word not in now]
+        come = [f"now {word}" for word in now if word not in was]
+        yield f"{name}: {'; '.join([*gone, *come]) or 'in another order'}"
+    elif "\n" in f"{was}{now}":
+        lines = unified_diff(str(was).splitlines(), str(now).splitlines(), lineterm="", n=0)
+        told = [line for line in lines if not line.startswith(("---", "+++", "@@")) and line[1:]]
+        yield "\n".join([f"{name}:", *(f"    {line[0]} {line[1:]}" for line in told)])
+    else:
+        yield f"{name}: {was or 'none'} -> {now or 'none'}"
 
 
 def _asked(old: Rule, new: Rule) -> Iterator[str]:
@@ -124,27 +161,30 @@ def _asked(old: Rule, new: Rule) -> Iterator[str]:
 
 
 _FIELDS: dict[str, Callable[[Rule], object]] = {
-    "revision": lambda rule: rule.revision,
+    "revision": lambda rule: str(rule.revision),
     "status": lambda rule: rule.status.value,
     "title": lambda rule: rule.title,
     "owner": lambda rule: rule.owner,
     "effective from": lambda rule: str(rule.effective_from),
     "review by": lambda rule: str(rule.review_by),
-    "evidence": lambda rule: (rule.evidence_level, rule.evidence_note),
+    "evidence": lambda rule: f"{rule.evidence_level}, {rule.evidence_note}",
     "sources": lambda rule: rule.sources,
     "occasions": lambda rule: rule.occasions,
     "jurisdictions": lambda rule: rule.jurisdictions,
     "approvals": lambda rule: tuple(f"{a.name}, {a.role}, {a.on}" for a in rule.approvals),
     "matter": lambda rule: rule.then.matter.value,
     "severity": lambda rule: rule.then.severity.indicator,
-    "silence": lambda rule: rule.then.silent,
+    "silence": lambda rule: "deliberate" if rule.then.silent else "no",
     "subject": lambda rule: rule.then.subject.words if rule.then.subject else "",
     "summary": lambda rule: rule.then.summary.words,
     "detail": lambda rule: rule.then.detail.words,
     "show": lambda rule: rule.then.show,
     "suggest": lambda rule: rule.then.suggest,
     "override reasons": lambda rule: rule.then.override_reasons,
-    "quiet after an answer": lambda rule: f"{rule.then.quiet_days} days",
+    "quiet after an answer": lambda rule: (
+        f"{rule.then.quiet_days} days"
+        + (f" ({rule.then.snooze.why})" if rule.then.snooze and rule.then.snooze.why else "")
+    ),
 }
 
 

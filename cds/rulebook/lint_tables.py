@@ -158,6 +158,8 @@ def _is_bool(node: Node) -> bool:
 
 
 def _check_use(content: Content, remarks: Remarks) -> None:
+    if remarks.errors:  # a file that could not be read may be the one that cites a source
+        return
     used: set[str] = set()
     for rule in content.rules:
         used.update(rule.sources)

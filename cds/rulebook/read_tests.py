@@ -6,7 +6,7 @@ from cds.clinical.setting import Jurisdiction, Occasion
 from cds.rulebook.facts import Catalogue, Fact, FactError, Kind, Value
 from cds.rulebook.remarks import Remarks, did_you_mean
 from cds.rulebook.rule import Given, Outcome, RuleTest
-from cds.rulebook.shape import Entries
+from cds.rulebook.shape import Entries, attribute_cure
 from cds.rulebook.source import Node
 
 _EXPECTATIONS = (Outcome.FIRED, Outcome.SILENT, Outcome.UNDECIDED)
@@ -74,7 +74,7 @@ def _given(node: Node, catalogue: Catalogue, remarks: Remarks) -> Given | None:
             continue
         attribute = kind.attributes.get(str(key))
         if attribute is None:
-            cure = did_you_mean(key, kind.attributes)
+            cure = attribute_cure(str(key), kind)
             place = node.key_places[key]
             remarks.add("RB202", place, f"{kind.name} has no attribute '{key}'", cure)
             continue

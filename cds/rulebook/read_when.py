@@ -18,7 +18,7 @@ from cds.rulebook.rule import (
     Pattern,
     Word,
 )
-from cds.rulebook.shape import shown
+from cds.rulebook.shape import attribute_cure, shown
 from cds.rulebook.source import Node
 
 _BINDING = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -131,7 +131,7 @@ class WhenReader:
     ) -> Iterator[Comparison]:
         attribute = kind.attributes.get(name)
         if attribute is None:
-            cure = did_you_mean(name, kind.attributes)
+            cure = attribute_cure(str(name), kind)
             self._remarks.add("RB202", place, f"{kind.name} has no attribute '{name}'", cure)
             return
         if node.mapping is None:

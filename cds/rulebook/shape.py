@@ -7,6 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
+from cds.rulebook.facts import Kind
 from cds.rulebook.remarks import Remarks, did_you_mean
 from cds.rulebook.source import Node, Scalar
 
@@ -151,6 +152,13 @@ def as_text(node: Node, remarks: Remarks, key: str) -> str | None:
         return node.scalar
     remarks.add("RB103", node.place, f"{key} must be a text", "put it in quotes")
     return None
+
+
+def attribute_cure(name: str, kind: Kind) -> str:
+    """What was probably meant by an attribute that the kind does not have."""
+    if name.isdigit():  # {value: 7,2} reads as value: 7 and a key 2
+        return "write a number with a point, not with a comma"
+    return did_you_mean(name, kind.attributes)
 
 
 def shown(value: Scalar) -> str:

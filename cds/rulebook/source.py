@@ -37,11 +37,29 @@ Plain = Scalar | list["Plain"] | dict[Key, "Plain"]
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
 _NUMBER_LIKE = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NEVER_CLOSED = re.compile(r"unexpected end of stream|<stream end>")
 _TOP_LEVEL = re.compile(rb"\n[^\s#-]")
 _WORDS: dict[str, Scalar] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
+
+
+_CURES = {
+    "'\\t'": "use spaces instead of the tab",
+    "mapping values are not allowed": (
+        "put a text that holds ': ' in quotes, or begin the line where the lines around it begin"
+    ),
+    "expected the node content": "close the bracket or brace that was opened before",
+    "expected ',' or": "close the bracket or brace, or put a comma between its entries",
+    "could not find expected ':'": "write a colon and a space after the key",
+    "found unexpected end of stream": "close the quote that was opened",
+    "cannot start any token": "put the text in quotes",
+    "but found '<scalar>'": "write an apostrophe inside quotes twice, or use double quotes",
+    "expected <block end>": "begin the line where the lines around it begin",
+}
+"""By a part of what the YAML reader says."""
+_ANY_CURE = "check indentation and quotes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +113,22 @@ def parse(content: bytes, file: str) -> Node:
     try:
         return _Builder(file).build(text)
     except MarkedYAMLError as error:
+        said = str(error.problem or error.context)
+        # What was never closed is named where it was opened, not at the end of the file.
         mark = error.problem_mark or error.context_mark
+        if error.context_mark is not None and _NEVER_CLOSED.search(said):
+            mark = error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        _refuse("RB002", place, str(error.problem or error.context), "check indentation and quotes")
+        _refuse("RB002", place, said, _cure(said))
     except (YAMLError, ValueError, OverflowError) as error:
         # ValueError, OverflowError: ruamel's scanner on an escape such as "\UFFFFFFFF"
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         _refuse("RB002", Place(file), first, "remove the character that YAML does not allow")
+
+
+def _cure(said: str) -> str:
+    """What usually mends what the YAML reader complains of."""
+    return next((cure for part, cure in _CURES.items() if part in said), _ANY_CURE)
 
 
 def parse_before(key: bytes, content: bytes, file: str) -> Node:

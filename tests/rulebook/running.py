@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 """How long a condition is waited for on a busy machine; on a quiet one it holds within two."""
 
 PACE_S = 0.1
@@ -188,4 +188,5 @@ def _wait_until_ready(running: Running) -> None:
             if '"ready"' in running.get("/readyz") and len(running.workers) == 2:
                 return
         except OSError:
-            continue
+            with running.news:  # nobody is told that a server has come up: look again soon
+                running.news.wait(0.2)

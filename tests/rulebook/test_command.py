@@ -70,7 +70,7 @@ def test_test_goes_on_with_the_files_that_are_sound(small: Path) -> None:
     code, output = run("test", small)
     assert code == 1
     assert "10 tests of 3 rules, 0 failed" in output
-    assert "1 errors in files that were left out" in output
+    assert "1 error in files that were left out" in output
 
 
 def test_show_prints_a_page_and_helps_with_a_misspelt_id(small: Path) -> None:

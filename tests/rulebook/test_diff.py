@@ -19,6 +19,7 @@ def test_a_changed_table_is_told_with_the_rules_that_read_it() -> None:
     assert changes({"tables/targets.yaml": TARGETS.replace("us: 1000", "us: 1100")}) == [
         "rule trough.low: param low: 1000 ng/mL (US), 900 ng/mL (EU)"
         " -> 1100 ng/mL (US), 900 ng/mL (EU)",
+        "rule trough.low: revision is still 2: raise it, cards and figures name it",
         "table targets.cml.low_ng_ml.us: 1000 -> 1100",
     ]
 
@@ -28,6 +29,7 @@ def test_a_changed_condition_is_told_as_what_is_asked_no_longer_and_now() -> Non
     assert changes({"trough/low.yaml": low}) == [
         "rule trough.low: no longer asks: no medicine with ingredient is rifampicin, current",
         "rule trough.low: now asks: no medicine with current",
+        "rule trough.low: revision is still 2: raise it, cards and figures name it",
     ]
 
 
@@ -35,10 +37,10 @@ def test_status_severity_and_text_are_told_before_and_after() -> None:
     low = LOW.replace("status: active", "status: shadow").replace("warning", "critical")
     low = low.replace("Trough {level", "The trough {level")
     assert changes({"trough/low.yaml": low})[:3] == [
-        "rule trough.low: status 'active' -> 'shadow'",
-        "rule trough.low: severity 'warning' -> 'critical'",
-        "rule trough.low: summary 'Trough {level.trough_ng_ml} ng/mL is below {low} ng/mL'"
-        " -> 'The trough {level.trough_ng_ml} ng/mL is below {low} ng/mL'",
+        "rule trough.low: status: active -> shadow",
+        "rule trough.low: severity: warning -> critical",
+        "rule trough.low: summary: Trough {level.trough_ng_ml} ng/mL is below {low} ng/mL"
+        " -> The trough {level.trough_ng_ml} ng/mL is below {low} ng/mL",
     ]
 
 
@@ -49,8 +51,8 @@ def test_new_and_removed_rules_codes_and_tests_are_told() -> None:
         {"terminology/medicines.yaml": codes, "trough/low.yaml": low, "dosing/limit.yaml": None}
     )
     assert "rule dosing.limit: removed: Above the US maximum" in found
-    assert "rule trough.low: test 'too old' removed" in found
-    assert "rule trough.low: test 'too old by a day' added" in found
+    assert "rule trough.low: test removed: 'too old'" in found
+    assert "rule trough.low: test added: 'too old by a day'" in found
     assert "terminology/medicines.rifampicin.codes.2.code: new: 2" in found
 
 
@@ -72,3 +74,27 @@ def test_patients_are_told_apart_by_what_appears_vanishes_and_changes() -> None:
     assert forward == (PatientChange("low", (), (), (reads,)), appears)
     backward = compare_patients(higher, rulebook(), patients, assess)  # type: ignore[arg-type]
     assert backward[1] == vanishes
+
+
+def test_of_a_long_text_and_of_lists_only_what_differs_is_told() -> None:
+    low = LOW.replace("revision: 2", "revision: 3").replace("Ask whether", "Find out whether")
+    low = low.replace("occasions: [patient-view, order-sign]", "occasions: [order-sign, new-level]")
+    low = low.replace("  show: [level]", "  show: [level]\n  snooze: {days: 30, why: read monthly}")
+    assert changes({"trough/low.yaml": low}) == [
+        "rule trough.low: revision: 2 -> 3",
+        "rule trough.low: occasions: no longer patient-view; now new-level",
+        "rule trough.low: detail:\n"
+        "    - Ask whether doses are taken.\n"
+        "    + Find out whether doses are taken.",
+        "rule trough.low: quiet after an answer: 7 days -> 30 days (read monthly)",
+    ]
+
+
+def test_a_card_whose_summary_stays_says_what_else_differs() -> None:
+    other = rulebook({"trough/low.yaml": LOW.replace("Ask whether", "Find out whether")})
+    (change,) = compare_patients(
+        rulebook(), other, {"low": scene(CML, LOW_LEVEL)},
+        lambda book, facts: book.evaluate(facts, SETTING).findings,
+    )  # fmt: skip
+    ((_, now),) = change.changes
+    assert now == "the same words, another detail"

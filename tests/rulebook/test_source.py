@@ -109,3 +109,26 @@ def test_reading_never_stops_inside_a_value_or_before_other_keys(content: bytes)
         return node.plain()
 
     assert read(whole=False) == read(whole=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "cure"),
+    [
+        ('a: 1\nb: "x\nc: 1\n', "f:2:4", "close the quote that was opened"),
+        ("a: 1\nb: {c: 1\n", "f:2:4", "close the bracket or brace"),
+        ("a: {b: 1 c: 2}\n", "f:1:11", "put a comma between its entries"),
+        ("a: 'it's'\n", "f:1:8", "write an apostrophe inside quotes twice"),
+        ("a: x: y\n", "f:1:5", "put a text that holds ': ' in quotes"),
+        ("a:\n\t- b\n", "f:2:1", "use spaces instead of the tab"),
+        ("a: %x\n", "f:1:4", "put the text in quotes"),
+        ("a:\n  - x\n - y\n", "f:3:2", "begin the line where the lines around it begin"),
+    ],
+)
+def test_what_people_mistype_is_named_where_it_began_with_what_mends_it(
+    text: str, place: str, cure: str
+) -> None:
+    with pytest.raises(RulebookError) as refused:
+        parse(text.encode(), "f")
+    (remark,) = refused.value.remarks
+    assert (str(remark.place), remark.code) == (place, "RB002")
+    assert cure in remark.cure
