@@ -82,7 +82,7 @@ def test_the_page_tells_what_the_command_tells(reader, directories):
     assert answer.status_code == 200
     read = plain(answer.text).replace("&#39;", "'")
     changed = [line for line in told.output.splitlines() if line.startswith("rule ")]
-    assert f"rule {RULE}: severity 'warning' -> 'critical'" in changed
+    assert f"rule {RULE}: severity: warning -> critical" in changed
     assert f"{len(changed)} changes" in read
     for line in changed:
         assert line.removeprefix(f"rule {RULE}: ").replace("->", "→") in read
@@ -130,7 +130,7 @@ def test_an_edit_that_took_over_is_in_the_history_of_the_rulebook_and_of_its_rul
     assert link in reader.get(f"/rules/{RULE}").text
     assert link not in reader.get("/rules/trough.in-range").text
     read = plain(reader.get(link.replace("&amp;", "&")).text)
-    assert "revision 1 → 2" in read
+    assert "revision: 1 → 2" in read
     file.write_text(sound)
 
 
