@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -15,10 +17,17 @@ from cds.cli._screen import screen
 
 if TYPE_CHECKING:
     from cds.demo.server import RunningService
+    from cds.demo.smart import SmartServer
     from cds.demo.stories import Story
 
 _PORT = 8000
 _INTERRUPTED = 130
+_SIGN_IN = """
+Still serving on {service.base_url} (Ctrl-C stops it; log: {service.log}). Open in a browser:
+
+  {hospital}   the demo hospital as a registered EHR: it signs its calls, and its
+                           cards and its worklist open in the service by SMART launch
+"""
 _EXAMPLE = ("cml-low-trough", "order-sign")
 
 
@@ -27,8 +36,9 @@ _EXAMPLE = ("cml-low-trough", "order-sign")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"Loopback port; {_PORT} or a free one if taken."
 )
+@click.option("--sign-in", is_flag=True, help="As a registered hospital: reports by SMART launch.")
 @click.option("--story", "only", multiple=True, metavar="ID", help="Play only these stories.")
-def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
+def command(once: bool, port: int | None, sign_in: bool, only: tuple[str, ...]) -> None:
     """Start the service and play the story patients against it over HTTP.
 
     Prints the cards of each request, then keeps serving and says what to try next. Everything runs
@@ -37,6 +47,7 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
     \b
     Examples:
       imatinib-tdm demo
+      imatinib-tdm demo --sign-in
       imatinib-tdm demo --once --story cml-low-trough
 
     Exit codes: 0 every answer was as expected, 1 it was not, 2 the service did not start.
@@ -44,7 +55,9 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
     import httpx
 
     from cds.content import examples_dir
-    from cds.demo.server import StartError, is_free, running_service
+    from cds.demo.fhir import alerts_file
+    from cds.demo.server import StartError, free_port, is_free, running_service
+    from cds.demo.smart import SmartServer, registration
     from cds.demo.stories import load_stories
 
     stories = [s for s in load_stories(examples_dir()) if not only or s.id in only]
@@ -54,16 +67,31 @@ def command(once: bool, port: int | None, only: tuple[str, ...]) -> None:
         port = _PORT if is_free(_PORT) and not once else 0
     elif port and not is_free(port):
         raise click.UsageError(f"port {port} is taken; choose another, or 0 for a free one")
+    port = port or free_port()
+    hospital_port, secret = free_port(), secrets.token_urlsafe(24)
+    fhir_base = f"http://127.0.0.1:{hospital_port}/fhir"
+    smart = SmartServer(fhir_base, f"http://127.0.0.1:{port}", _now) if sign_in else None
+    clients = (registration(smart),) if smart else ()
     wrong: int | None = None
     try:
-        with _stopped_by_signals(), running_service(port) as service:
-            wrong = _play(stories, service.base_url)
+        with (
+            _stopped_by_signals(),
+            running_service(
+                port, clients=clients, alerts=alerts_file(fhir_base, secret)
+            ) as service,
+        ):
+            wrong = _play(stories, service.base_url, smart)
             if not once:
                 from cds.demo.hospital import running_hospital
 
                 _invent_past(service)
-                with running_hospital(stories, service.base_url) as hospital:
-                    _say_what_next(service, hospital)
+                with running_hospital(
+                    stories, service.base_url, hospital_port, smart=smart, secret=secret
+                ) as hospital:
+                    if smart:
+                        click.echo(_SIGN_IN.format(service=service, hospital=hospital))
+                    else:
+                        _say_what_next(service, hospital)
                     service.wait()
     except (StartError, httpx.HTTPError) as error:
         click.echo(str(error), err=True)
@@ -87,19 +115,23 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _play(stories: Sequence[Story], base_url: str) -> int:
-    """Print every answer; return how many were not as expected."""
-    from datetime import UTC, datetime
+def _now() -> datetime:
+    return datetime.now(UTC)
 
+
+def _play(stories: Sequence[Story], base_url: str, smart: SmartServer | None) -> int:
+    """Print every answer; return how many were not as expected."""
     import httpx
 
     from cds.cards.terminal import render_response
     from cds.demo.play import play
+    from cds.demo.smart import SignedCalls
 
+    auth = SignedCalls(smart) if smart else None
     here = screen()
     last, wrong, asked = None, 0, 0
-    with httpx.Client(base_url=base_url, timeout=30.0) as client:
-        for played in play(stories, client, datetime.now(UTC)):
+    with httpx.Client(base_url=base_url, timeout=30.0, auth=auth) as client:
+        for played in play(stories, client, _now()):
             asked += 1
             if played.story is not last:
                 last = played.story
@@ -116,8 +148,6 @@ def _play(stories: Sequence[Story], base_url: str) -> int:
 
 def _invent_past(service: RunningService) -> None:
     """Give the safety board something to show; the board says that it is invented."""
-    from datetime import UTC, datetime
-
     from cds.demo.history import invent_history
     from cds.report.board import reason_names
     from cds.rulebook import load
@@ -128,15 +158,13 @@ def _invent_past(service: RunningService) -> None:
     settings = load_settings(service.settings)
     store = open_store(settings)
     reasons = list(reason_names(load(rules_path(settings))))
-    count = invent_history(store, reasons, datetime.now(UTC))
+    count = invent_history(store, reasons, _now())
     store.database.close()
     click.echo(f"Invented past for the safety board: {count} decisions, marked as such.")
 
 
 def _say_what_next(service: RunningService, hospital: str) -> None:
     """Name the service's addresses and commands that work as they stand."""
-    from datetime import UTC, datetime
-
     from cds.content import examples_dir
     from cds.demo.play import request_for_today
     from cds.demo.stories import load_stories
@@ -144,13 +172,14 @@ def _say_what_next(service: RunningService, hospital: str) -> None:
     story = next(s for s in load_stories(examples_dir()) if s.id == _EXAMPLE[0])
     hook = next(h for h in story.hooks if h.hook == _EXAMPLE[1])
     request = service.log.with_name(hook.request_file.name)
-    request.write_text(json.dumps(request_for_today(story, hook, datetime.now(UTC))), "utf-8")
+    request.write_text(json.dumps(request_for_today(story, hook, _now())), "utf-8")
     click.echo(
         f"""
 Still serving on {service.base_url} (Ctrl-C stops it; log: {service.log}). Open in a browser:
 
   {hospital}   the demo hospital: choose a patient, order, see the cards
   {service.base_url}/rules   every rule with its sources and tests
+  {service.base_url}/worklist   alerts on levels that the demo hospital's laboratory files
   {service.base_url}/board   the safety board: what each rule did, what users did (invented past)
 
 or try:

@@ -1,6 +1,7 @@
 """A small hospital in the browser: open a chart, order, see the cards, accept or override.
 
-It is an EHR of its own on another port. All it knows of the decision support service is CDS Hooks.
+It is an EHR of its own on another port. All it knows of the decision support service is CDS Hooks,
+its subscription, and SMART launches.
 Everything is synthetic, on this machine, and forgotten when the demo ends.
 """
 
@@ -19,8 +20,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from cds.demo.fhir import Notifier, fhir_blueprint
 from cds.demo.hospital_desk import Chart, Hospital
 from cds.demo.hospital_orders import dosing_of, name_of
+from cds.demo.smart import Opened, SignedCalls, SmartServer, smart_blueprint
 from cds.demo.stories import Story
 
 _POLICY = (
@@ -35,14 +38,32 @@ _PATIENCE_S = 30.0
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
-def create_hospital(stories: Sequence[Story], service: httpx.Client, now: Any = None) -> Flask:
-    """Build the hospital; `service` is a client whose base address is the service."""
+def create_hospital(
+    stories: Sequence[Story],
+    service: httpx.Client,
+    now: Any = None,
+    *,
+    smart: SmartServer | None = None,
+    notifier: Notifier | None = None,
+) -> Flask:
+    """Build the hospital; `service` is a client whose base address is the service.
+
+    With `smart` it is a registered EHR that opens reports by a launch; with a `notifier` its
+    laboratory tells the service of new levels.
+    """
     app = Flask("cds.demo", static_url_path="/static")
-    hospital = Hospital(stories, service, now or (lambda: datetime.now().astimezone()))
+    tell = notifier.tell if notifier else None
+    hospital = Hospital(stories, service, now or (lambda: datetime.now().astimezone()), tell)
     app.jinja_env.filters["markdown"] = _markdown
     app.jinja_env.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     app.jinja_env.globals.update(name_of=name_of, dosing_of=dosing_of)
     _register(app, hospital)
+    _register_launches(app, hospital, smart, str(service.base_url).rstrip("/"))
+    if smart is not None:
+        app.register_blueprint(smart_blueprint(lambda: smart))
+    app.register_blueprint(
+        fhir_blueprint(lambda: [chart.bundle for chart in hospital.charts.values()])
+    )
 
     @app.before_request
     def only_own_pages() -> None:
@@ -67,10 +88,25 @@ def create_hospital(stories: Sequence[Story], service: httpx.Client, now: Any = 
 
 
 @contextmanager
-def running_hospital(stories: Sequence[Story], service_url: str, port: int = 0) -> Iterator[str]:
-    """Serve the hospital on loopback until the block ends; yields its address."""
-    with httpx.Client(base_url=service_url, timeout=_PATIENCE_S, trust_env=False) as client:
-        server = hospital_server(create_hospital(stories, client), port)
+def running_hospital(
+    stories: Sequence[Story],
+    service_url: str,
+    port: int = 0,
+    *,
+    smart: SmartServer | None = None,
+    secret: str | None = None,
+) -> Iterator[str]:
+    """Serve the hospital on loopback until the block ends; yields its address.
+
+    `secret` is that of the channel on which its laboratory tells of new levels.
+    """
+    auth = SignedCalls(smart) if smart else None
+    with httpx.Client(
+        base_url=service_url, timeout=_PATIENCE_S, trust_env=False, auth=auth
+    ) as client:
+        notifier = Notifier(client, secret) if secret else None
+        app = create_hospital(stories, client, smart=smart, notifier=notifier)
+        server = hospital_server(app, port)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -148,6 +184,29 @@ def _register(app: Flask, hospital: Hospital) -> None:
         if all(shown["uuid"] != card for shown in found.cards):
             abort(409)  # the card left the screen in another window
         return card
+
+
+def _register_launches(
+    app: Flask, hospital: Hospital, smart: SmartServer | None, service: str
+) -> None:
+    """What opens in the service: by a launch where the hospital is registered, else directly."""
+
+    @app.get("/patients/<story>/report/<card>")
+    def report(story: str, card: str) -> Any:
+        chart = hospital.charts.get(story) or abort(404)
+        shown = next((c for c in chart.cards if c["uuid"] == card), None) or abort(404)
+        link = next((one for one in shown.get("links", ()) if one.get("type") == "smart"), None)
+        if smart is None or link is None or link["url"] != f"{service}/launch":
+            abort(404)
+        opened = Opened(chart.patient_id, link.get("appContext"))
+        return redirect(smart.launch_url(link["url"], opened), code=303)
+
+    @app.get("/worklist")
+    def worklist() -> Any:
+        page = f"{service}/worklist"
+        if smart is not None:
+            page = smart.launch_url(f"{service}/launch", Opened(None))
+        return redirect(page, code=303)
 
 
 def _number(text: str | None, most: float) -> float:

@@ -58,9 +58,13 @@ class Hospital:
     """Twenty patients, one prescriber, one decision support service."""
 
     def __init__(
-        self, stories: Sequence[Story], service: httpx.Client, now: Callable[[], datetime]
+        self,
+        stories: Sequence[Story],
+        service: httpx.Client,
+        now: Callable[[], datetime],
+        tell: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
-        self._service, self._now = service, now
+        self._service, self._now, self._tell = service, now, tell
         self.products: dict[str, Product] = formulary(stories)
         self.charts = {story.id: self._chart(story) for story in stories}
         self._level_code = _first_level(stories)
@@ -165,6 +169,8 @@ class Hospital:
         chart.bundle["entry"].append({"resource": level})
         chart.log.append(f"laboratory: {ng_ml:g} ng/mL, {hours:g} h after the dose")
         self.fire(chart, "patient-view", {})
+        if self._tell is not None:
+            self._tell(level)  # the subscription: an alert comes to the worklist
 
     def fire(self, chart: Chart, hook: str, context: Mapping[str, Any]) -> None:
         """Call the service as an EHR does and put its cards beside the order."""

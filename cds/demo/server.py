@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -42,16 +43,24 @@ class RunningService:
 
 
 @contextmanager
-def running_service(port: int) -> Iterator[RunningService]:
+def running_service(
+    port: int,
+    *,
+    clients: tuple[Mapping[str, Any], ...] = (),
+    alerts: Mapping[str, Any] | None = None,
+) -> Iterator[RunningService]:
     """Run `imatinib-tdm serve` until the block ends; port 0 takes a free one.
 
+    `clients` are registered in its settings, `alerts` is its alerts file.
     The data directory is thrown away afterwards, so that playing leaves no trace among real data.
     """
-    port = port or _free_port()
+    port = port or free_port()
     base_url = f"http://{_HOST}:{port}"
     with tempfile.TemporaryDirectory(prefix="tdm-demo-") as directory:
         log = Path(directory) / "service.log"
-        settings = _write_settings(Path(directory), base_url)
+        settings = _write_settings(Path(directory), base_url, clients)
+        if alerts is not None:
+            (Path(directory) / "alerts.yaml").write_text(json.dumps(alerts), encoding="utf-8")
         command = [sys.executable, "-c", _COMMAND, "serve", "--host", _HOST, "--port", str(port)]
         command += ["--settings", str(settings)]
         with log.open("wb") as output:
@@ -71,14 +80,15 @@ def is_free(port: int) -> bool:
         return probe.connect_ex((_HOST, port)) != 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody uses now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _write_settings(directory: Path, base_url: str) -> Path:
+def _write_settings(directory: Path, base_url: str, clients: tuple[Mapping[str, Any], ...]) -> Path:
     """Settings of the demo: data of its own, and patience on a busy laptop. JSON is YAML."""
     path = directory / "demo.yaml"
     settings = {
@@ -87,6 +97,7 @@ def _write_settings(directory: Path, base_url: str) -> Path:
         "public_base_url": base_url,
         "deadline_s": 10,
         "server": {"workers": 1, "threads": 4},
+        "clients": list(clients),
     }
     path.write_text(json.dumps(settings), encoding="utf-8")
     return path
@@ -104,7 +115,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], base_url: str, log:
         if process.poll() is not None:
             raise StartError(f"the service ended while starting:\n{_tail(log)}")
         try:
-            if httpx.get(f"{base_url}/cds-services", timeout=5.0).is_success:
+            if httpx.get(f"{base_url}/readyz", timeout=5.0).is_success:
                 return
         except httpx.TransportError:
             time.sleep(_ASK_EVERY_S)

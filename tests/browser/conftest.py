@@ -5,6 +5,7 @@ There is no skip: where no Chromium is found, the tests fail and say what to ins
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -22,14 +23,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
+from cds.alerts import AlertServices, attach
 from cds.content import examples_dir
+from cds.demo.fhir import Notifier, alerts_file
 from cds.demo.hospital import create_hospital, hospital_server
+from cds.demo.smart import SignedCalls, SmartServer, registration
 from cds.demo.stories import load_stories
 from cds.services import build_services, open_store
 from cds.services.clock import Clock
 from cds.services.knowledge import load_knowledge
 from cds.services.warmup import warm_up
-from cds.settings import Settings
+from cds.settings import ClientSettings, Settings
 from cds.store.migrate import upgrade
 from cds.web import create_app
 
@@ -114,6 +118,64 @@ def hospital_address(service_address: str) -> Iterator[str]:
         app = create_hospital(load_stories(examples_dir()), client, lambda: NOW)
         with _serving(hospital_server(app, 0)) as address:
             yield address
+
+
+@dataclass
+class Registered:
+    """A hospital that is a registered EHR, and the service it launches."""
+
+    hospital: str
+    service: str
+    alerts: AlertServices
+
+    def work(self) -> None:
+        """Let the service work off what the laboratory told it."""
+        self.alerts.worker.drain(500)
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
+    def nothing(_environ: Any, _start: Any) -> list[bytes]:
+        return []
+
+    site = make_server("127.0.0.1", 0, nothing, threaded=True)
+    hospital = make_server("127.0.0.1", 0, nothing, threaded=True)
+    service_at, hospital_at = (f"http://127.0.0.1:{s.server_port}" for s in (site, hospital))
+    smart = SmartServer(f"{hospital_at}/fhir", service_at, lambda: NOW)
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("registered"),
+        public_base_url=service_at,
+        deadline_s=10,
+        clients=(ClientSettings.model_validate(registration(smart)),),
+    )
+    told = alerts_file(smart.base, "a-secret-of-the-channel") | {
+        "embedded_worker": False,
+        "settle_s": 0,
+    }
+    (settings.data_dir / "alerts.yaml").write_text(json.dumps(told))
+    knowledge = load_knowledge(settings)
+    store = open_store(settings)
+    upgrade(store.database)
+    services = build_services(settings, store=store, knowledge=knowledge, clock=Clock(lambda: NOW))
+    warm_up(knowledge, NOW)
+    site.app = create_app(services)
+    alerts = attach(site.app, services)
+    assert alerts is not None
+    with httpx.Client(
+        base_url=service_at, timeout=30.0, trust_env=False, auth=SignedCalls(smart)
+    ) as client:
+        hospital.app = create_hospital(
+            load_stories(examples_dir()),
+            client,
+            lambda: NOW,
+            smart=smart,
+            notifier=Notifier(client, "a-secret-of-the-channel"),
+        )
+        with _serving(site), _serving(hospital):
+            yield Registered(hospital_at, service_at, alerts)
+    alerts.close()
+    store.database.close()
+    knowledge.rulebook.close()
 
 
 def chromium() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,8 +12,10 @@ import httpx
 import pytest
 
 from cds.content import examples_dir
+from cds.demo.fhir import Notifier
 from cds.demo.hospital import create_hospital, running_hospital
 from cds.demo.hospital_orders import apply_actions, formulary, reference
+from cds.demo.smart import Opened, SmartServer
 from cds.demo.stories import load_stories
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -215,3 +219,83 @@ def test_the_hospital_serves_on_loopback_until_it_is_closed():
         assert "Patients" in httpx.get(address, trust_env=False).text
     with pytest.raises(httpx.ConnectError):
         httpx.get(address, trust_env=False)
+
+
+def smart_hospital(service_url: str = "http://127.0.0.1:8000"):
+    smart = SmartServer("http://127.0.0.1:9/fhir", service_url, lambda: NOW)
+    service = FakeService()
+    client = httpx.Client(transport=httpx.MockTransport(service), base_url=service_url)
+    return smart, service, create_hospital(STORIES, client, lambda: NOW, smart=smart).test_client()
+
+
+def test_a_registered_hospital_opens_a_card_by_a_launch_with_its_context(monkeypatch):
+    launched = {"label": "Basis", "url": "http://127.0.0.1:8000/launch", "type": "smart",
+                "appContext": "an-evaluation"}  # fmt: skip
+    monkeypatch.setitem(CARD, "links", [launched])
+    smart, _, browser = smart_hospital()
+    story = STORIES[0].id
+    browser.post(
+        f"/patients/{story}/select",
+        data={"medicine": "rifampicin", "amount": "600", "per_day": "1"},
+    )
+    page = browser.get(f"/patients/{story}")
+
+    answer = browser.get(f"/patients/{story}/report/{CARD['uuid']}")
+
+    assert f'href="/patients/{story}/report/{CARD["uuid"]}"' in page.text
+    where = answer.headers["Location"]
+    assert where.startswith("http://127.0.0.1:8000/launch?iss=http%3A%2F%2F127.0.0.1%3A9%2Ffhir&")
+    [opened] = smart.opened.values()
+    assert opened.app_context == "an-evaluation"
+    assert browser.get(f"/patients/{story}/report/unknown").status_code == 404
+    launched["url"] = "https://evil.example.org/launch"
+    assert browser.get(f"/patients/{story}/report/{CARD['uuid']}").status_code == 404
+
+
+def test_the_authorization_server_gives_a_code_once_and_to_the_app_alone():
+    smart, _, browser = smart_hospital()
+    launch = smart.launch_url("http://127.0.0.1:8000/launch", Opened("p-1")).split("launch=")[1]
+    verifier = "v" * 43
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode()
+    asked = {
+        "response_type": "code", "client_id": "imatinib-tdm", "aud": smart.base, "scope": "openid",
+        "redirect_uri": "http://127.0.0.1:8000/launch/callback", "code_challenge_method": "S256",
+        "code_challenge": challenge.rstrip("="), "launch": launch, "state": "s", "nonce": "n",
+    }  # fmt: skip
+    for changes in ({"redirect_uri": "https://evil.example.org"}, {"aud": "x"}, {"launch": "x"}):
+        assert browser.get("/fhir/authorize", query_string=asked | changes).status_code == 400
+    back = browser.get("/fhir/authorize", query_string=asked).headers["Location"]
+    code = back.split("code=")[1].split("&")[0]
+    form = {"code": code, "redirect_uri": asked["redirect_uri"], "client_id": "imatinib-tdm",
+            "code_verifier": verifier}  # fmt: skip
+
+    first, second = (browser.post("/fhir/token", data=form) for _ in range(2))
+
+    assert first.get_json()["patient"] == "p-1"
+    assert second.status_code == 400
+
+
+def test_the_laboratory_tells_the_service_of_a_new_level_and_lets_it_read():
+    told: list[httpx.Request] = []
+    service = FakeService()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/subscriptions/"):
+            told.append(request)
+            return httpx.Response(200)
+        return service(request)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://127.0.0.1:1")
+    app = create_hospital(STORIES, client, lambda: NOW, notifier=Notifier(client, "the-secret"))
+    browser = app.test_client()
+    browser.post("/patients/cml-low-trough/level", data={"ng_ml": "540", "hours": "24"})
+    [notification] = told
+    level = json.loads(notification.content)
+
+    assert notification.headers["Authorization"] == "Bearer the-secret"
+    assert browser.get(f"/fhir/Observation/{level['id']}").get_json() == level
+    patient = level["subject"]["reference"]
+    found = browser.get("/fhir/MedicationRequest", query_string={"patient": patient}).get_json()
+    assert {e["resource"]["subject"]["reference"] for e in found["entry"]} == {patient}
+    assert browser.get("/fhir/Observation/none").status_code == 404
+    assert browser.get("/fhir/Observation?patient=nobody").get_json()["total"] == 0
