@@ -234,10 +234,8 @@ def test_a_registered_hospital_opens_a_card_by_a_launch_with_its_context(monkeyp
     monkeypatch.setitem(CARD, "links", [launched])
     smart, _, browser = smart_hospital()
     story = STORIES[0].id
-    browser.post(
-        f"/patients/{story}/select",
-        data={"medicine": "rifampicin", "amount": "600", "per_day": "1"},
-    )
+    order = {"medicine": "rifampicin", "amount": "600", "per_day": "1"}
+    browser.post(f"/patients/{story}/select", data=order)
     page = browser.get(f"/patients/{story}")
 
     answer = browser.get(f"/patients/{story}/report/{CARD['uuid']}")
@@ -249,6 +247,7 @@ def test_a_registered_hospital_opens_a_card_by_a_launch_with_its_context(monkeyp
     assert opened.app_context == "an-evaluation"
     assert browser.get(f"/patients/{story}/report/unknown").status_code == 404
     launched["url"] = "https://evil.example.org/launch"
+    browser.post(f"/patients/{story}/select", data=order)
     assert browser.get(f"/patients/{story}/report/{CARD['uuid']}").status_code == 404
 
 
