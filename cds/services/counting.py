@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cds.assess import Assessment
 from cds.clinical.problem import Impact
-from cds.rulebook import Outcome
+from cds.rulebook import Outcome, RuleTrace
 from cds.services.decide import Decision
 from cds.store import Count, Counted, Kind, Panel, PanelRule
 
 _LOST = (Impact.LIMITS, Impact.PREVENTS)
+_PANELS: dict[tuple[str, str, str], Panel] = {}
+_MOST_PANELS = 64
 
 
 def counted(decision: Decision) -> Counted:
@@ -18,12 +20,30 @@ def counted(decision: Decision) -> Counted:
     assessment = decision.assessment
     if assessment is None:
         return Counted()
-    asked = Panel.of(
-        PanelRule(trace.rule_id, trace.revision, trace.status.value)
-        for trace in assessment.verdict.trace
-        if trace.outcome is not Outcome.NOT_APPLICABLE
+    asked = _asked(
+        assessment.verdict.trace,
+        (
+            assessment.versions.rulebook,
+            assessment.setting.jurisdiction,
+            assessment.setting.occasion,
+        ),
     )
     return Counted(asked, (*_outcomes(assessment), *_suppressed(decision), *_unread(assessment)))
+
+
+def _asked(trace: Iterable[RuleTrace], place: tuple[str, str, str]) -> Panel:
+    """The panel of a revision, jurisdiction and occasion: which rules apply depends on no more."""
+    panel = _PANELS.get(place)
+    if panel is None:
+        panel = Panel.of(
+            PanelRule(one.rule_id, one.revision, one.status.value)
+            for one in trace
+            if one.outcome is not Outcome.NOT_APPLICABLE
+        )
+        if len(_PANELS) >= _MOST_PANELS:  # many edits ago
+            _PANELS.clear()
+        _PANELS[place] = panel
+    return panel
 
 
 def _outcomes(assessment: Assessment) -> Iterator[Count]:
