@@ -84,6 +84,9 @@ def _milder_dose(case: _Case) -> list[Suggestion]:
 
 
 def _offer(case: _Case, option: DoseOption | None) -> list[Suggestion]:
+    """Return the order of a dose; nothing while another card asks to hold the drug."""
+    if any("hold-drug" in found.suggest for found in case.assessment.verdict.findings):
+        return []
     drafts = _our_drafts(case)
     if option is None or not all(_deletable(o) for o in drafts[1:]):
         return _order_level(case)

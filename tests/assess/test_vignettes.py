@@ -73,6 +73,13 @@ CASES = [
         "low, major response", low(), ("trough.cml-below-target-responding",), (TAKEN,), labs=MMR
     ),
     Vignette(
+        "300 ng/mL in major response",
+        low(300),
+        ("trough.very-low",),
+        ("trough.cml-below-target-responding",),
+        labs=MMR,
+    ),
+    Vignette(
         "low, major response, renewal",
         {**low(), "orders": draft(400)},
         labs=MMR,

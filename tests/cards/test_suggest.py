@@ -324,3 +324,14 @@ def test_a_missing_level_is_asked_for_only_where_none_can_be_judged(usable: bool
     levels = fact("levels", usable_now=usable)
     asked = labels("missing-level", exposure(), facts=(levels,))
     assert asked == ([] if usable else ["Order an imatinib trough level"])
+
+
+def test_no_dose_is_offered_nor_kept_while_a_card_asks_to_hold_the_drug() -> None:
+    hold = finding("toxicity.h1", Matter.TOXICITY, Severity.CRITICAL, suggest=("hold-drug",))
+    made = cards_for(
+        assessment(low_trough(suggest=("lower-dose",)), hold),
+        {DRAFT: draft_resource()},
+        content=CONTENT,
+        evaluation_id="e1",
+    )
+    assert [s.label for card in made.cards for s in card.suggestions] == ["Hold imatinib"]
