@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from cds.clinical.finding import Matter, SourceCitation
@@ -224,10 +225,21 @@ def _with_site(nodes: dict[str, Node], remarks: Remarks) -> dict[str, Node]:
     for key, file in places.items():
         extra = entries.node(key, required=False)
         if extra is not None and file in nodes:
+            _resembling(nodes[file], extra, remarks)
             merged[file] = with_site_codes(nodes[file], extra, remarks)
     entries.text("note", required=False)
     entries.done()
     return merged
+
+
+def _resembling(base: Node, extra: Node, remarks: Remarks) -> None:
+    """Note a new key of the site that was probably meant to be one of the rulebook's."""
+    known = [str(key) for key in base.mapping or ()]
+    for key, place in extra.key_places.items():
+        close = get_close_matches(str(key), known, n=1, cutoff=0.8)
+        if str(key) not in known and close:
+            cure = f"did you mean '{close[0]}'?"
+            remarks.add("RB108", place, f"'{key}' is new, and looks like '{close[0]}'", cure)
 
 
 def _sources(node: Node, remarks: Remarks) -> dict[str, Source]:

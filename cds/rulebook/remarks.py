@@ -53,6 +53,7 @@ REMARK_KINDS: dict[str, RemarkKind] = {
     "RB105": RemarkKind("id and file name disagree"),
     "RB106": RemarkKind("rule id used twice"),
     "RB107": RemarkKind("file that is not part of a rulebook", WARNING),
+    "RB108": RemarkKind("new key of a site that looks like one of the rulebook", WARNING),
     # facts and conditions
     "RB201": RemarkKind("unknown kind of fact"),
     "RB202": RemarkKind("unknown attribute"),

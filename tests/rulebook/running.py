@@ -19,7 +19,7 @@ from typing import Any
 PATIENCE_S = 180
 """How long a condition is waited for on a busy machine; on a quiet one it holds within two."""
 
-PACE_S = 0.1
+PACE_S = 0.25
 """Between two requests of one asker: often enough to notice, seldom enough to leave a core."""
 
 
@@ -67,6 +67,8 @@ class Running:
             worker = self._worker_of(connection.sock)
         finally:
             connection.close()
+        if answer.status != 200:
+            self.failures.append(f"{answer.status} after {time.monotonic() - asked:.1f} s: {said}")
         return Heard(worker, asked, answer.status, *self._card(said))
 
     def _card(self, said: dict[str, Any]) -> tuple[str, str]:

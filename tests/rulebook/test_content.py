@@ -10,6 +10,7 @@ import pytest
 
 from cds.clinical.codes import Code, Concept
 from cds.rulebook import RulebookError, load
+from cds.rulebook.lint import lint_files
 from cds.rulebook.rulebook import load_files
 from tests.rulebook.build import TEXTS, files, rulebook
 
@@ -111,3 +112,12 @@ def test_a_rule_that_stands_twice_names_both_files() -> None:
         rulebook(twice)
     codes = {remark.code: str(remark) for remark in caught.value.remarks}
     assert "RB105" in codes
+
+
+def test_a_mistyped_key_of_a_site_is_told_with_the_key_it_resembles() -> None:
+    site = 'labs:\n  platlets: {codes: [{system: "urn:site", code: P}]}\n'
+    (remark, *_) = [r for r in lint_files(files({"site.yaml": site})) if r.code == "RB108"]
+    assert str(remark) == (
+        "rules/site.yaml:2:3: RB108 warning: 'platlets' is new, and looks like 'platelets'"
+        " - did you mean 'platelets'?"
+    )
