@@ -16,6 +16,7 @@ from cds.assess.overlap import (
     joined,
     joined_drafts,
     overlap_problems,
+    overlaps_being_written,
     overlaps_of,
 )
 from cds.assess.policy import SAME_DOSE_MG
@@ -38,6 +39,8 @@ class Therapy:
     drafts: tuple[DrugOrder, ...]
     """The orders being written, two strengths of one dose joined; last those that end or hold."""
     problems: tuple[Problem, ...]
+    overlaps_written: tuple[Overlap, ...] = ()
+    """Pairs of new orders that would be followed together."""
 
 
 def read_therapy(
@@ -93,7 +96,8 @@ def read_therapy(
         current_order=following[0].order.reference if len(following) == 1 else None,
     )
     drafts = joined_drafts([o for o in written if o not in ends], usual_daily_mg)
-    return Therapy(course, segments, overlaps, (*drafts, *ends), tuple(problems))
+    together = tuple(overlaps_being_written(drafts))
+    return Therapy(course, segments, overlaps, (*drafts, *ends), tuple(problems), together)
 
 
 def _reported_differs(

@@ -39,6 +39,27 @@ def overlaps_of(current: Sequence[Segment], usual: Sequence[float]) -> Iterable[
             yield Overlap(one.order, other.order, first, second, make_up)
 
 
+def overlaps_being_written(drafts: Sequence[DrugOrder]) -> Iterable[Overlap]:
+    """Pairs of orders of one bundle that would be followed together."""
+    for i, one in enumerate(drafts):
+        for other in drafts[i + 1 :]:
+            if one.regimens and other.regimens and not _one_after_the_other(one, other):
+                first, second = one.regimens[0].daily_mg, other.regimens[0].daily_mg
+                yield Overlap(one, other, first, second, make_up=False)
+
+
+def _one_after_the_other(one: DrugOrder, other: DrugOrder) -> bool:
+    """Whether one order ends before the other starts, or follows it."""
+    if one.replaces == other.reference or other.replaces == one.reference:
+        return True
+    return any(
+        earlier.regimens[-1].ends is not None
+        and later.regimens[0].starts is not None
+        and earlier.regimens[-1].ends.at <= later.regimens[0].starts.at
+        for earlier, later in ((one, other), (other, one))
+    )
+
+
 def overlap_problems(overlaps: Iterable[Overlap]) -> Iterable[Problem]:
     for overlap in overlaps:
         if not overlap.make_up:

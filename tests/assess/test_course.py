@@ -212,3 +212,23 @@ def test_a_cancelled_draft_is_no_therapy() -> None:
     course = read(record(orders=(_signed(400, OrderStatus.CANCELLED),))).course
     assert not course.active
     assert not course.starting
+
+
+def test_two_new_orders_of_one_bundle_that_add_up_are_an_overlap() -> None:
+    first = order(400, draft=True, reference="MedicationRequest/a", strength_mg=400)
+    same = order(400, draft=True, reference="MedicationRequest/b", strength_mg=400)
+    (found,) = read(record(orders=(first, same))).overlaps_written
+    assert (found.total_mg, found.make_up) == (800, False)
+    rest = order(200, draft=True, reference="MedicationRequest/b", strength_mg=100)
+    assert read(record(orders=(first, rest))).overlaps_written == ()
+    following = replace(same, replaces="MedicationRequest/a")
+    assert read(record(orders=(first, following))).overlaps_written == ()
+
+
+def test_new_orders_that_follow_each_other_in_time_do_not_overlap() -> None:
+    until, then = once_daily(400, ends=ago(days=-14)), once_daily(600, starts=ago(days=-14))
+    first = order(draft=True, reference="MedicationRequest/a", regimen=until)
+    second = order(draft=True, reference="MedicationRequest/b", regimen=then)
+    assert read(record(orders=(second, first))).overlaps_written == ()
+    sooner = replace(second, regimens=(once_daily(600, starts=ago(days=-13)),))
+    assert len(read(record(orders=(first, sooner))).overlaps_written) == 1

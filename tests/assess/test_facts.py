@@ -473,3 +473,11 @@ def test_nobody_restarts_above_the_dose_that_did_harm(facts: Facts) -> None:
     assert one(facts(record(orders=(held,), labs=tuple(low)), "toxicity"))["resume_mg"] == 200
     usual = order(400, since_days=60, status=OrderStatus.ON_HOLD)
     assert one(facts(record(orders=(usual,), labs=tuple(low)), "toxicity"))["resume_mg"] == 400
+
+
+def test_hepatitis_b_on_the_problem_list_is_as_good_as_a_positive_marker(facts: Facts) -> None:
+    carrier = record(conditions=(condition("hepatitis-b"), condition("cml-cp", "cml")))
+    found = one(facts(carrier, "monitoring"))
+    assert (found["hbv_tested"], found["hbv_positive"]) == (True, True)
+    over = record(conditions=(replace(condition("hepatitis-b"), active=False),))
+    assert one(facts(over, "monitoring")).get("hbv_positive") is not True

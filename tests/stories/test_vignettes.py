@@ -60,7 +60,7 @@ def _check(cards: list[dict[str, Any]], expected: tuple[str | None, str]) -> Non
 
 def _order(medicine: dict[str, Any], mg: float = 400, **fields: Any) -> dict[str, Any]:
     dose = {"value": mg, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
-    return {
+    order: dict[str, Any] = {
         "resourceType": "MedicationRequest",
         "id": "ordered",
         "status": "draft",
@@ -69,7 +69,8 @@ def _order(medicine: dict[str, Any], mg: float = 400, **fields: Any) -> dict[str
         "authoredOn": "2026-11-20T09:00:00Z",
         "medicationCodeableConcept": medicine,
         "dosageInstruction": [{"timing": _DAILY, "doseAndRate": [{"doseQuantity": dose}]}],
-    } | fields
+    }
+    return order | fields
 
 
 def _signing(*orders: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +150,11 @@ def test_a_dose_that_is_ordered(mg: float, expected: tuple[str | None, str], ask
     cards = ask(_signing(_order(_IMATINIB, mg)))
     cards.sort(key=lambda card: expected[1] not in card["summary"])
     _check(cards, expected)
+
+
+def test_two_new_orders_in_one_bundle_are_not_added_in_silence(ask: Ask) -> None:
+    cards = ask(_signing(_order(_IMATINIB), _order(_IMATINIB, id="again")))
+    assert "Two imatinib orders overlap (400 + 400 mg)" in cards[0]["summary"]
 
 
 @pytest.mark.parametrize(

@@ -81,16 +81,18 @@ def monitoring_facts(basis: Basis) -> Iterable[Fact]:
     asked = "labs" in basis.record.asked_for or bool(basis.record.labs)
     hbv = [basis.record.latest_lab(k) for k in ("hbsag", "anti_hbc")]
     dna = basis.record.latest_lab("hbv_dna")
+    carrier = any(
+        "hepatitis-b" in c.keys and c.active and c.confirmed for c in basis.record.conditions
+    )
     yield fact(
         "monitoring",
         cbc_overdue=_overdue(basis, "cbc", ("anc", "platelets", "wbc", "hemoglobin"), asked),
         lft_overdue=_overdue(basis, "lft", ("alt", "ast", "bilirubin"), asked),
         pcr_overdue=_overdue(basis, "pcr", ("bcr_abl_is",), asked),
         week=int(started // _DAYS_PER_WEEK) + 1 if started is not None else None,
-        hbv_tested=any(hbv) if asked else None,
-        hbv_positive=(
-            any(lab.coded == "positive" for lab in hbv if lab) if asked and any(hbv) else None
-        ),
+        hbv_tested=carrier or (any(hbv) if asked else None),
+        hbv_positive=carrier
+        or (any(lab.coded == "positive" for lab in hbv if lab) if asked and any(hbv) else None),
         hbv_dna_days_ago=basis.days_ago(dna.at) if dna else None,
         level_ever=bool(basis.levels),
     )

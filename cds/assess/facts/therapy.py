@@ -112,7 +112,7 @@ def order_facts(basis: Basis) -> Iterable[Fact]:
 
 def overlap_facts(basis: Basis) -> Iterable[Fact]:
     """Pairs of orders that ask for the drug at the same time."""
-    for overlap in basis.therapy.overlaps:
+    for overlap in (*basis.therapy.overlaps, *basis.therapy.overlaps_written):
         yield fact(
             "overlap",
             first_mg=overlap.first_mg,
