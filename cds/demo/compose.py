@@ -31,7 +31,7 @@ def _answer(template: str, bundle: Mapping[str, Any]) -> dict[str, Any] | None:
     found = [
         resource
         for resource in resources_of(bundle)
-        if resource.get("resourceType") == kind and (wanted is None or wanted & _codes(resource))
+        if resource.get("resourceType") == kind and (wanted is None or wanted & codes_of(resource))
     ]
     if instance:
         return found[0] if found else None
@@ -41,6 +41,7 @@ def _answer(template: str, bundle: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": entries}
 
 
-def _codes(resource: Mapping[str, Any]) -> set[tuple[str, ...]]:
+def codes_of(resource: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """Return the (system, code) pairs of a resource's code."""
     coding = resource.get("code", {}).get("coding", ())
     return {(str(c.get("system")), str(c.get("code"))) for c in coding}

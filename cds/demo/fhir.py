@@ -1,16 +1,12 @@
-"""The demo hospital's FHIR server: just enough to be read when it has told of a new level."""
+"""How the demo hospital tells the service of new levels where nothing was subscribed by command."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
-from flask import Blueprint, Response, request
-
-from cds.demo.compose import prefetch_for, resources_of
 
 ENDPOINT = "demo-hospital-laboratory"
 
@@ -40,36 +36,3 @@ def alerts_file(fhir_base: str, secret: str) -> dict[str, Any]:
     server = {"id": "demo-hospital", "fhir_base": fhir_base, "endpoint": ENDPOINT,
               "secret": secret, "deliver": []}  # fmt: skip
     return {"servers": [server], "threads": 1}
-
-
-def fhir_blueprint(bundles: Callable[[], Iterable[Mapping[str, Any]]]) -> Blueprint:
-    """Read and search over the hospital's charts, each a Bundle of one patient. All synthetic."""
-    routes = Blueprint("fhir", __name__, url_prefix="/fhir")
-
-    @routes.get("/<kind>/<identity>")
-    def read(kind: str, identity: str) -> Any:
-        for bundle in bundles():
-            for resource in resources_of(bundle):
-                if (resource["resourceType"], resource.get("id")) == (kind, identity):
-                    return resource
-        return _outcome(404)
-
-    @routes.get("/<kind>")
-    def search(kind: str) -> Any:
-        wanted = (request.args.get("patient") or request.args.get("subject") or "").split("/")[-1]
-        codes = {"code": request.args["code"]} if "code" in request.args else {}
-        template = f"{kind}?{urlencode(codes)}"
-        for bundle in bundles():
-            patients = {r.get("id") for r in resources_of(bundle) if r["resourceType"] == "Patient"}
-            if wanted and wanted in patients:
-                found = prefetch_for(bundle, {"found": template})["found"]
-                if found:
-                    return found
-        return {"resourceType": "Bundle", "type": "searchset", "total": 0}
-
-    return routes
-
-
-def _outcome(status: int) -> Response:
-    body = '{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found"}]}'
-    return Response(body, status, content_type="application/fhir+json")

@@ -1,7 +1,7 @@
 """A small hospital in the browser: open a chart, order, see the cards, accept or override.
 
-It is an EHR of its own on another port. All it knows of the decision support service is CDS Hooks,
-its subscription, and SMART launches.
+It is an EHR of its own on another port, with a FHIR server under `/fhir`. All it knows of the
+decision support service is CDS Hooks, subscriptions, and SMART launches.
 Everything is synthetic, on this machine, and forgotten when the demo ends.
 """
 
@@ -20,8 +20,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from cds.demo.fhir import Notifier, fhir_blueprint
+from cds.demo.fhir import Notifier
 from cds.demo.hospital_desk import Chart, Hospital
+from cds.demo.hospital_fhir import Records, fhir_blueprint
 from cds.demo.hospital_orders import dosing_of, name_of
 from cds.demo.smart import Opened, SignedCalls, SmartServer, smart_blueprint
 from cds.demo.stories import Story
@@ -52,8 +53,10 @@ def create_hospital(
     laboratory tells the service of new levels.
     """
     app = Flask("cds.demo", static_url_path="/static")
+    now = now or (lambda: datetime.now().astimezone())
     tell = notifier.tell if notifier else None
-    hospital = Hospital(stories, service, now or (lambda: datetime.now().astimezone()), tell)
+    hospital = Hospital(stories, service, now, tell)
+    app.register_blueprint(fhir_blueprint(Records(hospital)))
     app.jinja_env.filters["markdown"] = _markdown
     app.jinja_env.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     app.jinja_env.globals.update(name_of=name_of, dosing_of=dosing_of)
@@ -61,9 +64,6 @@ def create_hospital(
     _register_launches(app, hospital, smart, str(service.base_url).rstrip("/"))
     if smart is not None:
         app.register_blueprint(smart_blueprint(lambda: smart))
-    app.register_blueprint(
-        fhir_blueprint(lambda: [chart.bundle for chart in hospital.charts.values()])
-    )
 
     @app.before_request
     def only_own_pages() -> None:

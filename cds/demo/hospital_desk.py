@@ -49,6 +49,11 @@ class Chart:
             str(r["id"]) for r in resources_of(self.bundle) if r["resourceType"] == "Patient"
         )
 
+    @property
+    def subject(self) -> dict[str, str]:
+        """The reference to the patient."""
+        return {"reference": f"Patient/{self.patient_id}"}
+
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """The resources of one type."""
         return [r for r in resources_of(self.bundle) if r["resourceType"] == kind]
@@ -67,10 +72,28 @@ class Hospital:
         self._service, self._now, self._tell = service, now, tell
         self.products: dict[str, Product] = formulary(stories)
         self.charts = {story.id: self._chart(story) for story in stories}
+        self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        """Who is told of what is filed."""
         self._level_code = _first_level(stories)
 
     def _chart(self, story: Story) -> Chart:
         return Chart(story, moved(story.patient, days_to(self._now(), story.now)))
+
+    def file(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        """File a resource in its patient's chart as the next version; KeyError if it has none."""
+        subject = resource.get("subject") or resource.get("for") or resource.get("patient")
+        chart = next((c for c in self.charts.values() if subject == c.subject), None)
+        if chart is None:
+            raise KeyError("the resource is about nobody here")
+        others = [e for e in chart.bundle["entry"] if not _same(e["resource"], resource)]
+        before = [e["resource"] for e in chart.bundle["entry"] if _same(e["resource"], resource)]
+        version = 1 + max((int(r.get("meta", {}).get("versionId", 1)) for r in before), default=0)
+        at = self._now().isoformat(timespec="milliseconds")
+        filed = {**resource, "meta": {"versionId": str(version), "lastUpdated": at}}
+        chart.bundle["entry"] = [*others, {"resource": filed}]
+        for listener in self.listeners:
+            listener(filed)
+        return filed
 
     def reopen(self, story_id: str) -> Chart:
         """Put a patient back to the beginning of the story and open the chart."""
@@ -138,7 +161,7 @@ class Hospital:
         """Let the laboratory file a level drawn now, so many hours after a documented dose."""
         now = self._now()
         name = f"level-{uuid.uuid4().hex[:8]}"
-        subject = {"reference": f"Patient/{chart.patient_id}"}
+        subject = chart.subject
         order = next(iter(self._drug_orders(chart)), None)
         dose_at = (now - timedelta(hours=hours)).isoformat(timespec="seconds")
         given: dict[str, Any] = {
@@ -150,7 +173,7 @@ class Hospital:
         }
         if order is not None:
             given["medicationCodeableConcept"] = order["medicationCodeableConcept"]
-            chart.bundle["entry"].append({"resource": given})
+            self.file(given)
         value = int(ng_ml) if ng_ml.is_integer() else ng_ml  # as a laboratory writes it
         quantity = {"value": value, "unit": "ng/mL", "system": "http://unitsofmeasure.org",
                     "code": "ng/mL"}  # fmt: skip
@@ -166,7 +189,7 @@ class Hospital:
         }
         if order is not None:
             level["partOf"] = [{"reference": f"MedicationAdministration/{name}-dose"}]
-        chart.bundle["entry"].append({"resource": level})
+        self.file(level)
         chart.log.append(f"laboratory: {ng_ml:g} ng/mL, {hours:g} h after the dose")
         self.fire(chart, "patient-view", {})
         if self._tell is not None:
@@ -215,6 +238,10 @@ class Hospital:
 
     def _drug_orders(self, chart: Chart) -> list[dict[str, Any]]:
         return [o for o in chart.of_kind("MedicationRequest") if o.get("status") == "active"]
+
+
+def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    return (one["resourceType"], one.get("id")) == (two["resourceType"], two.get("id"))
 
 
 def _bundle(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

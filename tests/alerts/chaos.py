@@ -214,7 +214,8 @@ def run(rounds: int, seed: int, directory: Path, url: str | None, *, conditional
     multiprocessing.get_context("forkserver").set_forkserver_preload(
         ["tests.alerts.chaos_processes"]
     )
-    fhir = FakeFhir(conditional=conditional)
+    # It takes batches, and says of itself truthfully whether it honours If-None-Exist.
+    fhir = FakeFhir(conditional=conditional, declares=True)
     for number in range(PATIENTS):
         patient_on_imatinib(fhir, f"p{number}")
     with ExitStack() as stack:
