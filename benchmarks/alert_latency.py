@@ -1,23 +1,27 @@
 """From a notification to the Task at the FHIR server: how long, how many a second, how it grows.
 
-    python -m benchmarks.alert_latency [--patients 60]
+    python -m benchmarks.alert_latency [--seconds 15] [--rate 50] [--burst 100] [--waiting 100 1000]
 
-Receiver, workers and FHIR server run as processes of their own on loopback; the FHIR server is a
-small one in memory, so that its share of the time is small. Every figure also stands as a ratio to
-one assessment measured in the same run, because machines differ.
+Receiver, workers and FHIR server run as processes of their own on loopback. They share the cores,
+so every part is told apart: what the FHIR server takes, what one assessment takes, and the floor -
+the same reads and writes without us. Waiting times hold for a machine with nothing else to do;
+processor time, and the rate it allows on two cores, hold on a busy one too.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -27,93 +31,227 @@ from cds.clinical.setting import Occasion, Setting
 from cds.services.decide import EvaluationInput, decide
 from cds.store import Database
 from cds.store.migrate import upgrade
-from tests.alerts import chaos_processes
+from tests.alerts import chaos_processes, fhir_process
 from tests.alerts.build import BEARER, ENDPOINT, backport, level, patient_on_imatinib
 from tests.alerts.chaos import free_port
-from tests.alerts.fake_fhir import FakeFhir, served
+from tests.alerts.fake_fhir import FakeFhir
+from tests.alerts.fhir_process import FhirProcess
 
 _CLIENT = httpx.Client(trust_env=False)
+_WARM = 12
+"""Levels before any that is measured: a worker's first few load what is loaded once."""
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--patients", type=int, default=60)
-    patients = parser.parse_args().patients
-    baseline = _one_assessment()
-    print(f"one assessment in this process: {baseline * 1000:.0f} ms (ratio 1)")
-    with _site(patients, workers=1, settle_s=0.5) as (fhir, url):
-        _alone(fhir, url, min(patients, 30), baseline)
+    parser.add_argument("--rate", type=float, default=50.0, help="levels a second")
+    parser.add_argument("--seconds", type=float, default=15.0, help="for how long")
+    parser.add_argument("--burst", type=int, default=100, help="levels at once")
+    parser.add_argument("--waiting", type=int, nargs="*", default=[100, 1000, 5000])
+    chosen = parser.parse_args()
+    print(f"one assessment alone: {_one_assessment() * 1000:.1f} ms of processor time")
+    _floor(chosen.burst)
+    with _site(_WARM + 20, workers=1) as site:
+        _alone(site, 20)
     for workers in (1, 2):
-        for burst in (patients // 4, patients):
-            with _site(burst, workers, settle_s=0.0) as (fhir, url):
-                _burst(fhir, url, burst, workers, baseline)
+        with _site(_WARM + chosen.burst, workers, settle_s=0.0) as site:
+            _burst(site, chosen.burst, workers)
+    count = round(chosen.rate * chosen.seconds)
+    for rate in (chosen.rate / 2, chosen.rate):
+        with _site(_WARM + count, workers=2) as site:
+            _steadily(site, rate, round(rate * chosen.seconds))
+    for waiting in chosen.waiting:
+        for workers in (1, 2):
+            _behind(waiting, workers)
+    for threads in (1, 2, 8, 16):
+        with _site(_WARM + chosen.burst, 1, settle_s=0.0, delay_s=0.05, threads=threads) as site:
+            _burst(site, chosen.burst, 1, f"server takes 50 ms, {threads} thread(s), ")
 
 
-def _alone(fhir: FakeFhir, url: str, count: int, baseline: float) -> None:
+@dataclass
+class Site:
+    """One installation and the FHIR server beside it."""
+
+    fhir: FhirProcess
+    url: str
+    processes: dict[str, BaseProcess]
+    start_workers: Callable[[], None]
+    filed: int = 0
+
+    def file(self, count: int = 1) -> None:
+        """Notify of the next levels, all in one notification."""
+        events = [(n + 1, f"Observation/level-{n}") for n in range(self.filed, self.filed + count)]
+        self.filed += count
+        _post(self.url, backport("event-notification", *events)).raise_for_status()
+
+    def until(self, patients: int) -> None:
+        """Wait until so many patients have a Task."""
+        while len(self.fhir.delivered()) < patients:
+            time.sleep(0.01)
+
+    def warm(self) -> None:
+        """Let the workers load what they load once."""
+        self.file(_WARM)
+        self.until(self.filed)
+
+    def spent(self) -> dict[str, float]:
+        """Processor time so far, by process."""
+        found = {name: _cpu_s(process) for name, process in self.processes.items()}
+        return found | {"FHIR server": self.fhir.cpu_s()}
+
+
+def _alone(site: Site, count: int) -> None:
     """One level after another: what a person would wait."""
+    site.warm()
     waits = []
+    for _ in range(count):
+        started = time.time()
+        site.file()
+        site.until(site.filed)
+        waits.append(max(site.fhir.delivered().values()) - started)
+    print(f"one at a time, 0.5 s of it settling: {_quantiles(waits)}")
+
+
+def _steadily(site: Site, rate: float, count: int) -> None:
+    """A steady stream, each level of another patient; waits count from when each was due."""
+    site.warm()
+    before, begin, due = site.spent(), time.time(), {}
     for number in range(count):
-        started = time.perf_counter()
-        _file(fhir, url, number)
-        _until(fhir, number + 1)
-        waits.append(time.perf_counter() - started)
-    waits = sorted(waits[1:])  # the first pays for compiling the rules
-    p50, p99 = statistics.median(waits), waits[-1]
-    print(
-        f"one at a time, 0.5 s settling: p50 {p50:.2f} s (ratio {p50 / baseline:.0f}), "
-        f"slowest of {len(waits)} {p99:.2f} s (ratio {p99 / baseline:.0f})"
-    )
+        due[f"p{site.filed}"] = begin + number / rate
+        time.sleep(max(0.0, begin + number / rate - time.time()))
+        site.file()
+    site.until(site.filed)
+    at = site.fhir.delivered()
+    took = max(at.values()) - begin
+    waits = [at[patient] - since for patient, since in due.items()]
+    print(f"{rate:.0f}/s for {count / rate:.0f} s, 2 workers: {_quantiles(waits)}; "
+          f"{count / took:.1f}/s delivered; {_shares(site, before, count)}")  # fmt: skip
 
 
-def _burst(fhir: FakeFhir, url: str, count: int, workers: int, baseline: float) -> None:
+def _burst(site: Site, count: int, workers: int, what: str = "") -> None:
     """All at once, each of another patient: how fast the queue empties."""
-    started = time.perf_counter()
-    for number in range(count):
-        _file(fhir, url, number)
-    accepted = time.perf_counter() - started
-    _until(fhir, count)
-    took = time.perf_counter() - started
-    print(
-        f"{count:4} at once, {workers} worker(s): accepted {count / accepted:5.0f}/s, "
-        f"delivered {count / took:5.1f}/s, {took / count / baseline:.1f} assessments each"
-    )
+    site.warm()
+    before, started = site.spent(), time.time()
+    site.file(count)
+    site.until(site.filed)
+    took = max(site.fhir.delivered().values()) - started
+    print(f"{count} at once, {what}{workers} worker(s): {count / took:.1f}/s; "
+          f"{_shares(site, before, count)}")  # fmt: skip
+
+
+def _behind(waiting: int, workers: int) -> None:
+    """With so many notifications waiting, how fast work goes on: a look at a piece of it."""
+    piece = min(waiting, 100)
+    with _site(waiting, workers, settle_s=0.0, start=False) as site:
+        for first in range(0, waiting, 500):
+            site.file(min(500, waiting - first))
+        site.start_workers()
+        started = time.time()
+        site.until(1)
+        first_s = time.time() - started
+        begin = len(site.fhir.delivered())
+        before, started = site.spent(), time.time()
+        site.until(piece)
+        done = len(site.fhir.delivered()) - begin
+        rate = done / (time.time() - started)
+        print(f"{waiting:5} waiting, {workers} worker(s): first after {first_s:.1f} s, "
+              f"then {rate:.1f}/s; {_shares(site, before, done)}")  # fmt: skip
+
+
+def _floor(count: int) -> None:
+    """The reads and writes of as many levels by two processes, with nothing between them."""
+    with fhir_process.running(count) as fhir:
+        batch, task = _one_levels_traffic()
+        halves = [range(0, count, 2), range(1, count, 2)]
+        context = multiprocessing.get_context("fork")
+        workers = [
+            context.Process(target=_read_and_write, args=(fhir.base, half, batch, task))
+            for half in halves
+        ]
+        before, started = fhir.cpu_s(), time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        took, server = time.perf_counter() - started, fhir.cpu_s() - before
+    print(f"floor, the same reads and writes alone: {count / took:.0f}/s, of which the FHIR server "
+          f"{server / count * 1000:.1f} ms each")  # fmt: skip
+
+
+def _one_levels_traffic() -> tuple[list[str], dict[str, Any]]:
+    """What is read in a batch, and what is written."""
+    from cds.fhir.prefetch import fill, prefetch_keys
+
+    rulebook = chaos_processes.KNOWLEDGE.rulebook
+    keys = prefetch_keys(rulebook.drug, rulebook.terminology)
+    context = {"patientId": "PATIENT"}
+    addresses = [fill(key.template, context) for key in keys] + ["Observation/level-NUMBER"]
+    return addresses, {"resourceType": "Task", "status": "requested", "note": ["x" * 2000]}
+
+
+def _read_and_write(base: str, numbers: range, batch: list[str], task: dict[str, Any]) -> None:
+    with httpx.Client(trust_env=False) as client:
+        for number in numbers:
+            client.get(f"{base}/Observation/level-{number}").json()
+            named = [
+                one.replace("PATIENT", f"p{number}").replace("NUMBER", str(number)) for one in batch
+            ]
+            entry = [{"request": {"method": "GET", "url": one}} for one in named]
+            client.post(base, json={"resourceType": "Bundle", "entry": entry}).json()
+            subject = {"for": {"reference": f"Patient/p{number}"}}
+            ours = {"identifier": [{"system": "x", "value": str(number)}]}
+            headers = {"If-None-Exist": f"identifier=x|{number}"}
+            client.post(f"{base}/Task", json=task | subject | ours, headers=headers)
 
 
 @contextmanager
-def _site(patients: int, workers: int, settle_s: float) -> Iterator[tuple[FakeFhir, str]]:
+def _site(
+    patients: int,
+    workers: int,
+    *,
+    settle_s: float = 0.5,
+    start: bool = True,
+    delay_s: float = 0.0,
+    threads: int | None = None,
+) -> Iterator[Site]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.alerts.chaos_processes"])
-    fhir = FakeFhir()
-    for number in range(patients):
-        patient_on_imatinib(fhir, f"p{number}")
-    with tempfile.TemporaryDirectory() as directory, served(fhir) as base:
-        place = chaos_processes.Place(Path(directory), None, base, free_port())
-        place = replace(place, settle_s=settle_s)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        fhir_process.running(patients, delay_s=delay_s) as fhir,
+    ):
+        place = chaos_processes.Place(Path(directory), None, fhir.base, free_port(), settle_s, 60.0)
+        if threads is not None:
+            place = replace(place, threads=threads)
         database = Database(place.settings.database)
         upgrade(database)
         database.close()
-        targets = [chaos_processes.receive, *[chaos_processes.labour] * workers]
-        processes = [context.Process(target=one, args=(place,), daemon=True) for one in targets]
-        for process in processes:
-            process.start()
+        processes: dict[str, BaseProcess] = {}
+
+        def run(name: str, target: Callable[[chaos_processes.Place], None]) -> None:
+            processes[name] = context.Process(target=target, args=(place,), daemon=True)
+            processes[name].start()
+
+        def start_workers() -> None:
+            for number in range(workers):
+                run(f"worker {number + 1}", chaos_processes.labour)
+
+        run("receiver", chaos_processes.receive)
+        if start:
+            start_workers()
         url = f"http://127.0.0.1:{place.port}/subscriptions/{ENDPOINT}"
         _until_answered(url)
-        yield fhir, url
-        for process in processes:
+        yield Site(fhir, url, processes, start_workers)
+        for process in processes.values():
             process.kill()
             process.join()
 
 
-def _file(fhir: FakeFhir, url: str, number: int) -> None:
-    fhir.put(level(320, name=f"level-{number}", patient=f"p{number}", now=datetime.now(UTC)))
-    body = backport("event-notification", (number + 1, f"Observation/level-{number}"))
-    _post(url, body).raise_for_status()
-
-
 def _post(url: str, body: dict[str, Any]) -> httpx.Response:
     headers = {"Authorization": BEARER, "Content-Type": "application/fhir+json"}
-    return _CLIENT.post(url, json=body, headers=headers, timeout=30)
+    return _CLIENT.post(url, content=json.dumps(body), headers=headers, timeout=60)
 
 
 def _until_answered(url: str) -> None:
@@ -126,14 +264,31 @@ def _until_answered(url: str) -> None:
             return
 
 
-def _until(fhir: FakeFhir, patients: int) -> None:
-    """Wait until so many patients have a Task."""
-    while len({task["for"]["reference"] for task in fhir.of("Task")}) < patients:
-        time.sleep(0.005)
+def _quantiles(waits: list[float]) -> str:
+    ordered = sorted(waits)
+    p99 = ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))]
+    slowest = "" if len(ordered) >= 100 else f" (slowest of {len(ordered)})"
+    return f"p50 {statistics.median(ordered):.2f} s, p99 {p99:.2f} s{slowest}"
+
+
+def _shares(site: Site, before: dict[str, float], count: int) -> str:
+    """Milliseconds of processor time for each level, by process."""
+    spent = {name: after - before.get(name, 0.0) for name, after in site.spent().items()}
+    each = {name: took / count * 1000 for name, took in spent.items()}
+    listed = " + ".join(f"{name} {ms:.1f}" for name, ms in each.items())
+    total = sum(each.values())
+    return f"processor: {listed} = {total:.1f} ms each, which is {2000 / total:.0f}/s on two cores"
+
+
+def _cpu_s(process: BaseProcess) -> float:
+    """User and system time of a running process (proc_pid_stat(5), fields 14 and 15)."""
+    stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
+    fields = stat.rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _one_assessment() -> float:
-    """Seconds for one decision, the best of five."""
+    """Seconds of processor time for one decision, the best of ten."""
     fhir = FakeFhir()
     patient_on_imatinib(fhir)
     now = datetime.now(UTC)
@@ -154,10 +309,10 @@ def _one_assessment() -> float:
         resources={"patient": fhir.resources["Patient/p1"], **resources},
     )
     times = []
-    for _ in range(6):
-        started = time.perf_counter()
+    for _ in range(11):
+        started = time.process_time()
         decide(given, chaos_processes.KNOWLEDGE)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     return min(times[1:])
 
 

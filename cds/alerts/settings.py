@@ -136,7 +136,8 @@ class AlertSettings(_Section):
     mllp: MllpListener | None = None
     embedded_worker: bool = True
     """Whether `serve` works off the queue itself, or leaves it to `imatinib-tdm worker`."""
-    threads: Annotated[int, Field(ge=1, le=32)] = 2
+    threads: Annotated[int, Field(ge=1, le=32)] = 8
+    """How much work is in hand at once in one process; most of it waits for the FHIR server."""
     lease_s: Annotated[float, Field(ge=0.5, le=600)] = 60.0
     """A worker that does not finish within this time is taken for dead."""
     settle_s: Annotated[float, Field(ge=0, le=60)] = 0.5

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from cds.alerts import AlertServices, build_alerts
+from cds.alerts import AlertServices, AlertSettings, build_alerts
 from cds.services import Services, build_services, open_store
 from cds.services.knowledge import load_knowledge
 from cds.settings import LedgerSettings, Settings
@@ -31,6 +31,9 @@ class Place:
     fhir_base: str
     port: int
     settle_s: float = 0.0
+    lease_s: float = 2.0
+    """So short that take-over is seen at once."""
+    threads: int = AlertSettings().threads
 
     @property
     def settings(self) -> Settings:
@@ -39,13 +42,17 @@ class Place:
 
 
 def build(place: Place) -> tuple[Services, AlertServices]:
-    """The services of one process, with a lease so short that take-over is seen at once."""
+    """The services of one process."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     settings = place.settings
     services = build_services(settings, knowledge=KNOWLEDGE, store=open_store(settings))
     chosen = alert_settings(
-        north(fhir_base=place.fhir_base), lease_s=2.0, poll_s=0.02, settle_s=place.settle_s
+        north(fhir_base=place.fhir_base),
+        lease_s=place.lease_s,
+        poll_s=0.02,
+        settle_s=place.settle_s,
+        threads=place.threads,
     )
     return services, build_alerts(services, chosen)
 

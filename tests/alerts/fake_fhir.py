@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,7 +55,12 @@ class FakeFhir:
     """Resources that a search does not find yet."""
     written: threading.Event = field(default_factory=threading.Event)
     """Set as soon as anything was written by a client."""
+    delay_s: float = 0.0
+    """How long each answer takes, when served."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _index: dict[tuple[str, str, str], dict[str, None]] = field(default_factory=dict)
+    """(type, `patient` or `identifier`, value) -> names, so that a search does not grow with all
+    there is."""
     _ids: int = 0
 
     def put(self, resource: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +71,8 @@ class FakeFhir:
         meta = {"versionId": str(version), "lastUpdated": self.now().isoformat()}
         stored = {**resource, "meta": {**resource.get("meta", {}), **meta}}
         self.resources[name] = stored
+        for key, value in _indexed(stored):
+            self._index.setdefault((stored["resourceType"], key, value), {})[name] = None
         return stored
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -124,13 +132,22 @@ class FakeFhir:
             return (200, {}, found) if found else (404, {}, _outcome())
         matches = [
             r
-            for name, r in self.resources.items()
-            if r["resourceType"] == path
-            and name not in self.unsearchable
+            for name, r in self._candidates(path, query)
+            if name not in self.unsearchable
             and all(_matches(r, key, value[0]) for key, value in query.items())
         ]
         entries = [{"resource": resource} for resource in matches]
         return 200, {}, {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+
+    def _candidates(
+        self, kind: str, query: dict[str, list[str]]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        key = next((key for key in ("patient", "identifier") if key in query), None)
+        names = self._index.get((kind, key, query[key][0]), {}) if key else list(self.resources)
+        for name in list(names):
+            resource = self.resources.get(name)
+            if resource is not None and resource["resourceType"] == kind:
+                yield name, resource
 
     def _write(self, method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
         if path.split("/", maxsplit=1)[0] in self.refused:
@@ -144,7 +161,8 @@ class FakeFhir:
         condition = headers.get("if-none-exist", "")
         if self.conditional and condition.startswith("identifier="):
             wanted = condition.removeprefix("identifier=")
-            if any(_matches(r, "identifier", wanted) for r in self.of(path)):
+            there = self._candidates(path, {"identifier": [wanted]})
+            if any(_matches(r, "identifier", wanted) for _, r in there):
                 return 200, {}, None
         self._ids += 1
         stored = self.put({**body, "id": f"made-{self._ids}"})
@@ -185,6 +203,8 @@ def served(fake: FakeFhir) -> Iterator[str]:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if fake.delay_s:
+                time.sleep(fake.delay_s)
             if fake.down:
                 status, sent, found = 503, {}, _outcome()
             else:
@@ -221,6 +241,14 @@ def served(fake: FakeFhir) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}/fhir"
         server.shutdown()
         thread.join()
+
+
+def _indexed(resource: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    subject = resource.get("subject") or resource.get("patient") or {}
+    if subject:
+        yield "patient", str(subject.get("reference", "")).removeprefix("Patient/")
+    for one in resource.get("identifier", []):
+        yield "identifier", f"{one.get('system')}|{one.get('value')}"
 
 
 def _matches(resource: dict[str, Any], key: str, value: str) -> bool:
