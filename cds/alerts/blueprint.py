@@ -20,7 +20,8 @@ def blueprint(receiver: Receiver, now: Callable[[], datetime]) -> Blueprint:
     def notify(endpoint: str) -> Response:
         return _receive(endpoint, None)
 
-    @routes.route("/subscriptions/<endpoint>/<kind>/<identity>", methods=["PUT", "POST"])
+    # Some servers also tell of deletions; reading the resource shows that it is gone.
+    @routes.route("/subscriptions/<endpoint>/<kind>/<identity>", methods=["PUT", "POST", "DELETE"])
     def notify_resource(endpoint: str, kind: str, identity: str) -> Response:
         return _receive(endpoint, (kind, identity))
 

@@ -161,7 +161,7 @@ def _from_message(body: Mapping[str, Any], remote: Remote) -> Found:
     with remote.reading() as client:
         bundle = client.get(f"Patient?identifier={quote(value, safe='')}")
     patients = {
-        resource["id"]
+        resource["id"]: resource
         for resource in _resources(bundle)
         if resource.get("resourceType") == "Patient" and isinstance(resource.get("id"), str)
     }
@@ -169,13 +169,23 @@ def _from_message(body: Mapping[str, Any], remote: Remote) -> Found:
         # The admission message may be late; a number that two patients share is an operator's.
         known = "not-known" if not patients else "not-unique"
         raise FetchError(f"patient-{known}", "the server does not know the patient of the message")
-    patient = patients.pop()
+    ((patient, person),) = patients.items()
+    if _differ(body.get("birth_date"), person.get("birthDate")):
+        raise Unusable("patient-differs")
     found = Found()
     for held in body["hl7"]:
         resource = dict(held["resource"]) | {"subject": {"reference": f"Patient/{patient}"}}
         reference = f"Observation/{resource['id']}"
         found.sightings.append(Sighting(reference, held["version"], patient, resource))
     return found
+
+
+def _differ(said: Any, known: Any) -> bool:
+    """Whether two dates of birth contradict each other, as far as both are given."""
+    if not (isinstance(said, str) and isinstance(known, str)):
+        return False
+    shared = min(len(said), len(known))
+    return said[:shared] != known[:shared]
 
 
 def _sighted(resource: Mapping[str, Any], remote: Remote, drug: Drug) -> list[Sighting]:

@@ -71,6 +71,8 @@ class Message:
     sender: str
     control_id: str
     patient_number: str
+    birth_date: str
+    """ISO, as far as the message gives it; empty when it does not."""
     results: tuple[Result, ...]
 
 
@@ -90,8 +92,12 @@ def read_message(text: str, drug: Drug) -> Message:
     kind = _field(header, 9).split("^")
     if kind[:2] != ["ORU", "R01"]:
         raise MessageError("only ORU^R01 is accepted")
-    patient = next((s for s in segments if _name(s) == "PID"), None)
-    number = _component(_field(patient, 3).split("~")[0], 0) if patient is not None else ""
+    patients = [segment for segment in segments if _name(segment) == "PID"]
+    patient = patients[0] if patients else None
+    number = _number_of(patient)
+    if any(_number_of(other) != number for other in patients):
+        # The standard allows it, and a result under the wrong patient is the worst that can happen.
+        raise MessageError("the message is about several patients; send one for each")
     results = tuple(
         result
         for order in _orders(segments[1:])
@@ -101,7 +107,11 @@ def read_message(text: str, drug: Drug) -> Message:
     if results and not number:
         raise MessageError("PID-3 names no patient")
     return Message(
-        f"{_field(header, 3)}|{_field(header, 4)}"[:120], _field(header, 10)[:60], number, results
+        sender=f"{_field(header, 3)}|{_field(header, 4)}"[:120],
+        control_id=_field(header, 10)[:60],
+        patient_number=number,
+        birth_date=(_time(_field(patient, 7)) or "")[:10],
+        results=results,
     )
 
 
@@ -113,6 +123,10 @@ def acknowledgement(text: str, code: str, at: str, why: str = "") -> str:
     control = _plain(fields[9])
     header = f"MSH|^~\\&|{receiver}|{place}|{sender}|{facility}|{at}||ACK^R01^ACK|{control}|P|2.5.1"
     return f"{header}\rMSA|{code}|{control}{'|' + why if why else ''}\r"
+
+
+def _number_of(patient: Any) -> str:
+    return _component(_field(patient, 3).split("~")[0], 0)
 
 
 def _plain(value: str) -> str:

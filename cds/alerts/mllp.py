@@ -61,7 +61,11 @@ class MessageDesk:
         ]
         if not results:
             return "AA", ""
-        body: dict[str, Any] = {"hl7": results, "patient_number": message.patient_number}
+        body: dict[str, Any] = {
+            "hl7": results,
+            "patient_number": message.patient_number,
+            "birth_date": message.birth_date,
+        }
         # The content decides: a control id may be used again after a restart of the sender.
         key = event_key("hl7", message.sender, message.control_id, canonical(body).decode())
         now = self.now()

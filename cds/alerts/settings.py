@@ -152,8 +152,13 @@ class AlertSettings(_Section):
             values = [getattr(server, what) for server in self.servers]
             if len(set(values)) != len(values):
                 raise ValueError(f"two servers share one {what}")
-        if self.mllp is not None and self.server(self.mllp.server) is None:
-            raise ValueError(f"mllp.server {self.mllp.server!r} is not one of the servers")
+        if self.mllp is not None:
+            server = self.server(self.mllp.server)
+            if server is None:
+                raise ValueError(f"mllp.server {self.mllp.server!r} is not one of the servers")
+            if server.patient_identifier_system is None:
+                # The same number under another system is another patient.
+                raise ValueError(f"server {server.id!r} needs a patient_identifier_system for mllp")
         return self
 
     def server(self, name: str) -> FhirServer | None:

@@ -19,7 +19,7 @@ from cds.alerts.notification import local
 from cds.alerts.queue import Kind, Queue
 from cds.alerts.remote import Refused, Remote
 from cds.alerts.settings import AlertSettings, FhirServer
-from cds.alerts.subscription import RENEW_BEFORE, request_again
+from cds.alerts.subscription import RENEW_BEFORE, Subscribed, request_again
 from cds.alerts.tables import work
 from cds.fhir.client import FetchError
 from cds.store import DatabaseError
@@ -59,6 +59,18 @@ class Watchman:
             self._listen(server, now)
         self._forget(now)
 
+    def remember(self, server: FhirServer, done: Subscribed) -> None:
+        """Watch over a Subscription from now on, also over one that never names itself.
+
+        Plain criteria Subscriptions send no heartbeats, and what they send does not say whose it
+        is: they are asked after in the same intervals.
+        """
+        if done.id is None:
+            return
+        with self.queue.database.writing() as connection:
+            name = f"Subscription/{done.id}"
+            watching.note(connection, server.id, name, self.now(), status="requested")
+
     def _poll(self, server: FhirServer, now: datetime) -> None:
         if server.poll_minutes is None:
             return
@@ -83,9 +95,8 @@ class Watchman:
             status = self._ask_after(server, heard.name, now)
             with self.queue.database.writing() as connection:
                 watching.note(connection, server.id, heard.name, now, status=status)
-            log().warning(
-                "subscription-silent", client=server.id, problem=status, count=heard.number or 0
-            )
+            say = log().info if status == "active" else log().warning
+            say("subscription-silent", client=server.id, problem=status, count=heard.number or 0)
             # Whatever the server says: something may have been filed meanwhile.
             self._ask(server, now)
 

@@ -62,6 +62,7 @@ def command(server: str | None, topic: bool | None, settings_file: Path | None) 
                 raise click.ClickException(f"{one.id}: {error.message}") from None
             except Refused as refusal:
                 raise click.ClickException(f"{one.id}: {refusal.problem}") from None
+            alerts.watchman.remember(one, done)
             kind = "topic" if done.topic else "criteria"
             made = "renewed" if done.renewed else "created"
             click.echo(f"{one.id}: {kind} Subscription {made} until {done.until:%Y-%m-%d}")

@@ -155,6 +155,16 @@ def test_a_deleted_level_withdraws_what_was_said(site: Site) -> None:
     assert site.tasks() == []
 
 
+def test_a_criteria_rest_hook_may_tell_of_a_deletion(site: Site) -> None:
+    site.fhir.put(level(320))
+    assert site.notify(path="/Observation/level-1", method="PUT") == 200
+    site.work()
+    del site.fhir.resources["Observation/level-1"]
+    assert site.notify(path="/Observation/level-1", method="DELETE") == 200
+    site.work()
+    assert (len(site.tasks()), len(site.tasks("cancelled"))) == (0, 1)
+
+
 def test_a_state_that_comes_back_is_said_again(site: Site) -> None:
     for number, value in enumerate((320, 420, 320), start=1):
         file(site, number, level(value))

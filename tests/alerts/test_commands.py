@@ -20,6 +20,7 @@ servers:
     endpoint: n0rth-endpoint-4711
     secret_file: north.secret
     deliver: [task, flag]
+    patient_identifier_system: urn:mrn
     backend:
       client_id: tdm
       token_url: https://auth.example.org/token
@@ -128,6 +129,7 @@ def test_without_a_file_nothing_is_received(tmp_path: Path) -> None:
         ("mllp: {server: north}", "mllp: {server: south}", "south"),
         ("mllp: {server: north}", "mllp: {server: north, host: 0.0.0.0}", "host"),
         ("mllp: {server: north}", "give_up_hours: 1", "give_up_hours"),
+        ("    patient_identifier_system: urn:mrn\n", "", "patient_identifier_system"),
         ("servers:", "servers: [", "YAML"),
     ],
 )

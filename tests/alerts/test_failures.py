@@ -350,3 +350,37 @@ def test_an_unusable_result_in_a_notification_does_not_hide_the_others(site: Sit
     site.work()
     assert len(site.tasks()) == 1
     assert [row.problem for row in site.rows(state="dead")] == ["subject-missing"]
+
+
+def test_a_disk_that_is_full_while_working_loses_nothing_and_repeats_nothing(site: Site) -> None:
+    """SQLite refuses to grow the file, at whatever point of the work that happens."""
+    from sqlalchemy import event
+
+    from cds.store import DatabaseError
+
+    engine = site.alerts.worker.queue.database.engine
+    room = 0
+
+    def limit(connection: Any, _record: object, _proxy: object) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages + room}")
+
+    event.listen(engine, "checkout", limit)
+    for number in range(1, 30):
+        patient_on_imatinib(site.fhir, f"q{number}")
+        file(site, number, name=f"level-{number}", patient=f"q{number}")
+    failed = 0
+    for _ in range(60):
+        try:
+            site.work()
+        except DatabaseError:
+            failed += 1
+        site.clock.advance(minutes=2)
+    assert failed or any(row.problem == "database" for row in site.rows(limit=1000))
+    room = 100_000
+    work_for(site, 3)
+    assert {task["for"]["reference"] for task in site.tasks()} == {
+        f"Patient/q{number}" for number in range(1, 30)
+    }
+    assert set(site.fhir.identifiers("Task").values()) == {1}
+    assert {row.state for row in site.rows(limit=1000)} == {"done"}

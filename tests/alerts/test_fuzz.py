@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds.alerts.hl7v2 import Message, MessageError, read_message
+from cds.alerts.mllp import MessageDesk
 from cds.alerts.notification import Notification, NotificationError, read_notification
 from cds.alerts.settings import AlertSettings
 from cds.services.knowledge import Knowledge
@@ -96,32 +97,58 @@ def test_ten_thousand_mutated_notifications_raise_nothing_unforeseen() -> None:
     assert not any(CANARY in refusal.message for refusal in refusals)
 
 
-def test_mutated_messages_raise_nothing_unforeseen(knowledge: Knowledge) -> None:
+def mutated_message(rng: random.Random) -> str:
+    text = list(oru(rng.choice(("320", "<50", CANARY, "1e9", ""))))
+    for _ in range(rng.randint(1, 12)):
+        place = rng.randrange(len(text))
+        action = rng.randrange(3)
+        if action == 0:
+            text[place] = rng.choice("|^~\\&\r\x0b\x1c\x00é𝄞9")
+        elif action == 1:
+            del text[place]
+        else:
+            text[place:place] = rng.choice(("|" * 40, "\rOBX|2", "\rOBR|", "\\T\\", "^^^"))
+    return "".join(text)
+
+
+def test_ten_thousand_mutated_messages_raise_nothing_unforeseen(knowledge: Knowledge) -> None:
     rng = random.Random(4711)
     drug = knowledge.rulebook.drug
     read = 0
     rejections: list[MessageError] = []
-    for _ in range(1500):
-        text = list(oru(rng.choice(("320", "<50", CANARY, "1e9", ""))))
-        for _ in range(rng.randint(1, 12)):
-            place = rng.randrange(len(text))
-            action = rng.randrange(3)
-            if action == 0:
-                text[place] = rng.choice("|^~\\&\r\x0b\x1c\x00é𝄞9")
-            elif action == 1:
-                del text[place]
-            else:
-                text[place:place] = rng.choice(("|" * 40, "\rOBX|2", "\rOBR|", "\\T\\", "^^^"))
+    for _ in range(10_000):
         try:
-            found = read_message("".join(text), drug)
+            found = read_message(mutated_message(rng), drug)
         except MessageError as error:
             rejections.append(error)
             continue
         assert isinstance(found, Message)
         read += 1
-    assert min(read, len(rejections)) > 100
+    assert min(read, len(rejections)) > 1000
     assert {error.ack for error in rejections} == {"AR"}
     assert not any(CANARY in error.why for error in rejections)
+
+
+def test_mutated_messages_are_each_acknowledged(make_site: MakeSite) -> None:
+    site = make_site(alert_settings(north(patient_identifier_system="urn:mrn")))
+    desk = MessageDesk(
+        site.alerts.settings.servers[0],
+        site.alerts.queue,
+        lambda: site.services.knowledge.rulebook.drug,
+        site.clock.now,
+        lambda: None,
+    )
+    rng = random.Random(20261123)
+    codes = set()
+    for _ in range(400):
+        answer = desk.take(mutated_message(rng).encode("utf-8", "surrogatepass"))
+        codes.add(answer.split(b"MSA|")[1][:2])
+    assert codes == {b"AA", b"AR"}
+    for _ in range(12):
+        site.work()
+        site.clock.advance(minutes=20)
+    problems = [str(row.problem) for row in site.rows(limit=1000) if row.problem]
+    assert [problem for problem in problems if problem.startswith("defect")] == []
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -160,6 +160,29 @@ def test_what_will_never_be_accepted_is_rejected(
     assert site.rows() == []
 
 
+def test_results_of_several_patients_are_not_put_under_the_first(
+    site: Site, desk: MessageDesk
+) -> None:
+    second = oru(patient="PID|1||mrn-p2^^^H^MR||ROE^RICHARD").split("\r", 1)[1]
+    assert ack(desk, f"{oru()}\r{second}") == "AR"
+    assert site.rows() == []
+    again = oru().split("\r", 1)[1].replace("202611220800", "202611210800")
+    assert ack(desk, f"{oru()}\r{again}") == "AA"
+
+
+@pytest.mark.parametrize(
+    ("born", "problem"),
+    [("19700101", None), ("197001010830", None), ("", None), ("19700102", "patient-differs")],
+)
+def test_a_number_that_leads_to_somebody_born_on_another_day_is_an_operators(
+    site: Site, desk: MessageDesk, born: str, problem: str | None
+) -> None:
+    assert ack(desk, oru(patient=f"{PATIENT}||{born}")) == "AA"
+    site.work()
+    assert [row.problem for row in site.rows(kind="event")] == [problem]
+    assert len(site.tasks()) == (0 if problem else 1)
+
+
 def test_a_message_that_cannot_be_kept_is_asked_for_again(
     desk: MessageDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from cds.alerts.capabilities import FEED
 from cds.alerts.subscription import subscribe
-from tests.alerts.build import ENDPOINT, SECRET
+from tests.alerts.build import ENDPOINT, SECRET, level
 from tests.alerts.conftest import Site
 
 PUBLIC = "https://tdm.example.org"
@@ -80,3 +80,29 @@ def test_a_subscription_that_soon_ends_is_renewed_by_the_watch(site: Site) -> No
     renewed = site.fhir.resources["Subscription/s1"]
     assert renewed["status"] == "requested"
     assert renewed["end"] > made["end"]
+
+
+@pytest.mark.parametrize("stopped", ["error", "off"])
+def test_a_plain_subscription_that_stops_is_noticed_though_it_never_spoke(
+    site: Site, stopped: str
+) -> None:
+    site.alerts.watchman.remember(site.alerts.settings.servers[0], ask(site))
+    (made,) = site.fhir.of("Subscription")
+    site.fhir.put({**made, "status": stopped})
+    site.fhir.put(level(320))  # nobody tells us
+    site.clock.advance(minutes=10)
+    site.alerts.watchman.look()
+    site.work()
+    assert site.tasks() == []
+    site.clock.advance(minutes=10)
+    site.alerts.watchman.look()
+    site.work()
+    (made,) = site.fhir.of("Subscription")
+    assert made["status"] == "requested"
+    assert made["channel"]["header"] == [f"Authorization: Bearer {SECRET}"]
+    assert len(site.tasks()) == 1
+
+
+def test_a_server_whose_statement_is_some_megabytes_can_be_subscribed_to(site: Site) -> None:
+    site.fhir.capabilities = {"text": {"div": "x" * 3_000_000}, "rest": [{"x": 1}] * 100_000}
+    assert ask(site).topic is False
