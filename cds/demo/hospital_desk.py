@@ -189,11 +189,11 @@ class Hospital:
         }
         if order is not None:
             level["partOf"] = [{"reference": f"MedicationAdministration/{name}-dose"}]
-        self.file(level)
+        filed = self.file(level)
         chart.log.append(f"laboratory: {ng_ml:g} ng/mL, {hours:g} h after the dose")
         self.fire(chart, "patient-view", {})
         if self._tell is not None:
-            self._tell(level)  # the subscription: an alert comes to the worklist
+            self._tell(filed)  # the subscription: an alert comes to the worklist
 
     def fire(self, chart: Chart, hook: str, context: Mapping[str, Any]) -> None:
         """Call the service as an EHR does and put its cards beside the order."""
