@@ -65,7 +65,7 @@ docs: $(READY) ## build the documentation into site/
 	@$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY) ## print speed as ratios to baselines measured in the same run
-	@for b in pk_speed rules_speed hook_latency alert_latency load; do \
+	@for b in pk_speed rules_speed hook_latency alert_latency pages load; do \
 	  echo "== $$b"; PYTHONPATH=. $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 soak: $(READY) ## long differential and fuzz runs of the rule engine

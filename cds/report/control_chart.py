@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -143,6 +144,7 @@ def _learned(baseline: Sequence[Observed]) -> tuple[float, float, float]:
     return count / spread + _PRIOR, (of - count) / spread + _PRIOR, spread
 
 
+@lru_cache(maxsize=50_000)  # weeks that are over ask the same again on every look
 def _limits(of: int, a: float, b: float) -> tuple[float, float]:
     """The fewest and the most of `of` that chance explains, one tail each side."""
     if of > _MANY:

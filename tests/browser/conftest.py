@@ -24,8 +24,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from cds.alerts import AlertServices, attach
-from cds.content import examples_dir
+from cds.content import examples_dir, rules_dir
 from cds.demo.fhir import Notifier, alerts_file
+from cds.demo.history import invent_history
 from cds.demo.hospital import create_hospital, hospital_server
 from cds.demo.smart import SignedCalls, SmartServer, registration
 from cds.demo.stories import load_stories
@@ -34,6 +35,7 @@ from cds.services.clock import Clock
 from cds.services.knowledge import load_knowledge
 from cds.services.warmup import warm_up
 from cds.settings import ClientSettings, Settings
+from cds.store import Store
 from cds.store.migrate import upgrade
 from cds.web import create_app
 
@@ -93,13 +95,39 @@ def _serving(server: Any) -> Iterator[str]:
         server.server_close()
 
 
+@dataclass
+class Site:
+    """The service that is looked at."""
+
+    address: str
+    store: Store
+    draft: Path
+    """An edited copy of the rules, in which a low trough has become critical."""
+
+
 @pytest.fixture(scope="session")
-def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service_address(site: Site) -> str:
+    return site.address
+
+
+@pytest.fixture(scope="session")
+def past(site: Site, hospital_address: str) -> None:
+    """Half a year of invented decisions and answers, as the demo invents them."""
+    for story in ("cml-low-trough", "level-unit-unreadable", "rifampicin-order"):
+        httpx.get(f"{hospital_address}/patients/{story}", trust_env=False, timeout=60)
+    invent_history(site.store, [("urn:reasons", "will-monitor"), ("urn:reasons", "other")], NOW)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server = make_server("127.0.0.1", 0, lambda _e, _s: [], threaded=True)
     address = f"http://127.0.0.1:{server.server_port}"
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("browser"), public_base_url=address, deadline_s=10
-    )
+    base = tmp_path_factory.mktemp("browser")
+    draft = base / "draft"
+    shutil.copytree(rules_dir(), draft)
+    edited = draft / "trough" / "cml-below-target.yaml"
+    edited.write_text(edited.read_text().replace("severity: warning", "severity: critical"))
+    settings = Settings(data_dir=base, public_base_url=address, deadline_s=10, rules_draft=draft)
     knowledge = load_knowledge(settings)
     store = open_store(settings)
     upgrade(store.database)
@@ -107,7 +135,7 @@ def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     warm_up(knowledge, NOW)
     server.app = create_app(services)
     with _serving(server):
-        yield address
+        yield Site(address, store, draft)
     store.database.close()
     knowledge.rulebook.close()
 
