@@ -67,7 +67,7 @@ def labs(assessment: Assessment) -> tuple[LabRow, ...]:
         by_key.setdefault(lab.key, []).append(lab)
     return tuple(
         LabRow(
-            name=words.spoken(key),
+            name=words.lab_name(key),
             unit="" if results[-1].unit == "1" else results[-1].unit,
             results=tuple(
                 (words.day(lab.at.at, zone), _result(lab)) for lab in results[-_SHOWN_RESULTS:]

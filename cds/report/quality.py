@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cds.assess.assessment import Assessment, GatedLevel
@@ -25,6 +26,14 @@ class LevelRow:
     predicted: str
     """What the fitted curve says for that moment, when the level was used."""
     percentile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One word on the quality of the data."""
+
+    words: str
+    good: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,30 @@ def level_rows(assessment: Assessment, left_out: dict[str, str] | None = None) -
         )
         for count, gated in enumerate(assessment.levels, start=1)
     ]
+
+
+def strip(
+    assessment: Assessment, rows: Sequence[LevelRow], problems: Sequence[ProblemRow]
+) -> tuple[Mark, ...]:
+    """What the numbers rest on, in a few marks for the top of the page."""
+    exposure = assessment.exposure
+    used = sum(row.verdict == "used" for row in rows)
+    lost = [row for row in problems if row.impact != _IMPACTS[Impact.NOTICE]]
+    imputed = sorted(exposure.imputed)
+    marks = [Mark(f"{used} of {len(rows)} levels used", good=used > 0 and used == len(rows))]
+    if exposure.state.quantitative:
+        fitted = "fitted to this patient" if used else "expected from patients like this one"
+        marks.append(Mark(fitted, good=bool(used)))
+    else:
+        marks.append(Mark("no dose numbers", good=False))
+    if imputed:
+        names = words.listing(words.spoken(name) for name in imputed)
+        marks.append(Mark(f"{names} not on record: typical value", good=False))
+    if lost:
+        marks.append(Mark(f"{len(lost)} could not be read or used", good=False))
+    else:
+        marks.append(Mark("everything needed could be read", good=True))
+    return tuple(marks)
 
 
 def problem_rows(assessment: Assessment) -> list[ProblemRow]:

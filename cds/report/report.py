@@ -28,6 +28,8 @@ class LevelReport:
     models: tuple[parameters.ModelRow, ...]
     levels: tuple[quality.LevelRow, ...]
     problems: tuple[quality.ProblemRow, ...]
+    strip: tuple[quality.Mark, ...]
+    """The quality of the data in a few words, for the top of the page."""
     covariates: tuple[background.Covariate, ...]
     labs: tuple[background.LabRow, ...]
     medicines: tuple[background.MedicineRow, ...]
@@ -52,6 +54,7 @@ def level_report(
         fitted = {row.reported + row.sampled: row for row in quality.level_rows(shown)}
         rows = [_refitted(row, fitted.get(row.reported + row.sampled)) for row in rows]
     zone = words.zone_of(assessment)
+    problems = quality.problem_rows(shown)
     return LevelReport(
         assessment=shown,
         drug=rulebook.drug.name,
@@ -63,7 +66,8 @@ def level_report(
         shifts=parameters.shifts(shown.exposure),
         models=parameters.models(shown.exposure),
         levels=tuple(rows),
-        problems=tuple(quality.problem_rows(shown)),
+        problems=tuple(problems),
+        strip=quality.strip(shown, rows, problems),
         covariates=background.covariates(shown),
         labs=background.labs(shown),
         medicines=background.medicines(shown),

@@ -121,6 +121,23 @@ def sentence(text: str) -> str:
     return text if text[-1] in ".!?:" else f"{text}."
 
 
+_LABS = {
+    "bcr_abl_is": "BCR::ABL1 (international scale)",
+    "alt": "ALT",
+    "ast": "AST",
+    "anc": "neutrophils",
+    "agp": "alpha-1-acid glycoprotein",
+    "crp": "C-reactive protein",
+    "hbsag": "hepatitis B surface antigen",
+    "bsa": "body surface",
+}
+
+
+def lab_name(key: str) -> str:
+    """Return a kind of result as a laboratory prints it."""
+    return _LABS.get(key, spoken(key))
+
+
 def spoken(key: str) -> str:
     """Return a key in words: st-johns-wort, weight_kg."""
     return key.replace("_", " ").replace("-", " ")

@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -145,3 +146,36 @@ def test_the_interval_ends_at_the_trough_of_the_table(assessed: Assessed):
 def test_a_process_that_shows_no_picture_does_not_load_the_plotting_library():
     code = "import sys, cds.web.app, cds.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_results_measured_more_than_once_are_drawn_over_time_with_their_units(assessed: Assessed):
+    svg = picture(assessed("hepatotoxicity"), "labs")
+    assert svg is not None
+    said = texts(svg)
+    for words in ("ALT", "AST", "bilirubin", "U/L"):
+        assert words in said
+    description = FIGURES["labs"].words(assessed("hepatotoxicity"))
+    assert "ALT from" in description
+    assert "(3 results)" in description
+
+
+def test_an_interacting_medicine_stands_on_the_axis_of_the_results(assessed: Assessed):
+    svg = picture(assessed("inducer-stopped"), "labs")
+    assert svg is not None
+    assert "interacting" in texts(svg)
+
+
+def test_results_measured_once_have_no_course_to_draw(assessed: Assessed):
+    assert picture(assessed("gist-gastrectomy"), "labs") is None
+
+
+def test_a_wide_range_of_results_is_drawn_on_a_logarithmic_axis(assessed: Assessed):
+    assessment = assessed("cml-low-trough")
+    spread = [lab for lab in assessment.record.labs if lab.key == "bcr_abl_is"]
+    labs = tuple(
+        replace(lab, value=value) for lab, value in zip(spread, (50.0, 1.0, 0.01), strict=True)
+    )
+    wide = replace(assessment, record=replace(assessment.record, labs=labs))
+    svg = picture(wide, "labs")
+    assert svg is not None
+    assert any("10" in text for text in texts(svg))

@@ -140,3 +140,11 @@ def test_an_interacting_medicine_is_listed_with_what_it_does(reported):
     assert row.name == "rifampicin"
     assert row.state == "being ordered"
     assert row.role == "strong inducer: exposure about 26 % of usual"
+
+
+def test_the_strip_says_at_a_glance_what_the_numbers_rest_on(reported):
+    marks = {mark.words: mark.good for mark in reported("cml-low-trough").strip}
+    assert "fitted to this patient" in marks
+    unread = {mark.words: mark.good for mark in reported("level-unit-unreadable").strip}
+    assert any("could not be read or used" in words and not good for words, good in unread.items())
+    assert any(words.startswith("0 of 1 levels used") for words in unread)

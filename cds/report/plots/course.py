@@ -28,7 +28,7 @@ def can_draw(assessment: Assessment) -> bool:
 def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -> Figure:
     """Draw the picture."""
     levels = _placed(assessment)
-    medicines = _interacting(assessment)
+    medicines = interacting(assessment)
     rows = (3.0, 1.1) + ((0.45 + 0.3 * len(medicines),) if medicines else ())
     figure, panels = canvas.new_figure(width, height + 0.3 * len(medicines), rows)
     zone = words.zone_of(assessment)
@@ -39,8 +39,8 @@ def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -
     _levels(panels[0], assessment)
     _daily_dose(panels[1], assessment, start)
     if medicines:
-        _medicines(panels[2], medicines, start, end)
-    _dates(panels[-1], zone, start, end, narrow=narrow)
+        draw_medicines(panels[2], medicines, start, end)
+    dates(panels[-1], zone, start, end, narrow=narrow)
     marks.legend_below(panels[0], 1 if narrow else 3, label_lines=2)
     return figure
 
@@ -99,7 +99,8 @@ def _daily_dose(axes: Axes, assessment: Assessment, start: datetime) -> None:
     canvas.quiet_grid(axes)
 
 
-def _medicines(axes: Axes, medicines: list[Medicine], start: datetime, end: datetime) -> None:
+def draw_medicines(axes: Axes, medicines: list[Medicine], start: datetime, end: datetime) -> None:
+    """Draw each medicine as a bar from its start to its end."""
     for row, medicine in enumerate(medicines):
         begins: Any = medicine.started.at if medicine.started else start
         until: Any = medicine.stopped.at if medicine.stopped else end
@@ -112,17 +113,18 @@ def _medicines(axes: Axes, medicines: list[Medicine], start: datetime, end: date
     axes.set_ylabel("interacting")
 
 
-def _interacting(assessment: Assessment) -> list[Medicine]:
-    interacting = {f.values["ingredient"] for f in assessment.facts if f.kind == "interaction"}
-    found = [m for m in assessment.record.medicines if interacting & set(m.ingredients)]
+def interacting(assessment: Assessment) -> list[Medicine]:
+    """The medicines that the interaction facts name, as many as a picture can hold."""
+    named = {f.values["ingredient"] for f in assessment.facts if f.kind == "interaction"}
+    found = [m for m in assessment.record.medicines if named & set(m.ingredients)]
     return found[:_MOST_MEDICINES]
 
 
-def _dates(axes: Any, zone: Any, start: datetime, end: datetime, *, narrow: bool) -> None:
+def dates(axes: Any, zone: Any, start: datetime, end: datetime, *, narrow: bool) -> None:
     """Name a few evenly spaced days; over long courses with the year."""
-    from matplotlib import dates
+    from matplotlib import dates as kit_dates
 
-    kit: Any = dates  # its functions carry no types
+    kit: Any = kit_dates  # its functions carry no types
     count = 4 if narrow else 7
     step = (end - start) / count
     days = [start + step * (k + 0.5) for k in range(count)]

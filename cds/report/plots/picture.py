@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cds.assess.assessment import Assessment, DoseOption
-from cds.report.plots import canvas, course, interval, level
+from cds.report.plots import canvas, course, interval, labs, level
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,6 +78,12 @@ FIGURES: Mapping[str, Drawing] = {
         lambda r: course.draw(r.assessment, *SIZES[r.shape], narrow=r.narrow),
         lambda r: course.describe(r.assessment),
         course.can_draw,
+    ),
+    "labs": Drawing(
+        "Results over the course",
+        lambda r: labs.draw(r.assessment, SIZES[r.shape][0], narrow=r.narrow),
+        lambda r: labs.describe(r.assessment),
+        labs.can_draw,
     ),
 }
 
