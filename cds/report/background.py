@@ -68,7 +68,7 @@ def labs(assessment: Assessment) -> tuple[LabRow, ...]:
     return tuple(
         LabRow(
             name=words.lab_name(key),
-            unit="" if results[-1].unit == "1" else results[-1].unit,
+            unit=words.lab_unit(results[-1].unit),
             results=tuple(
                 (words.day(lab.at.at, zone), _result(lab)) for lab in results[-_SHOWN_RESULTS:]
             ),

@@ -11,6 +11,7 @@ from cds.assess.assessment import (
     Gate,
     GatedLevel,
 )
+from cds.clinical.finding import Severity
 from cds.clinical.level import ResultStatus
 from cds.report import words
 
@@ -127,6 +128,13 @@ def _expected(assessment: Assessment) -> Iterator[str]:
 def _proposal(assessment: Assessment) -> Iterator[str]:
     exposure = assessment.exposure
     best = exposure.best
+    if any(f.severity is Severity.CRITICAL and not f.silent for f in assessment.verdict.findings):
+        # Beside "hold the drug" a dose with a good chance would read as advice.
+        yield (
+            "A critical finding stands, so no dose is put forward here; the table of doses is "
+            "arithmetic and does not know of it"
+        )
+        return
     if best is None:
         if exposure.state.quantitative and exposure.no_option_reason:
             yield exposure.no_option_reason

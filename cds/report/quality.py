@@ -81,7 +81,8 @@ def strip(
     used = sum(row.verdict == "used" for row in rows)
     lost = [row for row in problems if row.impact != _IMPACTS[Impact.NOTICE]]
     imputed = sorted(exposure.imputed)
-    marks = [Mark(f"{used} of {len(rows)} levels used", good=used > 0 and used == len(rows))]
+    levels = f"{used} of {len(rows)} levels used" if rows else "no level on record"
+    marks = [Mark(levels, good=used > 0 and used == len(rows))]
     if exposure.state.quantitative:
         fitted = "fitted to this patient" if used else "expected from patients like this one"
         marks.append(Mark(fitted, good=bool(used)))

@@ -138,6 +138,11 @@ def lab_name(key: str) -> str:
     return _LABS.get(key, spoken(key))
 
 
+def lab_unit(unit: str) -> str:
+    """Return a UCUM unit as it is printed; nothing for a pure number."""
+    return "" if unit == "1" else re.sub(r"^u(?=[a-zA-Z])", "µ", unit)
+
+
 def spoken(key: str) -> str:
     """Return a key in words: st-johns-wort, weight_kg."""
     return key.replace("_", " ").replace("-", " ")

@@ -148,3 +148,12 @@ def test_the_strip_says_at_a_glance_what_the_numbers_rest_on(reported):
     unread = {mark.words: mark.good for mark in reported("level-unit-unreadable").strip}
     assert any("could not be read or used" in words and not good for words, good in unread.items())
     assert any(words.startswith("0 of 1 levels used") for words in unread)
+
+
+def test_beside_a_critical_finding_no_dose_is_put_forward(reported):
+    held = " ".join(reported("hepatotoxicity").interpretation)
+    assert "hold imatinib" in held
+    assert "A critical finding stands" in held
+    assert "likeliest to reach the target" not in held
+    low = " ".join(reported("cml-low-trough").interpretation)
+    assert "likeliest to reach the target" in low

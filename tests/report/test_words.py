@@ -51,3 +51,10 @@ def test_a_sentence_keeps_a_number_beside_its_unit():
     assert words.sentence(f"expected  683{THIN}ng/mL with 98 %") == (
         f"Expected 683{THIN}ng/mL with 98{THIN}%."
     )
+
+
+@pytest.mark.parametrize(
+    ("unit", "printed"), [("umol/L", "µmol/L"), ("ug/L", "µg/L"), ("U/L", "U/L"), ("1", "")]
+)
+def test_units_are_printed_as_a_laboratory_prints_them(unit: str, printed: str):
+    assert words.lab_unit(unit) == printed

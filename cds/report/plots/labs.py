@@ -92,7 +92,7 @@ def _panel(axes: Axes, results: Sequence[Lab]) -> None:
         axes.locator_params(axis="y", nbins=3)
     axes.text(0.005, 0.97, _name(results[-1]), fontsize=8, fontweight="bold", va="top",
               transform=axes.transAxes)  # fmt: skip
-    axes.set_ylabel("" if results[-1].unit == "1" else results[-1].unit, fontsize=8)
+    axes.set_ylabel(words.lab_unit(results[-1].unit), fontsize=8)
     canvas.quiet_grid(axes)
 
 
@@ -101,5 +101,5 @@ def _name(lab: Lab) -> str:
 
 
 def _value(lab: Lab) -> str:
-    unit = "" if lab.unit == "1" else f"{words.THIN}{lab.unit}"
-    return f"{lab.comparator or ''}{words.short(lab.value or 0.0)}{unit}"
+    value = f"{lab.comparator or ''}{words.short(lab.value or 0.0)}"
+    return f"{value}{words.THIN}{words.lab_unit(lab.unit)}".rstrip(words.THIN)
