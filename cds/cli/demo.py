@@ -84,7 +84,8 @@ def command(once: bool, port: int | None, sign_in: bool, only: tuple[str, ...]) 
             if not once:
                 from cds.demo.hospital import running_hospital
 
-                _invent_past(service)
+                if smart is None:  # who signs in sees only what the hospital itself asked
+                    _invent_past(service)
                 with running_hospital(
                     stories, service.base_url, hospital_port, smart=smart, secret=secret
                 ) as hospital:

@@ -62,7 +62,7 @@ def test_an_edit_is_compared_before_it_serves(look, service_address, width):
     page.get_by_role("button", name="Compare").click()
     page.get_by_role("heading", name="Story patients").wait_for()
     main = page.locator("main").inner_text()
-    assert "severity 'warning' → 'critical'" in main
+    assert "warning → critical" in main
     assert "situations would read differently" in main
     assert page.locator("article.patient-change").count() > 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
