@@ -84,7 +84,7 @@ def test_the_report_says_what_it_rests_on(page):
 def test_every_picture_and_file_of_a_report_is_there(browser, page):
     read = Page(page("cml-low-trough"))
     wanted = [a for a in read.addresses if ".svg" in a or a.endswith((".json", ".csv"))]
-    assert len([a for a in wanted if "/evaluations/" in a]) == 9
+    assert len([a for a in wanted if "/evaluations/" in a]) == 11
     for address in wanted:
         with browser.get(address) as answer:
             assert answer.status_code == 200, address
