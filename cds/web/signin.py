@@ -100,7 +100,7 @@ class Doorkeeper:
 
     def slow_down_strangers(self) -> None:
         """Refuse an address that tries the doors too often."""
-        _wait(self._strangers, request.remote_addr or "", self.services.clock.monotonic())
+        _wait(self._strangers, self._address(), self.services.clock.monotonic())
 
     def remember(self, response: Response, session: Session) -> Response:
         """Begin a session: under a new secret, in the place of whatever the browser held."""
@@ -139,6 +139,13 @@ class Doorkeeper:
     @property
     def _name(self) -> str:
         return self.cookie_name("tdm-session")
+
+    def _address(self) -> str:
+        """Where a request comes from; behind the site's own proxy, what that says last."""
+        forwarded = request.headers.get("X-Forwarded-For", "")
+        if forwarded and self.services.settings.server.behind_tls_proxy:
+            return forwarded.rsplit(",", 1)[-1].strip()[:_LONGEST_SECRET]
+        return request.remote_addr or ""
 
     def _visitor(self) -> Visitor | None:
         if self.gate.open_loopback:

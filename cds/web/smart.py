@@ -28,7 +28,7 @@ from cds.web.smart_ehr import Ehr, SignedIn, SignInFailed
 
 _BACK = "/launch/callback"
 _PATIENCE = timedelta(minutes=10)
-_LONGEST = 2048
+_LONGEST = 3000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _AGAIN = "Open the report from the patient's chart in your EHR again."
 

@@ -523,6 +523,26 @@ def test_whoever_tries_the_door_too_often_waits(hospital):
     assert site.journey().launch().status_code == 302
 
 
+@pytest.mark.parametrize(("proxied", "status"), [(True, 403), (False, 429)])
+def test_behind_the_sites_proxy_one_address_does_not_hold_up_the_others(
+    make_services, ehr: NaughtyServer, proxied: bool, status: int
+):
+    services = make_services(
+        clients=(ClientSettings.model_validate(registered(ehr)),),
+        public_base_url=BASE,
+        server={"behind_tls_proxy": proxied},
+    )
+    browser = create_app(services).test_client()
+
+    def tries(address: str) -> int:
+        # What a stranger writes there stands before what the proxy adds.
+        sent = {"X-Forwarded-For": f"198.51.100.1, {address}"}
+        return browser.get("/launch?iss=x&launch=x", headers=sent).status_code
+
+    assert [tries("192.0.2.7") for _ in range(21)] == [403] * 20 + [429]
+    assert tries("192.0.2.8") == status
+
+
 # What is left behind
 
 
