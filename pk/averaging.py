@@ -18,7 +18,7 @@ from pk.errors import LevelNotUsedError, MissingCovariateError, OutOfDomainError
 from pk.model import PopulationModel
 from pk.nodes import weighted_quantiles
 from pk.posterior import FitOptions, Posterior, fit
-from pk.predict import INTERVAL
+from pk.predict import INTERVAL, measured_quantiles
 
 Array = NDArray[np.float64]
 
@@ -101,14 +101,15 @@ class Average:
         self, times_h: Sequence[float] | Array, probs: Sequence[float], *, residual: bool = False
     ) -> Array:
         """Quantiles (len(probs), T) of the concentration over all members, ng/mL."""
-        values, weights = [], []
+        wanted = np.asarray(probs, dtype=float)
+        parts = []
         for posterior, weight in self.active:
-            f, w = posterior.concentration_nodes(times_h, residual=residual)
-            values.append(f)
-            weights.append(weight * w)
-        return weighted_quantiles(
-            np.concatenate(values), np.concatenate(weights), np.asarray(probs, dtype=float)
-        )
+            f, w = posterior.concentration_nodes(times_h)
+            parts.append((f, weight * w, posterior.residual()))
+        if residual:
+            return measured_quantiles(parts, wanted)
+        values, weights = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        return weighted_quantiles(values, weights, wanted)
 
     def steady_state(self, regimen: Regimen, clearance_factor: float = 1.0) -> AveragePrediction:
         """Predict `regimen` in steady state; the point value is the median over all members."""

@@ -8,8 +8,9 @@ lead to. If no candidate within the limits is acceptable, that is the answer, no
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,14 +129,30 @@ def propose(exposure: Exposure, target: Target, options: DoseOptions) -> list[Pr
         raise NotReliableError(exposure.doubts)
     auc, weight = exposure.auc24_nodes(options.clearance_factor)
     daily_auc = float(weighted_quantiles(auc, weight, np.array([0.5]))[0])
-    troughs: dict[float, tuple[Array, Array]] = {}
+    troughs: dict[float, _Troughs] = {}
     rows = []
     for regimen in _regimens(options):
         tau = regimen.interval_h
         if tau not in troughs:
-            troughs[tau] = exposure.trough_nodes(tau, options.clearance_factor)
-        rows.append(_judge(regimen, *troughs[tau], daily_auc, target, options))
+            troughs[tau] = _troughs(*exposure.trough_nodes(tau, options.clearance_factor))
+        rows.append(_judge(regimen, troughs[tau], daily_auc, target, options))
     return sorted(rows, key=lambda p: _rank(p, target))
+
+
+class _Troughs(NamedTuple):
+    """Steady-state trough per mg (ng/mL) at each node, with weights; and its tails and median."""
+
+    unit: Array
+    weight: Array
+    low: float
+    median: float
+    high: float
+
+
+def _troughs(unit: Array, weight: Array) -> _Troughs:
+    """Doses only scale the trough, so its quantiles are looked up once for each interval."""
+    tails = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
+    return _Troughs(unit, weight, *weighted_quantiles(unit, weight, tails).tolist())
 
 
 def best_proposal(proposals: list[Proposal]) -> Proposal | None:
@@ -188,12 +205,17 @@ def tablets_for(amount_mg: float, options: DoseOptions) -> Mapping[float, float]
 
     Exact search by growing amounts: with odd strengths taking the largest tablet first can fail.
     """
+    return _fewest(amount_mg, tuple(_pieces(options)))
+
+
+@lru_cache(maxsize=1024)
+def _fewest(amount_mg: float, pieces: tuple[tuple[float, float], ...]) -> Mapping[float, float]:
     best: dict[float, tuple[float, dict[float, float]]] = {0.0: (0.0, {})}
     queue = [0.0]
     while queue:
         at = queue.pop(0)
         count, made = best[at]
-        for mg, share in _pieces(options):
+        for mg, share in pieces:
             total = round(at + mg, 6)
             if total > amount_mg + 1e-6:
                 continue
@@ -207,17 +229,15 @@ def tablets_for(amount_mg: float, options: DoseOptions) -> Mapping[float, float]
 
 def _judge(
     regimen: Regimen,
-    unit: Array,
-    weight: Array,
+    troughs: _Troughs,
     daily_auc: float,
     target: Target,
     options: DoseOptions,
 ) -> Proposal:
-    trough = regimen.amount_mg * unit
-    below = float(weight[trough < target.low_ng_ml].sum())
-    above = float(weight[trough > target.high_ng_ml].sum())
-    tails = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
-    low, median, high = weighted_quantiles(trough, weight, tails).tolist()
+    trough = regimen.amount_mg * troughs.unit
+    below = float((trough < target.low_ng_ml) @ troughs.weight)
+    above = float((trough > target.high_ng_ml) @ troughs.weight)
+    low, median, high = (regimen.amount_mg * x for x in troughs[2:])
     tablets = tablets_for(regimen.amount_mg, options)
     why_not = _objections(regimen, tablets, median, above, target, options)
     return Proposal(

@@ -9,7 +9,7 @@ the fixed cost of array operations, one level in plain numbers.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import SAME_TIME_H, History
-from pk.response import FOREVER_H, NG_ML_PER_MG_L
+from pk.response import FOREVER_H, NG_ML_PER_MG_L, Design, dose_sums
 from pk.structure import CONFLUENT, PARENT, Structure
 
 Array = NDArray[np.float64]
@@ -39,6 +39,38 @@ def describes(structure: Structure, loads: Array, analyte: str) -> bool:
     if structure.lag or structure.bioavailability or not structure.linear:
         return False
     return not loads[structure.parameters.index(name)].any()
+
+
+@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
+class FixedInput:
+    """The same for many parameter sets of one patient, whose average has the parameters `typical`.
+
+    The input is not random, so the design always covers it, and the dose sums at the rate of
+    absorption are the same for all sets.
+    """
+
+    structure: Structure
+    typical: Mapping[str, Array]
+    design: Design
+
+    def concentrations(self, k_ratio: Array, inverse_volume_ratio: Array) -> Array:
+        """Concentrations (M, T), ng/mL, for k and 1/V so many times the average, (M,)."""
+        p = self.typical
+        k = p["CL"] / p["V"] * k_ratio
+        inverse = NG_ML_PER_MG_L / p["V"] * inverse_volume_ratio
+        if "D" in p:
+            return np.asarray(inverse[:, None] * dose_sums(k[:, None], p, self.design)[:, 0])
+        ka = float(p["ka"])
+        near = np.abs(ka - k) < CONFLUENT * ka
+        if near.any():
+            k = np.where(near, ka * (1.0 - 3.0 * CONFLUENT), k)
+        found = dose_sums(k[:, None], p, self.design)[:, 0] - self._at_ka
+        return np.asarray(found * (inverse * ka / (ka - k))[:, None])
+
+    @cached_property
+    def _at_ka(self) -> Array:
+        p = self.typical
+        return np.asarray(dose_sums(np.array([[float(p["ka"])]]), p, self.design)[0, 0])
 
 
 @dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__

@@ -26,9 +26,9 @@ from pk.objective import Objective, objective
 from pk.predict import (
     Prediction,
     auc24_per_mg,
+    measured_quantiles,
     steady_state,
     trough_per_mg,
-    with_error,
 )
 from pk.reduced import alone
 from pk.residual import Residual
@@ -175,21 +175,21 @@ class Posterior:
         residual=False: of the true concentration (what we know of the patient); residual=True: of
         the next measurement, with its error. The two answer different questions.
         """
-        f, weight = self.concentration_nodes(times_h, residual=residual, analyte=analyte)
-        return weighted_quantiles(f, weight, np.asarray(probs, dtype=float))
+        f, weight = self.concentration_nodes(times_h, analyte=analyte)
+        wanted = np.asarray(probs, dtype=float)
+        if residual:
+            return measured_quantiles([(f, weight, self.residual(analyte))], wanted)
+        return weighted_quantiles(f, weight, wanted)
 
     def concentration_nodes(
         self,
         times_h: Sequence[float] | Array,
         *,
-        residual: bool = False,
         analyte: str = PARENT,
     ) -> tuple[Array, Array]:
         """Concentrations (M, T) in ng/mL over the posterior, with weights (M,)."""
         nodes = self.nodes
         f = self._curve(times_h, analyte).at(nodes.z @ self.effects.root.T)
-        if residual:
-            return with_error(f, nodes.weight, self.residual(analyte))
         return f, nodes.weight
 
     def parameter_quantiles(self, name: str, probs: Sequence[float]) -> Array:

@@ -175,14 +175,15 @@ def _sums(rate: Array, p: absorption.Theta, d: Design) -> Array:
         same = (rate == rate[0]).all(axis=0)
         if same.any() and len(rate) > 1:
             q = np.empty((*rate.shape, d.offset_h.shape[-1]))
-            q[:, same] = _sums_of(rate[:1, same], p, d)
+            q[:, same] = dose_sums(rate[:1, same], p, d)
             if not same.all():
-                q[:, ~same] = _sums_of(rate[:, ~same], p, d)
+                q[:, ~same] = dose_sums(rate[:, ~same], p, d)
             return q
-    return _sums_of(rate, p, d)
+    return dose_sums(rate, p, d)
 
 
-def _sums_of(rate: Array, p: absorption.Theta, d: Design) -> Array:
+def dose_sums(rate: Array, p: absorption.Theta, d: Design) -> Array:
+    """Dose sums (..., J, T) of modes with rates (..., J), 1/h; p holds the input's parameters."""
     q: Array | float = 0.0
     if d.run_mg.shape[-1]:
         if d.run_mg.ndim == 1:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import Regimen
-from pk.nodes import weighted_quantiles
-from pk.predict import trough_per_mg, with_error
+from pk.predict import measured_quantiles, trough_per_mg
 from pk.response import steady_state_unit
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def next_sample(
     now = float(np.sqrt(_variance(log_trough, weight[None])[0]))
     error = posterior.residual()
     probs = (np.arange(_RESULTS) + 0.5) / _RESULTS
-    results = weighted_quantiles(*with_error(f, weight, error), probs)
+    results = measured_quantiles([(f, weight, error)], probs)
     never = np.zeros(1, dtype=bool)
     found = []
     for k, age in enumerate(ages.tolist()):

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 import pk
 from pk.changing import changing
-from pk.curve import variability
+from pk.curve import superposed, variability
 from pk.individual import individual
 from pk.minimise import minimise, minimise_alone
 from pk.objective import objective
 from pk.reduced import alone, reducible, stacked
 from pk.residual import Residual
+from pk.response import concentrations
 from pk.stitched import segments, stitched
 
 from .cases import LINEAR, subject
@@ -78,6 +79,20 @@ def test_value_gradient_and_information_equal_those_of_the_general_objective(cas
         assert gradient[:q] == pytest.approx(general.gradient[0], abs=1e-10 * size)
         square = np.array([fisher[:2], fisher[1:]])[:q, :q]
         assert square == pytest.approx(general.fisher[0], abs=1e-10 * size)
+
+
+@FEW
+@given(cases(), st.lists(z_values, min_size=2, max_size=3))
+def test_concentrations_of_many_parameter_sets_equal_the_general_solution(case, z):
+    times = np.array([level.time_h for level in case.levels])
+    for person, effects in people_of(case):
+        if person.varying:
+            continue
+        eta = np.array(z)[:, : len(effects.names)] @ effects.root.T
+        line = superposed(person, effects.loads, times, "parent")
+        expected = concentrations(line.structure, line.theta(eta), line.design)
+        got = line.at(eta)
+        assert got == pytest.approx(expected, rel=1e-10, abs=1e-10 * expected.max())
 
 
 @FEW

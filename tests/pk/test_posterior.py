@@ -172,3 +172,17 @@ def test_half_life_is_that_of_elimination(model):
     assert posterior.steady_state(DAILY_400).half_life_h == pytest.approx(expected)
     two = pk.fit(pk.Case({}, daily(1)), pk.load_model("chien-2022"))
     assert two.steady_state(DAILY_400).half_life_h > np.log(2.0) * 172.0 / 13.2
+
+
+@pytest.mark.parametrize("name", ["widmer-2006", "judson-2005", "menon-andersen-2009"])
+def test_quantiles_of_a_measurement_invert_its_distribution_function(name):
+    """Each quantile, put back into the distribution over all nodes, gives its probability."""
+    model = pk.load_model(name)
+    case = pk.Case(subject(), daily(40), [pk.Level(959.0, 800.0)], treatment_start_h=-1e6)
+    posterior = pk.fit(case, model)
+    times, probs = [937.0, 940.0, 960.0], [0.05, 0.25, 0.5, 0.75, 0.95]
+    found = posterior.quantiles(times, probs, residual=True)
+    f, weight = posterior.concentration_nodes(times)
+    for row, p in zip(found, probs, strict=True):
+        below = weight @ posterior.residual().below_probability(f, row)
+        assert below == pytest.approx(p, abs=2e-4)
