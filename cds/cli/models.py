@@ -87,8 +87,10 @@ def validate(files: tuple[Path, ...]) -> None:
 
     The name of a file is the id of its model. The first fault of each file is named as file:key.
     """
+    from pk.covariates import MODELS
     from pk.errors import ModelFileError
-    from pk.model import MODELS, list_models, read_model
+    from pk.model import list_models
+    from pk.model_file import read_model
 
     faults = 0
     paths = files or tuple(MODELS / f"{name}.yaml" for name in list_models())

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 import pk
 from pk.covariates import MODELS, TREATMENT_DAYS, read_effect, vocabulary
 from pk.errors import ModelFileError
-from pk.model import read_model
+from pk.model_file import read_model
 
 from .cases import DAILY_400, stored, subject
 
