@@ -140,7 +140,7 @@ def test_stacked_patients_equal_each_alone(found, z):
                 assert got.hessian[i] == pytest.approx(square, abs=1e-10 * size)
 
 
-@FEW
+@settings(FEW, max_examples=12)
 @given(cases())
 def test_both_searches_end_in_the_same_place(case):
     for person, effects in people_of(case):
@@ -240,6 +240,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda e: e.kind)
+@FEW
 @given(f=st.floats(20.0, 5000.0), y=st.floats(20.0, 5000.0))
 def test_the_density_has_exact_derivatives_in_plain_numbers_and_arrays(error, f, y):
     _, slope, second, fisher = error.density(f, y, math)
