@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
 
 import httpx
-from flask import Flask, Response, abort, redirect, render_template, request
+from flask import Flask, Response, abort, redirect, render_template, request, url_for
 from markdown_it import MarkdownIt
 from markupsafe import Markup
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from cds.demo import supply as supplies
 from cds.demo.fhir import Notifier
 from cds.demo.hospital_desk import Chart, Hospital
-from cds.demo.hospital_fhir import Records, fhir_blueprint
+from cds.demo.hospital_fhir import Records, Refusal, fhir_blueprint
 from cds.demo.hospital_orders import dosing_of, name_of
 from cds.demo.smart import Opened, SignedCalls, SmartServer, smart_blueprint
 from cds.demo.stories import Story
+from cds.demo.supply import PATHS, SLOW_S, Sent, Server, Supply
 
 _POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; "
@@ -46,21 +49,23 @@ def create_hospital(
     *,
     smart: SmartServer | None = None,
     notifier: Notifier | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Flask:
     """Build the hospital; `service` is a client whose base address is the service.
 
     With `smart` it is a registered EHR that opens reports by a launch; with a `notifier` its
-    laboratory tells the service of new levels.
+    laboratory tells the service of new levels. `pause` is how its slow FHIR server waits.
     """
     app = Flask("cds.demo", static_url_path="/static")
     now = now or (lambda: datetime.now().astimezone())
     tell = notifier.tell if notifier else None
     hospital = Hospital(stories, service, now, tell)
-    app.register_blueprint(fhir_blueprint(Records(hospital)))
+    _register_records(app, Records(hospital), pause)
     app.jinja_env.filters["markdown"] = _markdown
     app.jinja_env.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
-    app.jinja_env.globals.update(name_of=name_of, dosing_of=dosing_of)
-    _register(app, hospital)
+    app.jinja_env.globals.update(name_of=name_of, dosing_of=dosing_of, supplies=supplies)
+    # What a registered client reads must be served by https, and nothing here is.
+    _register(app, hospital, names_server=smart is None)
     _register_launches(app, hospital, smart, str(service.base_url).rstrip("/"))
     if smart is not None:
         app.register_blueprint(smart_blueprint(lambda: smart))
@@ -119,7 +124,14 @@ def running_hospital(
 
 def hospital_server(app: Flask, port: int) -> BaseWSGIServer:
     """Return a server on loopback that is ready to run; port 0 takes a free one."""
-    return make_server(_HOST, port, app, threaded=True)
+    return make_server(_HOST, port, app, threaded=True, request_handler=_Quiet)
+
+
+class _Quiet(WSGIRequestHandler):
+    """Keeps no access log: addresses name patients, and the terminal is for what to do next."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
 
 
 def _markdown(text: str) -> Markup:
@@ -134,7 +146,21 @@ def _markdown(text: str) -> Markup:
     return Markup(_MARKDOWN.renderer.render(parsed, _MARKDOWN.options, {}))  # noqa: S704
 
 
-def _register(app: Flask, hospital: Hospital) -> None:
+def _register_records(app: Flask, records: Records, pause: Callable[[float], None]) -> None:
+    """The same records thrice: well served, slowly, and not at all."""
+
+    def wait() -> None:
+        pause(SLOW_S)
+
+    def fail() -> None:
+        raise Refusal(503)
+
+    app.register_blueprint(fhir_blueprint(records, PATHS[Server.ANSWERS]))
+    app.register_blueprint(fhir_blueprint(records, PATHS[Server.SLOW], wait))
+    app.register_blueprint(fhir_blueprint(records, PATHS[Server.FAILING], fail))
+
+
+def _register(app: Flask, hospital: Hospital, *, names_server: bool) -> None:
     """The pages: every change is a POST that ends in a redirect, so that reloading repeats none."""
 
     @app.get("/")
@@ -147,21 +173,28 @@ def _register(app: Flask, hospital: Hospital) -> None:
         if found.exchange is None:
             found = hospital.reopen(story)
         return render_template(
-            "chart.html", chart=found, products=hospital.products.values(), story=found.story
+            "chart.html",
+            chart=found,
+            products=hospital.products.values(),
+            story=found.story,
+            chosen=_supply(request.args),
+            names_server=names_server,
         )
 
     @app.post("/patients/<story>/<any(open, select, review, sign, accept, override, level):act>")
     def act(story: str, act: str) -> Any:
         found, form = _chart(story), request.form
+        again: dict[str, Any] = {}
         match act:
             case "open":
-                found.send_prefetch = True
                 hospital.reopen(story)
             case "select":
-                found.send_prefetch = "without-prefetch" not in form
+                again = {name: form[name] for name in ("sent", "server") if name in form}
+                supply = _supply(form, request.host_url.rstrip("/") if names_server else "")
                 product = hospital.products.get(form.get("medicine", "")) or _bad("medicine")
                 amount = _number(form.get("amount"), _MOST_MG)
-                hospital.select(found, product, amount, int(_number(form.get("per_day"), 4)))
+                per_day = int(_number(form.get("per_day"), 4))
+                hospital.select(found, product, amount, per_day, supply)
             case "review":
                 hospital.review(found)
             case "sign":
@@ -174,7 +207,8 @@ def _register(app: Flask, hospital: Hospital) -> None:
             case _:
                 ng_ml = _number(form.get("ng_ml"), _MOST_NG_ML)
                 hospital.file_level(found, ng_ml, _number(form.get("hours"), _LONGEST_H))
-        return redirect(f"/patients/{story}#cards", code=303)
+        # The choice stays in this visitor's address and nowhere else.
+        return redirect(url_for("chart", story=story, _anchor="cards", **again), code=303)
 
     def _chart(story: str) -> Chart:
         return hospital.charts.get(story) or abort(404)
@@ -207,6 +241,15 @@ def _register_launches(
         if smart is not None:
             page = smart.launch_url(f"{service}/launch", Opened(None))
         return redirect(page, code=303)
+
+
+def _supply(chosen: Mapping[str, str], at: str = "") -> Supply:
+    try:
+        return Supply(
+            Sent(chosen.get("sent", Sent.ALL)), Server(chosen.get("server", Server.ANSWERS)), at
+        )
+    except ValueError:
+        return _bad("sent or server")
 
 
 def _number(text: str | None, most: float) -> float:

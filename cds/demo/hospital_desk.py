@@ -16,6 +16,9 @@ from cds.demo.compose import prefetch_for, resources_of
 from cds.demo.hospital_orders import Product, apply_actions, formulary, reference, write_order
 from cds.demo.redate import days_to, moved
 from cds.demo.stories import Story
+from cds.demo.supply import Supply
+
+_WHOLE = Supply()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Exchange:
     status: int
     response: Mapping[str, Any]
     milliseconds: float
+    supply: Supply
 
 
 @dataclass
@@ -40,7 +44,6 @@ class Chart:
     cards: list[dict[str, Any]] = field(default_factory=list)
     exchange: Exchange | None = None
     log: list[str] = field(default_factory=list)
-    send_prefetch: bool = True
 
     @property
     def patient_id(self) -> str:
@@ -101,7 +104,14 @@ class Hospital:
         self.fire(chart, "patient-view", {})
         return chart
 
-    def select(self, chart: Chart, product: Product, amount_mg: float, per_day: int) -> None:
+    def select(
+        self,
+        chart: Chart,
+        product: Product,
+        amount_mg: float,
+        per_day: int,
+        supply: Supply = _WHOLE,
+    ) -> None:
         """Choose a medicine on the order form: the hook `order-select`."""
         now = self._now().isoformat(timespec="seconds")
         order = write_order(product, chart.patient_id, amount_mg, per_day, now)
@@ -112,7 +122,7 @@ class Hospital:
         ]
         chart.drafts.append(order)
         context = {"selections": [reference(order)], "draftOrders": _bundle(chart.drafts)}
-        self.fire(chart, "order-select", context)
+        self.fire(chart, "order-select", context, supply)
 
     def review(self, chart: Chart) -> None:
         """Press sign: the hook `order-sign` comes before the orders are signed."""
@@ -195,7 +205,9 @@ class Hospital:
         if self._tell is not None:
             self._tell(filed)  # the subscription: an alert comes to the worklist
 
-    def fire(self, chart: Chart, hook: str, context: Mapping[str, Any]) -> None:
+    def fire(
+        self, chart: Chart, hook: str, context: Mapping[str, Any], supply: Supply = _WHOLE
+    ) -> None:
         """Call the service as an EHR does and put its cards beside the order."""
         service = self._services()[hook]
         request: dict[str, Any] = {
@@ -207,16 +219,17 @@ class Hospital:
                 **context,
             },
         }
-        if chart.send_prefetch:
-            request["prefetch"] = prefetch_for(chart.bundle, service["prefetch"])
+        if templates := supply.prefetch(service["prefetch"]):
+            request["prefetch"] = prefetch_for(chart.bundle, templates)
+        if supply.fhir_server:
+            request["fhirServer"] = supply.fhir_server
         started = time.monotonic()
         answer = self._service.post(f"/cds-services/{service['id']}", json=request)
         milliseconds = (time.monotonic() - started) * 1000
         body = answer.json()
         chart.cards = list(body.get("cards", ())) if answer.is_success else []
         chart.exchange = Exchange(
-            hook, service["id"], request, answer.status_code, body,
-            milliseconds,
+            hook, service["id"], request, answer.status_code, body, milliseconds, supply
         )  # fmt: skip
 
     def _services(self) -> dict[str, Any]:

@@ -137,9 +137,13 @@ class Records:
         return kept
 
 
-def fhir_blueprint(records: Records) -> Blueprint:
-    """The routes of the server, under `/fhir`."""
-    routes = Blueprint("fhir", __name__, url_prefix="/fhir")
+def fhir_blueprint(
+    records: Records, path: str = "fhir", before: Callable[[], None] | None = None
+) -> Blueprint:
+    """The routes of the server under a path; `before` may delay or refuse every request."""
+    routes = Blueprint(path, __name__, url_prefix=f"/{path}")
+    if before is not None:
+        routes.before_request(before)
 
     @routes.errorhandler(Refusal)
     def refused(refusal: Refusal) -> tuple[Response, int]:
@@ -165,7 +169,7 @@ def fhir_blueprint(records: Records) -> Blueprint:
     @routes.post("/<kind>")
     def create(kind: str) -> tuple[Response, int, dict[str, str]]:
         status, kept = records.create(_sent(kind), request.headers.get("If-None-Exist", ""))
-        return _fhir(kept), status, {"Location": f"/fhir/{kind}/{kept['id']}"}
+        return _fhir(kept), status, {"Location": f"/{path}/{kind}/{kept['id']}"}
 
     @routes.put("/<kind>/<identity>")
     def update(kind: str, identity: str) -> Response:

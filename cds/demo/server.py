@@ -95,7 +95,7 @@ def _write_settings(directory: Path, base_url: str, clients: tuple[Mapping[str, 
         "site": "demo",
         "data_dir": str(directory),
         "public_base_url": base_url,
-        "deadline_s": 10,
+        "deadline_s": 5,
         "server": {"workers": 1, "threads": 4},
         "clients": list(clients),
     }

@@ -127,7 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     shutil.copytree(rules_dir(), draft)
     edited = draft / "trough" / "cml-below-target.yaml"
     edited.write_text(edited.read_text().replace("severity: warning", "severity: critical"))
-    settings = Settings(data_dir=base, public_base_url=address, deadline_s=10, rules_draft=draft)
+    settings = Settings(data_dir=base, public_base_url=address, deadline_s=5, rules_draft=draft)
     knowledge = load_knowledge(settings)
     store = open_store(settings)
     upgrade(store.database)
@@ -173,7 +173,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("registered"),
         public_base_url=service_at,
-        deadline_s=10,
+        deadline_s=5,
         clients=(ClientSettings.model_validate(registration(smart)),),
     )
     told = alerts_file(smart.base, "a-secret-of-the-channel") | {

@@ -69,14 +69,53 @@ def test_a_card_is_overridden_with_a_reason(look, hospital_address):
     assert cards.count() == before - 1
 
 
-def test_without_prefetch_the_page_shows_what_the_service_wants(look, hospital_address):
+def order_with(page, medicine: str, sent: str, server: str) -> str:
+    """Write an order with its data travelling so; what the page says of the answer."""
+    page.get_by_label("Medicine").select_option(medicine)
+    how = page.locator("details.supply")
+    if how.get_attribute("open") is None:
+        how.locator("summary").click()
+    page.get_by_label("Sent with the call").select_option(sent)
+    page.get_by_label("To be asked for the rest").select_option(server)
+    page.get_by_role("button", name="Select").click()
+    return page.get_by_role("status").inner_text()
+
+
+def test_the_page_shows_what_the_service_answers_when_data_do_not_come(look, hospital_address):
     seen = look()
     page = seen.page
-    page.goto(f"{hospital_address}/patients/omeprazole-silent")
-    page.get_by_label("Medicine").select_option("omeprazole")
-    page.get_by_label("leave out the prefetch").check()
-    page.get_by_role("button", name="Select").click()
-    assert "the service answered 412" in page.get_by_role("status").inner_text()
+    page.goto(f"{hospital_address}/patients/rifampicin-order")
+
+    said = order_with(page, "rifampicin", "nothing", "none")
+    assert "the service answered 412" in said
+    assert "no FHIR server was named" in said
+    assert "prefetch.medications" in page.locator(".refused").inner_text()
+
+    said = order_with(page, "rifampicin", "nothing", "failing")
+    assert "the service answered 412" in said
+    refused = page.locator(".refused").inner_text()
+    assert "prefetch.patient: the server answered with status 503" in refused
+    assert "The order can be written all the same." in refused
+    assert seen.barriers() == []
+    seen.picture("hospital-failing-server")
+
+    assert "1 card" in order_with(page, "rifampicin", "nothing", "answers")
+    card = page.locator("article.card.critical").inner_text()
+    assert "1240 ng/mL" in card  # read from the server
+
+
+def test_a_slow_server_is_not_waited_for_and_the_card_says_what_is_not_known(
+    look, hospital_address
+):
+    seen = look()
+    page = seen.page
+    page.goto(f"{hospital_address}/patients/rifampicin-order")
+    said = order_with(page, "rifampicin", "without-laboratory", "slow")
+    assert "held back each answer for 20 s" in said
+    assert re.search(r"1 card after \d+\.\d s", said)
+    card = page.locator("article.card.critical").inner_text()
+    assert "The levels could not be obtained: the server did not answer in time." in card
+    seen.picture("hospital-slow-server")
 
 
 @pytest.mark.parametrize("width", [1280, 375])

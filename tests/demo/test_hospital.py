@@ -17,6 +17,7 @@ from cds.demo.hospital import create_hospital, running_hospital
 from cds.demo.hospital_orders import apply_actions, formulary, reference
 from cds.demo.smart import Opened, SmartServer
 from cds.demo.stories import load_stories
+from cds.demo.supply import SLOW_S
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 STORIES = load_stories(examples_dir())
@@ -189,6 +190,90 @@ def test_orders_can_be_written_when_the_service_is_down():
         )
     assert answer.status_code == 502
     assert "Decision support does not answer" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "server", "named"),
+    [
+        ("all", "answers", "http://localhost/fhir"),
+        ("nothing", "slow", "http://localhost/fhir-slow"),
+        ("nothing", "failing", "http://localhost/fhir-failing"),
+        ("nothing", "none", None),
+    ],
+)
+def test_a_call_carries_the_data_and_the_server_that_were_chosen(
+    hospital, service, sent, server, named
+):
+    order(hospital, sent=sent, server=server)
+    assert ("prefetch" in service.calls[-1]) == (sent == "all")
+    assert service.calls[-1].get("fhirServer") == named
+
+
+def test_laboratory_results_alone_can_be_left_out(hospital, service, monkeypatch):
+    templates = {"patient": "Patient/{{context.patientId}}", "levels": "Observation?code=x|1"}
+    for offered in SERVICES:
+        monkeypatch.setitem(offered, "prefetch", templates)
+    order(hospital, sent="without-laboratory")
+    assert set(service.calls[-1]["prefetch"]) == {"patient"}
+
+
+def test_the_choice_holds_for_one_order_and_stays_with_the_visitor_who_made_it(hospital, service):
+    answer = order(hospital, sent="nothing", server="slow")
+    chosen = hospital.get(answer.headers["Location"]).text
+    assert '<option value="slow" selected>' in chosen
+    assert '<option value="slow" selected>' not in page(hospital)
+    hospital.post("/patients/rifampicin-order/review")
+    assert service.calls[-1]["prefetch"]["patient"]["resourceType"] == "Patient"
+    assert "fhirServer" not in service.calls[-1]
+
+
+@pytest.mark.parametrize("wrong", [{"sent": "some"}, {"server": "https://evil.example.org"}])
+def test_a_supply_that_is_not_offered_is_refused(hospital, service, wrong):
+    assert order(hospital, **wrong).status_code == 400
+    assert hospital.get("/patients/rifampicin-order", query_string=wrong).status_code == 400
+    assert [call["hook"] for call in service.calls if call["hook"] != "patient-view"] == []
+
+
+def test_the_same_records_are_served_well_slowly_and_not_at_all(service):
+    waited: list[float] = []
+    client = httpx.Client(transport=httpx.MockTransport(service), base_url="http://127.0.0.1:1")
+    hospital = create_hospital(STORIES, client, lambda: NOW, pause=waited.append).test_client()
+    patient = json.loads(STORIES[0].patient_file.read_text())["entry"][0]["resource"]["id"]
+
+    well, slowly, badly = (
+        hospital.get(f"/{path}/Patient/{patient}") for path in ("fhir", "fhir-slow", "fhir-failing")
+    )
+
+    assert well.get_json() == slowly.get_json()
+    assert waited == [SLOW_S]
+    assert (badly.status_code, badly.get_json()["resourceType"]) == (503, "OperationOutcome")
+
+
+def test_the_page_says_what_was_not_sent_and_what_the_service_refused():
+    refused = {"resourceType": "OperationOutcome", "issue": [
+        {"diagnostics": "the server answered with status 503", "expression": ["prefetch.patient"]}
+    ]}  # fmt: skip
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"services": SERVICES})
+        return httpx.Response(412, json=refused)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://127.0.0.1:1")
+    hospital = create_hospital(STORIES, client, lambda: NOW).test_client()
+    order(hospital, sent="nothing", server="failing")
+    said = page(hospital)
+    assert "the service answered 412 after" in said
+    assert "Nothing was sent with the call" in said
+    assert "<code>prefetch.patient</code>: the server answered with status 503" in said
+    assert "The order can be written all the same." in said
+
+
+def test_a_registered_hospital_names_no_server_because_it_has_no_https():
+    _, service, browser = smart_hospital()
+    order(browser, sent="nothing")
+    assert "fhirServer" not in service.calls[-1]
+    assert 'name="server"' not in page(browser)
 
 
 def test_the_pharmacy_stocks_what_the_stories_order():
