@@ -18,9 +18,9 @@ class Notifier:
     service: httpx.Client
     secret: str = field(repr=False)
 
-    def tell(self, resource: Mapping[str, Any]) -> None:
-        """Send the resource to the address that was subscribed."""
-        self.service.post(
+    def tell(self, resource: Mapping[str, Any]) -> int:
+        """Send the resource to the address that was subscribed; the status of the answer."""
+        answer = self.service.post(
             f"/subscriptions/{ENDPOINT}",
             json=resource,
             headers={
@@ -28,11 +28,12 @@ class Notifier:
                 "Content-Type": "application/fhir+json",
             },
             auth=None,  # the secret of the channel, not the token of a hook call
-        ).raise_for_status()
+        )
+        return answer.status_code
 
 
 def alerts_file(fhir_base: str, secret: str) -> dict[str, Any]:
-    """What the service is told of this server; alerts go to the built-in inbox alone."""
+    """What the service is told of this server: alerts come back to the chart as Tasks."""
     server = {"id": "demo-hospital", "fhir_base": fhir_base, "endpoint": ENDPOINT,
-              "secret": secret, "deliver": []}  # fmt: skip
-    return {"servers": [server], "threads": 1}
+              "secret": secret, "deliver": ["task"]}  # fmt: skip
+    return {"servers": [server], "threads": 1, "settle_s": 0.1}

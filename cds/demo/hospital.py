@@ -39,6 +39,9 @@ _MOST_NG_ML = 20000.0
 _LONGEST_H = 72.0
 _HOST = "127.0.0.1"
 _PATIENCE_S = 30.0
+_ACTS = "open, select, review, sign, accept, override, level, amend, withdraw"
+_KEPT = ("medicine", "amount", "sent", "server")
+"""Fields of the order form that stay as they were chosen."""
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
@@ -179,9 +182,10 @@ def _register(app: Flask, hospital: Hospital, *, names_server: bool) -> None:
             story=found.story,
             chosen=_supply(request.args),
             names_server=names_server,
+            subscribed=hospital.is_subscribed,
         )
 
-    @app.post("/patients/<story>/<any(open, select, review, sign, accept, override, level):act>")
+    @app.post("/patients/<story>/<any(" + _ACTS + "):act>")
     def act(story: str, act: str) -> Any:
         found, form = _chart(story), request.form
         again: dict[str, Any] = {}
@@ -189,7 +193,7 @@ def _register(app: Flask, hospital: Hospital, *, names_server: bool) -> None:
             case "open":
                 hospital.reopen(story)
             case "select":
-                again = {name: form[name] for name in ("sent", "server") if name in form}
+                again = {name: form[name] for name in _KEPT if name in form}
                 supply = _supply(form, request.host_url.rstrip("/") if names_server else "")
                 product = hospital.products.get(form.get("medicine", "")) or _bad("medicine")
                 amount = _number(form.get("amount"), _MOST_MG)
@@ -204,6 +208,11 @@ def _register(app: Flask, hospital: Hospital, *, names_server: bool) -> None:
             case "override":
                 comment = form.get("comment", "").strip()[:500]
                 hospital.override(found, _shown(found), form.get("reason", ""), comment)
+            case "amend":
+                ng_ml = _number(form.get("ng_ml"), _MOST_NG_ML)
+                hospital.amend(found, _standing(found), ng_ml)
+            case "withdraw":
+                hospital.withdraw(found, _standing(found))
             case _:
                 ng_ml = _number(form.get("ng_ml"), _MOST_NG_ML)
                 hospital.file_level(found, ng_ml, _number(form.get("hours"), _LONGEST_H))
@@ -212,6 +221,10 @@ def _register(app: Flask, hospital: Hospital, *, names_server: bool) -> None:
 
     def _chart(story: str) -> Chart:
         return hospital.charts.get(story) or abort(404)
+
+    def _standing(found: Chart) -> Mapping[str, Any]:
+        levels = {one["id"]: one for one in found.levels if one["status"] != "entered-in-error"}
+        return levels.get(request.form.get("level", "")) or abort(409)
 
     def _shown(found: Chart) -> str:
         card = request.form.get("card", "")

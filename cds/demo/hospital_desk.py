@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +45,8 @@ class Chart:
     cards: list[dict[str, Any]] = field(default_factory=list)
     exchange: Exchange | None = None
     log: list[str] = field(default_factory=list)
+    filed: list[str] = field(default_factory=list)
+    """Ids of the levels that the laboratory filed here, oldest first."""
 
     @property
     def patient_id(self) -> str:
@@ -56,6 +59,12 @@ class Chart:
     def subject(self) -> dict[str, str]:
         """The reference to the patient."""
         return {"reference": f"Patient/{self.patient_id}"}
+
+    @property
+    def levels(self) -> list[dict[str, Any]]:
+        """The levels that the laboratory filed here, as they stand."""
+        there = {str(one["id"]): one for one in self.of_kind("Observation")}
+        return [there[name] for name in self.filed]
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """The resources of one type."""
@@ -70,14 +79,20 @@ class Hospital:
         stories: Sequence[Story],
         service: httpx.Client,
         now: Callable[[], datetime],
-        tell: Callable[[Mapping[str, Any]], None] | None = None,
+        tell: Callable[[Mapping[str, Any]], int] | None = None,
     ) -> None:
         self._service, self._now, self._tell = service, now, tell
+        self._filing = threading.Lock()
         self.products: dict[str, Product] = formulary(stories)
         self.charts = {story.id: self._chart(story) for story in stories}
         self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
         """Who is told of what is filed."""
         self._level_code = _first_level(stories)
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the laboratory tells the service of levels by a channel of the demo."""
+        return self._tell is not None
 
     def _chart(self, story: Story) -> Chart:
         return Chart(story, moved(story.patient, days_to(self._now(), story.now)))
@@ -88,14 +103,19 @@ class Hospital:
         chart = next((c for c in self.charts.values() if subject == c.subject), None)
         if chart is None:
             raise KeyError("the resource is about nobody here")
+        with self._filing:
+            filed = self._file(chart, resource)
+        for listener in self.listeners:
+            listener(filed)
+        return filed
+
+    def _file(self, chart: Chart, resource: Mapping[str, Any]) -> dict[str, Any]:
         others = [e for e in chart.bundle["entry"] if not _same(e["resource"], resource)]
         before = [e["resource"] for e in chart.bundle["entry"] if _same(e["resource"], resource)]
         version = 1 + max((int(r.get("meta", {}).get("versionId", 1)) for r in before), default=0)
         at = self._now().isoformat(timespec="milliseconds")
         filed = {**resource, "meta": {"versionId": str(version), "lastUpdated": at}}
         chart.bundle["entry"] = [*others, {"resource": filed}]
-        for listener in self.listeners:
-            listener(filed)
         return filed
 
     def reopen(self, story_id: str) -> Chart:
@@ -184,8 +204,7 @@ class Hospital:
         if order is not None:
             given["medicationCodeableConcept"] = order["medicationCodeableConcept"]
             self.file(given)
-        value = int(ng_ml) if ng_ml.is_integer() else ng_ml  # as a laboratory writes it
-        quantity = {"value": value, "unit": "ng/mL", "system": "http://unitsofmeasure.org",
+        quantity = {"value": _as_written(ng_ml), "unit": "ng/mL", "system": "http://unitsofmeasure.org",
                     "code": "ng/mL"}  # fmt: skip
         level: dict[str, Any] = {
             "resourceType": "Observation",
@@ -199,11 +218,33 @@ class Hospital:
         }
         if order is not None:
             level["partOf"] = [{"reference": f"MedicationAdministration/{name}-dose"}]
-        filed = self.file(level)
+        chart.filed.append(name)
         chart.log.append(f"laboratory: {ng_ml:g} ng/mL, {hours:g} h after the dose")
-        self.fire(chart, "patient-view", {})
+        self._issue(chart, level)
+
+    def amend(self, chart: Chart, level: Mapping[str, Any], ng_ml: float) -> None:
+        """Let the laboratory correct a level that it filed."""
+        quantity = {**level["valueQuantity"], "value": _as_written(ng_ml)}
+        was = level["valueQuantity"]["value"]
+        chart.log.append(f"laboratory: {was:g} ng/mL corrected to {ng_ml:g} ng/mL")
+        self._issue(chart, {**level, "status": "amended", "valueQuantity": quantity})
+
+    def withdraw(self, chart: Chart, level: Mapping[str, Any]) -> None:
+        """Let the laboratory take back a level that it filed: it was entered in error."""
+        chart.log.append(f"laboratory: {level['valueQuantity']['value']:g} ng/mL withdrawn")
+        self._issue(chart, {**level, "status": "entered-in-error"})
+
+    def _issue(self, chart: Chart, level: Mapping[str, Any]) -> None:
+        """File a level, tell the service of it, and look at the chart again.
+
+        Telling is all that is done here: what the service makes of it comes back as a Task.
+        """
+        filed = self.file(level)
         if self._tell is not None:
-            self._tell(filed)  # the subscription: an alert comes to the worklist
+            status = self._tell(filed)
+            done = "the service keeps the notification" if status < 300 else "not taken"
+            chart.log.append(f"subscription: told of the level; {done} (status {status})")
+        self.fire(chart, "patient-view", {})
 
     def fire(
         self, chart: Chart, hook: str, context: Mapping[str, Any], supply: Supply = _WHOLE
@@ -251,6 +292,11 @@ class Hospital:
 
     def _drug_orders(self, chart: Chart) -> list[dict[str, Any]]:
         return [o for o in chart.of_kind("MedicationRequest") if o.get("status") == "active"]
+
+
+def _as_written(ng_ml: float) -> float:
+    """The number as a laboratory writes it."""
+    return int(ng_ml) if ng_ml.is_integer() else ng_ml
 
 
 def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:

@@ -35,9 +35,9 @@ PATHS = {Server.ANSWERS: "fhir", Server.SLOW: "fhir-slow", Server.FAILING: "fhir
 """Where the hospital serves the same records well and badly."""
 
 SENT = {
-    Sent.ALL: "all of them",
+    Sent.ALL: "all data",
     Sent.WITHOUT_LABORATORY: "all but laboratory results",
-    Sent.NOTHING: "none of them",
+    Sent.NOTHING: "nothing",
 }
 SERVERS = {
     Server.ANSWERS: "our FHIR server, which answers",

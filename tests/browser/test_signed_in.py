@@ -75,6 +75,39 @@ def test_an_alert_is_acknowledged_snoozed_and_speaks_again_without_scripts(look,
     assert summary not in again.inner_text()
 
 
+def test_a_level_goes_by_the_subscription_to_chart_and_worklist_until_it_is_withdrawn(
+    look, registered
+):
+    seen = look()
+    page = seen.page
+    file_level(page, registered.hospital, "cml-low-trough", "440")
+    alerts = page.locator("section", has=page.get_by_role("heading", name="Alerts on new levels"))
+    assert "No Task yet" in alerts.inner_text()
+    registered.work()
+    page.get_by_role("link", name="Look again").click()
+    assert "440 ng/mL" in alerts.locator("li.requested").inner_text()
+    assert "the service keeps the notification" in page.locator("main").inner_text()
+
+    page.get_by_label("Corrected value of 440 ng/mL").fill("525")
+    page.get_by_role("button", name="Correct").click()
+    registered.work()
+    page.get_by_role("link", name="Look again").click()
+    assert "525 ng/mL" in alerts.locator("li.requested").inner_text()
+    assert "superseded" in alerts.locator("li.cancelled").inner_text()
+    assert seen.barriers() == []
+    seen.picture("hospital-alerts")
+    page.goto(f"{registered.hospital}/worklist")
+    assert "525 ng/mL" in page.locator("main").inner_text()
+
+    page.goto(f"{registered.hospital}/patients/cml-low-trough")
+    page.get_by_role("button", name="Withdraw").click()
+    registered.work()
+    page.get_by_role("link", name="Look again").click()
+    assert "525 ng/mL" not in alerts.locator("li.requested").inner_text()
+    page.goto(f"{registered.hospital}/worklist")
+    assert "525 ng/mL" not in page.locator("main").inner_text()
+
+
 @pytest.mark.parametrize("width", [1280, 375])
 def test_the_worklist_fits_its_screen_and_has_no_barriers(look, registered, width):
     seen = look(width)

@@ -16,7 +16,9 @@ from click.testing import CliRunner
 from cds.cli import main
 from cds.content import examples_dir
 from cds.demo import server
-from cds.demo.server import StartError, is_free, running_service
+from cds.demo.fhir import alerts_file
+from cds.demo.hospital import running_hospital
+from cds.demo.server import StartError, free_port, is_free, running_service
 from cds.demo.stories import load_stories
 
 COMMAND = [sys.executable, "-c", "from cds.cli import main; main(prog_name='imatinib-tdm')"]
@@ -120,6 +122,39 @@ def test_the_service_has_its_own_data_and_is_gone_afterwards(
 
     assert service.process.returncode is not None
     assert not log.exists()
+
+
+def test_a_level_comes_back_as_a_task_by_the_subscription_and_is_corrected_and_withdrawn() -> None:
+    stories = [s for s in load_stories(examples_dir()) if s.id == "cml-low-trough"]
+    port, secret = free_port(), "a-secret-of-the-channel"
+    alerts = alerts_file(f"http://127.0.0.1:{port}/fhir", secret)
+    with (
+        running_service(0, alerts=alerts) as service,
+        running_hospital(stories, service.base_url, port, secret=secret) as hospital,
+        httpx.Client(base_url=hospital, trust_env=False, timeout=60) as browser,
+    ):
+        chart = "/patients/cml-low-trough"
+
+        def standing(said: str) -> str:
+            """The level of the Task that stands, once it is the one that is waited for."""
+            for _ in range(20_000):
+                found = browser.get("/fhir/Task", params={"status": "requested"}).json()
+                tasks = [entry["resource"]["description"] for entry in found["entry"]]
+                if [said in task for task in tasks] == [True]:
+                    return tasks[0]
+            pytest.fail(f"no Task says {said}; those that stand: {tasks}")
+
+        browser.post(f"{chart}/level", data={"ng_ml": "430", "hours": "24"})
+        low = standing("430 ng/mL")
+        assert low in browser.get(chart).text
+        assert low in httpx.get(f"{service.base_url}/worklist", trust_env=False).text
+        level = browser.get(chart).text.split('name="level" value="')[1].split('"')[0]
+        browser.post(f"{chart}/amend", data={"level": level, "ng_ml": "520"})
+        standing("520 ng/mL")
+        browser.post(f"{chart}/withdraw", data={"level": level})
+        standing("720 ng/mL")  # the patient's own level, from the story
+        cancelled = browser.get("/fhir/Task", params={"status": "cancelled"}).json()
+        assert cancelled["total"] == 2
 
 
 def test_a_service_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

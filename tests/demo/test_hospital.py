@@ -359,21 +359,35 @@ def test_the_authorization_server_gives_a_code_once_and_to_the_app_alone():
     assert second.status_code == 400
 
 
-def test_the_laboratory_tells_the_service_of_a_new_level_and_lets_it_read():
-    told: list[httpx.Request] = []
-    service = FakeService()
+class ToldService(FakeService):
+    """Keeps notifications, too, and answers them with a status."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def __init__(self, status: int = 200) -> None:
+        super().__init__()
+        self.status = status
+        self.told: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/subscriptions/"):
-            told.append(request)
-            return httpx.Response(200)
-        return service(request)
+            self.told.append(request)
+            return httpx.Response(self.status)
+        return super().__call__(request)
 
-    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://127.0.0.1:1")
+
+def subscribed_hospital(service: ToldService):
+    client = httpx.Client(transport=httpx.MockTransport(service), base_url="http://127.0.0.1:1")
     app = create_hospital(STORIES, client, lambda: NOW, notifier=Notifier(client, "the-secret"))
-    browser = app.test_client()
-    browser.post("/patients/cml-low-trough/level", data={"ng_ml": "540", "hours": "24"})
-    [notification] = told
+    return app.test_client()
+
+
+LEVELS = "/patients/cml-low-trough"
+
+
+def test_the_laboratory_tells_the_service_of_a_new_level_and_lets_it_read():
+    service = ToldService()
+    browser = subscribed_hospital(service)
+    browser.post(f"{LEVELS}/level", data={"ng_ml": "540", "hours": "24"})
+    [notification] = service.told
     level = json.loads(notification.content)
 
     assert notification.headers["Authorization"] == "Bearer the-secret"
@@ -383,3 +397,46 @@ def test_the_laboratory_tells_the_service_of_a_new_level_and_lets_it_read():
     assert {e["resource"]["subject"]["reference"] for e in found["entry"]} == {patient}
     assert browser.get("/fhir/Observation/none").status_code == 404
     assert browser.get("/fhir/Observation?patient=nobody").get_json()["total"] == 0
+
+
+def test_a_corrected_and_a_withdrawn_level_are_told_as_the_next_versions():
+    service = ToldService()
+    browser = subscribed_hospital(service)
+    browser.post(f"{LEVELS}/level", data={"ng_ml": "540", "hours": "24"})
+    level = json.loads(service.told[0].content)["id"]
+    browser.post(f"{LEVELS}/amend", data={"level": level, "ng_ml": "610.5"})
+    browser.post(f"{LEVELS}/withdraw", data={"level": level})
+
+    told = [json.loads(one.content) for one in service.told]
+    assert [(one["status"], one["valueQuantity"]["value"]) for one in told] == [
+        ("final", 540),
+        ("amended", 610.5),
+        ("entered-in-error", 610.5),
+    ]
+    assert [one["meta"]["versionId"] for one in told] == ["1", "2", "3"]
+    assert browser.get(f"/fhir/Observation/{level}").get_json() == told[-1]
+    again = browser.post(f"{LEVELS}/amend", data={"level": level, "ng_ml": "700"})
+    assert again.status_code == 409
+    assert len(service.told) == 3
+
+
+def test_the_chart_shows_the_task_that_came_of_a_level_and_its_withdrawal():
+    browser = subscribed_hospital(ToldService())
+    browser.post(f"{LEVELS}/level", data={"ng_ml": "540", "hours": "24"})
+    assert "No Task yet" in browser.get(LEVELS).text
+    patient = browser.get("/fhir/Patient/ex-anders").get_json()["id"]
+    task = {"resourceType": "Task", "status": "requested", "priority": "urgent",
+            "description": "A low level", "for": {"reference": f"Patient/{patient}"}}  # fmt: skip
+    kept = browser.post("/fhir/Task", json=task).get_json()
+    assert "Task requested, urgent" in browser.get(LEVELS).text
+    withdrawn = {**kept, "status": "cancelled", "statusReason": {"text": "superseded"}}
+    browser.put(f"/fhir/Task/{kept['id']}", json=withdrawn)
+    assert "Task cancelled: superseded" in browser.get(LEVELS).text
+
+
+def test_a_notification_that_is_not_taken_is_said_and_the_level_stays():
+    browser = subscribed_hospital(ToldService(503))
+    browser.post(f"{LEVELS}/level", data={"ng_ml": "540", "hours": "24"})
+    said = browser.get(LEVELS).text
+    assert "not taken (status 503)" in said
+    assert "540 ng/mL" in said
