@@ -7,10 +7,12 @@ intake replaces the nominal dose nearest to it.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cds.assess.timeline import Segment
@@ -18,11 +20,14 @@ from cds.clinical.regimen import Regimen, TakenDose
 
 _DEFAULT_CLOCK_H = 8.0
 """Nominal hour of the first dose of the day where nothing is recorded; shown as an assumption."""
+_BY_TIME = attrgetter("at")
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """One dose with its time; `known` says that the time was recorded rather than assumed."""
+class Intake(NamedTuple):
+    """One dose with its time; `known` says that the time was recorded rather than assumed.
+
+    A tuple, because a history has hundreds of them.
+    """
 
     at: datetime
     amount_mg: float
@@ -60,32 +65,41 @@ def dose_history(
         if segment.on_hold or segment.starts > until:
             continue
         end = min(segment.ends or until, until)
-        doses.extend(d for d in _nominal(segment, since, end, known, zone) if d.at >= since)
+        doses += _nominal(segment, since, end, known, zone)
     doses = _with_known(doses, known, amounts, segments)
     for missed in (d.at.at for d in taken if not d.taken):
         doses = _without(doses, missed, segments)
-    doses = [d for d in doses if d.known or not any(s.dose < d.at < s.sample for s in stated)]
-    return tuple(sorted(doses, key=lambda d: d.at))
+    doses.sort(key=_BY_TIME)
+    for span in stated:
+        inside = slice(
+            bisect_right(doses, span.dose, key=_BY_TIME),
+            bisect_left(doses, span.sample, key=_BY_TIME),
+        )
+        doses[inside] = [dose for dose in doses[inside] if dose.known]
+    return tuple(doses)
 
 
 def _nominal(
     segment: Segment, since: datetime, end: datetime, known: Sequence[datetime], zone: ZoneInfo
-) -> Iterable[Intake]:
-    """Doses of one segment at nominal times."""
+) -> list[Intake]:
+    """Doses of one segment at nominal times, from `since` on."""
     regimen = segment.regimen
     start = _first_time(segment, known, zone)
     cycle = timedelta(hours=regimen.cycle_h)
     skipped = max((since - start) // cycle, 0)
     start += skipped * cycle
     first = regimen.doses[0].offset_h
-    taken = skipped * len(regimen.doses)
+    steps = [(timedelta(hours=d.offset_h - first), d.amount_mg) for d in regimen.doses]
+    taken = skipped * len(steps)
+    doses: list[Intake] = []
     while True:
-        for dose in regimen.doses:
-            at = start + timedelta(hours=dose.offset_h - first)
+        for after, amount_mg in steps:
+            at = start + after
             if at > end or (regimen.count is not None and taken >= regimen.count):
-                return
+                return doses
             taken += 1
-            yield Intake(at, dose.amount_mg, known=False)
+            if at >= since:
+                doses.append(Intake(at, amount_mg, False))
         start += cycle
 
 
@@ -112,7 +126,7 @@ def _with_known(
     segments: Sequence[Segment],
 ) -> list[Intake]:
     """Move the nominal dose nearest to each known intake onto it, or add the intake if none is."""
-    result = sorted(doses, key=lambda d: d.at)
+    result = sorted(doses, key=_BY_TIME)
     for at in known:
         regimen = _regimen_near(segments, at)
         reach = timedelta(hours=(regimen.interval_h or 24.0) / 2.0) if regimen else timedelta()
@@ -123,7 +137,7 @@ def _with_known(
                 result.append(Intake(at, amount, known=True))
         else:
             result[nearest] = Intake(at, amounts.get(at) or result[nearest].amount_mg, known=True)
-        result.sort(key=lambda d: d.at)
+        result.sort(key=_BY_TIME)
     return result
 
 
@@ -137,7 +151,7 @@ def _without(doses: list[Intake], missed: datetime, segments: Sequence[Segment])
 
 def _nearest(doses: Sequence[Intake], at: datetime, reach: timedelta) -> int | None:
     """Index of the assumed dose nearest to `at` within `reach`; recorded doses stay."""
-    i = bisect_left([d.at for d in doses], at)
+    i = bisect_left(doses, at, key=_BY_TIME)
     candidates = [
         (abs(doses[j].at - at), j)
         for j in (i - 1, i)
