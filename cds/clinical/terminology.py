@@ -112,6 +112,12 @@ class Terminology:
     """Lower-case words that refine a condition (`blast crisis`) -> (key refined, keys meant)."""
     ingredient_names: Mapping[str, str] = field(default_factory=dict)
     """Ingredient key -> how a card calls it."""
+    labs_by_key: Mapping[str, LabDefinition] = field(init=False)
+    """What the codes of `labs` mean, each meaning once."""
+
+    def __post_init__(self) -> None:
+        by_key = {definition.key: definition for definition in self.labs.values()}
+        object.__setattr__(self, "labs_by_key", by_key)
 
     def ingredients_of(self, concept: Concept) -> tuple[str, ...]:
         """Ingredient keys by code first, otherwise by the words of the text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from cds.assess.body import creatinine_clearance
 from cds.assess.facts.basis import Basis, fact
@@ -16,29 +17,33 @@ _CLEARANCE = "crcl"
 
 def lab_facts(basis: Basis) -> Iterable[Fact]:
     """The latest result of every key, without a value when there is none."""
-    names = {d.key: d.name or d.key for d in basis.terminology.labs.values()}
-    units = {d.key: d.unit for d in basis.terminology.labs.values()}
     currency = basis.tables.monitoring["currency_days"]
     trends = basis.tables.monitoring["trend_days"]
-    for key, name in names.items():
-        series = basis.record.labs_of(key)
+    measured: dict[str, tuple[Lab, ...]] = {}
+    for lab in basis.record.labs:
+        measured[lab.key] = (*measured.get(lab.key, ()), lab)
+    for key, definition in basis.terminology.labs_by_key.items():
+        series = measured.get(key, ())
         if key == _CLEARANCE:
             series = _with_computed_clearance(basis, series)
-        latest = series[-1] if series else None
-        limit = currency.get(key, currency["default"])
-        age = basis.days_ago(latest.at) if latest else None
+        name, unit = definition.name or key, definition.unit.replace("umol", "µmol")
+        if not series:
+            yield _unmeasured(key, name, unit)
+            continue
+        latest = series[-1]
+        age = basis.days_ago(latest.at)
         change = _recent_change(series, float(trends.get(key, trends["default"])))
         yield fact(
             "lab",
             key=key,
             name=name,
-            reference=latest.reference if latest else None,
-            value=latest.value if latest else None,
-            unit=units[key].replace("umol", "µmol"),
-            coded=latest.coded if latest else None,
-            multiple_of_uln=latest.multiple_of_upper_limit if latest else None,
+            reference=latest.reference,
+            value=latest.value,
+            unit=unit,
+            coded=latest.coded,
+            multiple_of_uln=latest.multiple_of_upper_limit,
             age_days=age,
-            recent=age is not None and age <= float(limit),
+            recent=age is not None and age <= float(currency.get(key, currency["default"])),
             baseline_change_percent=_baseline_change(basis, series),
             recent_change=change[0] if change else None,
             recent_change_percent=change[1] if change else None,
@@ -46,12 +51,18 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
         )
 
 
+@lru_cache(maxsize=1024)
+def _unmeasured(key: str, name: str, unit: str) -> Fact:
+    """That there is no result; the same of every patient, and most keys have none."""
+    return fact("lab", key=key, name=name, unit=unit, recent=False)
+
+
 def _with_computed_clearance(basis: Basis, series: tuple[Lab, ...]) -> tuple[Lab, ...]:
     """Measured clearances, and the one computed from creatinine if that is more recent."""
     computed = creatinine_clearance(basis.record, basis.now)
     if computed is None or (series and series[-1].at.at >= computed.measured.at):
         return series
-    unit = next(d.unit for d in basis.terminology.labs.values() if d.key == _CLEARANCE)
+    unit = basis.terminology.labs_by_key[_CLEARANCE].unit
     latest = Lab(_CLEARANCE, unit, computed.ml_min, computed.measured, computed.reference)
     return (*series, latest)
 

@@ -200,7 +200,7 @@ def _beyond(basis: Basis, level: str) -> Iterable[str]:
     table = basis.tables.toxicity[level]
     currency = basis.tables.monitoring["currency_days"]
     excluded = basis.therapy.course.indication in table["counts_excluded_indications"]
-    names = {d.key: d.name or d.key for d in basis.terminology.labs.values()}
+    names = {key: d.name or key for key, d in basis.terminology.labs_by_key.items()}
     for key, limit in table["results"].items():
         lab = basis.record.latest_lab(key)
         age = basis.days_ago(lab.at) if lab else None
