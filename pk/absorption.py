@@ -112,7 +112,7 @@ def _zero_order(k: Array, s: Array, d: Array) -> Shaped:
     u = np.minimum(s, d)
     w = s - u
     after, inside = np.exp(-k * w), np.exp(-k * u)
-    value = after * (1.0 - inside) / (k * d)
+    value = after * -np.expm1(-k * u) / (k * d)
     rate_slope = -w * value + after * u * inside / (k * d) - value / k
     # while it runs only the rate 1/D matters; afterwards its end moves as well
     log_d_slope = np.where(s < d, -value, d * k * value + after * inside - value)

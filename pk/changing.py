@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from pk.case import SAME_TIME_H, History
 from pk.curve import Variability
 from pk.individual import Individual
+from pk.meeting import quotient
 from pk.one_compartment import Jet, Layout, describes, layout, product
 from pk.response import NG_ML_PER_MG_L, concentrations, design
 from pk.stitched import FORGOTTEN
-from pk.structure import CONFLUENT, Structure
+from pk.structure import MEETING, Structure
 
 Array = NDArray[np.float64]
 
@@ -141,7 +142,13 @@ class Pieces:
         over = self.end > 0.0  # most pieces of a long last segment end now
         fall[:, over] -= self.left[over] * np.exp(-k * self.end[over])
         fall[:, ~over] -= self.left[~over]
-        fall /= self._gap(k)
+        gap = self.input - k * self.phi
+        meet = np.abs(gap) < MEETING * self.input
+        if meet.any():
+            row, piece = np.nonzero(meet)
+            fall[meet] = self._meeting(kappa[row], piece)[0]
+            gap[meet] = 1.0
+        fall /= gap
         return np.asarray(fall @ (self.amount * self.input))
 
     def jet(self, kappa: float) -> Jet:
@@ -153,21 +160,34 @@ class Pieces:
             c = 1.0 / kappa
             return product(d.tolist(), (c, -c * c, 2.0 * c**3))
         f *= self.left
-        c0 = self.amount * self.input / self._gap(kappa)
-        c1 = c0 * self.phi / self._gap(kappa)
-        c2 = 2.0 * c1 * self.phi / self._gap(kappa)
+        gap = self.input - kappa * self.phi
+        meet = np.abs(gap) < MEETING * self.input
+        gap[meet] = np.inf
+        given = self.amount * self.input
+        c0 = given / gap
+        c1 = c0 * self.phi / gap
+        c2 = 2.0 * c1 * self.phi / gap
         d0, d1, d2 = e - f, b * f - a * e, a * a * e - b * b * f
+        if meet.any():
+            met = self._meeting(kappa, np.flatnonzero(meet))
+            c0[meet] = given[meet]  # the quotients hold the gap, and their slopes are their own
+            d0[meet], d1[meet], d2[meet] = met
         return (
             float(c0 @ d0),
             float(c1 @ d0 + c0 @ d1),
             float(c2 @ d0 + 2.0 * (c1 @ d1) + c0 @ d2),
         )
 
-    def _gap(self, kappa: Array | float) -> Array:
-        """ka - k, pulled apart where the two coincide (see `CONFLUENT`)."""
-        gap = np.asarray(self.input - kappa * self.phi)
-        near = np.abs(gap) < CONFLUENT * self.input
-        return np.where(near, 3.0 * CONFLUENT * self.input, gap) if near.any() else gap
+    def _meeting(self, kappa: Array | float, piece: NDArray[np.intp]) -> Jet:
+        """Share of pieces left in the compartment, over ka, where absorption is as fast as k.
+
+        What is there at the end of the piece, as after a dose, fades on the clock from there.
+        """
+        phi, end = self.phi[piece], self.end[piece]
+        lasted = (self.begin[piece] - end) / phi
+        q, q1, q2 = quotient(kappa * phi, np.array(self.input), lasted)
+        fade = np.exp(-kappa * end)
+        return product((q, phi * q1, phi * phi * q2), (fade, -end * fade, end * end * fade))
 
 
 @dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__

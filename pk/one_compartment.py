@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import SAME_TIME_H, History
-from pk.response import FOREVER_H, NG_ML_PER_MG_L, Design, dose_sums
-from pk.structure import CONFLUENT, PARENT, Structure
+from pk.meeting import quotient
+from pk.response import FOREVER_H, NG_ML_PER_MG_L, Design, concentrations, dose_sums
+from pk.structure import MEETING, PARENT, Structure
 
 Array = NDArray[np.float64]
 #: A value with its first and second derivative in k.
@@ -61,11 +62,15 @@ class FixedInput:
         if "D" in p:
             return np.asarray(inverse[:, None] * dose_sums(k[:, None], p, self.design)[:, 0])
         ka = float(p["ka"])
-        near = np.abs(ka - k) < CONFLUENT * ka
-        if near.any():
-            k = np.where(near, ka * (1.0 - 3.0 * CONFLUENT), k)
+        meet = np.abs(ka - k) < MEETING * ka
         found = dose_sums(k[:, None], p, self.design)[:, 0] - self._at_ka
-        return np.asarray(found * (inverse * ka / (ka - k))[:, None])
+        found *= (inverse * ka / np.where(meet, ka, ka - k))[:, None]
+        if meet.any():  # few do; the general solution knows what to do
+            volume = p["V"] / inverse_volume_ratio[meet]
+            own = {"CL": k[meet] * volume, "V": volume, "ka": np.full(len(volume), ka)}
+            theta = np.stack([own[name] for name in self.structure.parameters], axis=-1)
+            found[meet] = concentrations(self.structure, theta, self.design)
+        return np.asarray(found)
 
     @cached_property
     def _at_ka(self) -> Array:
@@ -119,8 +124,36 @@ class Layout:
                 young = _young(k[:, None], self.young_h, self.young_mg, self.input[:, None], np)
                 found = tuple(a + b.sum(axis=1) for a, b in zip(found, young, strict=True))
             return tuple(NG_ML_PER_MG_L * x for x in found)
-        near = np.abs(self.input - k) < CONFLUENT * self.input
-        return _absorbed(shape, self._absorption, self.input, k, near)
+        meet = np.abs(self.input - k) < MEETING * self.input
+        if not meet.any():
+            return _absorbed(shape, self._absorption, self.input, k)
+        found = _absorbed(shape, self._absorption, self.input, np.where(meet, 0.0, k))
+        for whole, part in zip(found, self.rows(meet)._meeting(k[meet]), strict=True):
+            whole[meet] = part
+        return found
+
+    def _meeting(self, k: Array) -> Jet:
+        """g where elimination is about as fast as absorption: dose by dose and run by run.
+
+        For a run exp(-k age) N / B with N = 1 - exp(-k span), B = 1 - exp(-k tau), the quotient of
+        differences obeys the product rule f(k) [g] + [f] g(ka), as derivatives do.
+        """
+        k, ka = k[:, None], self.input[:, None]
+        found = [(x * self.single_mg).sum(axis=1) for x in quotient(k, ka, self.single_h)]
+        if self.run_mg.size:
+            age, tau, span = self.run_h, self.run_tau_h, self.run_span_h
+            fade = np.exp(-k * age)
+            series = _run(k, 0.0, 1.0, tau, span, np)
+            at_ka = _run(ka, 0.0, 1.0, tau, span, np)[0]
+            by_tau = product(series, quotient(k, ka, tau))
+            of_series = tuple(
+                (a - b) / -np.expm1(-ka * tau)
+                for a, b in zip(by_tau, quotient(k, ka, span), strict=True)
+            )
+            rest = product((fade, -age * fade, age * age * fade), of_series)
+            for i, (a, b) in enumerate(zip(quotient(k, ka, age), rest, strict=True)):
+                found[i] += ((a * at_ka + b) * self.run_mg).sum(axis=1)
+        return tuple(NG_ML_PER_MG_L * self.input * x for x in found)
 
     def _sums(self, k: Array) -> Jet:
         fade = np.exp(-k[:, None] * self.single_h)
@@ -136,22 +169,21 @@ class Layout:
         return s0 + runs[0].sum(axis=1), s1 + runs[1].sum(axis=1), s2 + runs[2].sum(axis=1)
 
     @cached_property
-    def _absorption(self) -> tuple[Array, Array]:
-        """Dose sums at the rate of absorption, and their slope in it: the same whatever k."""
-        return self._sums(self.input)[:2]
+    def _absorption(self) -> Array:
+        """Dose sums at the rate of absorption: the same whatever k."""
+        return np.asarray(self._sums(self.input)[0])
 
     @cached_property
-    def _plain(self) -> list[tuple[float, float, float, list[Any], list[Any]]]:
-        """Per level: input parameter, sum and slope at ka, runs, young doses, in plain numbers."""
-        at_ka = (self.input, self.input) if self.zero_order else self._absorption
+    def _plain(self) -> list[tuple[float, float, list[Any], list[Any]]]:
+        """Per level: input parameter, sum at ka, runs, young doses, in plain numbers."""
+        at_ka = self.input if self.zero_order else self._absorption
         runs = np.stack([self.run_h, self.run_mg, self.run_tau_h, self.run_span_h], axis=-1)
         young = np.stack([self.young_h, self.young_mg], axis=-1)
         return [
-            (d, b, b1, [r for r in rr if r[1] > 0.0], [y for y in yy if y[1] > 0.0])
-            for d, b, b1, rr, yy in zip(
+            (d, b, [r for r in rr if r[1] > 0.0], [y for y in yy if y[1] > 0.0])
+            for d, b, rr, yy in zip(
                 self.input.tolist(),
-                at_ka[0].tolist(),
-                at_ka[1].tolist(),
+                at_ka.tolist(),
                 runs.tolist(),
                 young.tolist(),
                 strict=True,
@@ -166,13 +198,16 @@ class Layout:
 
     def g_alone(self, k: float) -> list[Jet]:
         """The same for the levels of one patient, in plain numbers."""
+        number = self._plain[0][0]
+        if not self.zero_order and abs(number - k) < MEETING * number:
+            return [tuple(x) for x in np.stack(self.g(np.full_like(self.input, k)), 1).tolist()]
         if self.single_mg.size:
             fade = np.exp(-k * self.single_h)
             sums = np.einsum("jls,ls->lj", self._moments, fade).tolist()
         else:
             sums = [(0.0, 0.0, 0.0)] * len(self.input)
         found = []
-        for (s0, s1, s2), (number, b, b1, runs, young) in zip(sums, self._plain, strict=True):
+        for (s0, s1, s2), (number, b, runs, young) in zip(sums, self._plain, strict=True):
             for age, mg, tau, span in runs:
                 r0, r1, r2 = _run(k, age, mg, tau, span, math)
                 s0, s1, s2 = s0 + r0, s1 + r1, s2 + r2
@@ -185,8 +220,7 @@ class Layout:
                 a, a1, a2 = shaped
                 found.append((NG_ML_PER_MG_L * a, NG_ML_PER_MG_L * a1, NG_ML_PER_MG_L * a2))
             else:
-                near = abs(number - k) < CONFLUENT * number
-                found.append(_absorbed((s0, s1, s2), (b, b1), number, k, near))
+                found.append(_absorbed((s0, s1, s2), b, number, k))
         return found
 
 
@@ -298,16 +332,12 @@ def _young(k: Any, age: Any, mg: Any, duration: Any, m: Any) -> Jet:
     return share * z, share * slope * age, share * bend * age * age
 
 
-def _absorbed(s: Jet, at_ka: tuple[Any, Any], ka: Any, k: Any, near: Any) -> Jet:
-    """First-order input: ka / (ka - k) times the difference of the dose sums at k and at ka.
-
-    Where the two rates coincide they are pulled apart a little (see `CONFLUENT`).
-    """
-    shift = 3.0 * CONFLUENT * ka * near
-    gap = ka + shift - k
+def _absorbed(s: Jet, at_ka: Any, ka: Any, k: Any) -> Jet:
+    """First-order input: ka / (ka - k) times the difference of the dose sums at k and at ka."""
+    gap = ka - k
     c0 = NG_ML_PER_MG_L * ka / gap
     c1 = c0 / gap
-    return product((s[0] - at_ka[0] - shift * at_ka[1], s[1], s[2]), (c0, c1, 2.0 * c1 / gap))
+    return product((s[0] - at_ka, s[1], s[2]), (c0, c1, 2.0 * c1 / gap))
 
 
 def product(a: Jet, b: Jet) -> Jet:

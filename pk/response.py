@@ -195,7 +195,7 @@ def dose_sums(rate: Array, p: absorption.Theta, d: Design) -> Array:
             folded = terms.sum(axis=-1)
         folded = folded * absorption.settled(rate, p).value
         q = folded[..., None]
-        if d.offset_h.any():
+        if d.offset_h.shape[-1] > 1:  # the reference is the first time
             q = q * np.exp(-rate[..., None] * d.offset_h[..., None, :])
     if d.dose_mg.shape[-1]:
         shaped = absorption.recent(rate, d.dose_age_h[..., None, :, :], p).value

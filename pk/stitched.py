@@ -1,10 +1,7 @@
 """Concentrations when parameters change over the history: segments stitched by their state.
 
-Within a segment parameters are constant, and the amounts in all compartments follow
-    x(t) = sum_j P_j [exp(-rate_j (t - t0)) x(t0) + doses_j(t) b],
-where P_j are the spectral projectors of the compartment matrix (Frobenius covariants, in closed
-form because the rates are). Amounts pass from segment to segment; nothing else does. Effects that
-come and go gradually are cut into segments.
+Within a segment parameters are constant, and `pk.compartments` knows the amounts. Amounts pass from
+segment to segment; nothing else does. Effects that come and go gradually are cut into segments.
 
 Derivatives come from the complex step: every operation here is analytic in the parameters.
 """
@@ -12,6 +9,7 @@ Derivatives come from the complex step: every operation here is analytic in the 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -20,10 +18,11 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from pk.case import SAME_TIME_H, ClearanceEffect, Piecewise
+from pk.compartments import amounts_at, compartment_of, rates_of
 from pk.covariates import TREATMENT_DAYS
 from pk.individual import Individual, treatment_start_h
 from pk.response import NG_ML_PER_MG_L
-from pk.structure import METABOLITE, Structure, disposition_rates
+from pk.structure import Structure
 
 Array = NDArray[np.float64]
 Anything = NDArray[Any]
@@ -63,7 +62,7 @@ class Stitched:
         # sorted by how long they remember, so that few chunks need the oldest doses
         structure = self.person.model.structure
         last = structure.named(self.typical[-1] * np.exp(eta @ self.loads[-1].T))
-        order = np.argsort(_rates(structure, last).min(axis=-1))
+        order = np.argsort(rates_of(structure, last).min(axis=-1))
         out = np.empty((len(eta), len(self.times_h)))
         for i in range(0, len(eta), _CHUNK):
             out[order[i : i + _CHUNK]] = self._solve(eta[order[i : i + _CHUNK]])
@@ -89,12 +88,14 @@ class Stitched:
         for start, end, theta, here in self._segments(thetas):
             if end < begins and not here.any():
                 continue  # nothing taken so long ago is remembered
-            system = _System.of(structure, structure.named(theta))
+            p = structure.named(theta)
             wanted = self.times_h[here]
             if end < math.inf:
                 wanted = np.append(wanted, end)
-            amounts = system.amounts(wanted, start, end, state, inputs)
-            out[..., here] = system.concentration(amounts[..., : int(here.sum()), :], self.analyte)
+            sums = partial(inputs.sums, wanted=wanted, since=start, until=end)
+            amounts = amounts_at(structure, p, wanted - start, state, sums)
+            place, volume = compartment_of(structure, self.analyte)
+            out[..., here] = amounts[..., : int(here.sum()), place] / p[volume][..., None]
             state = amounts[..., -1, :]
         return NG_ML_PER_MG_L * out
 
@@ -114,7 +115,7 @@ class Stitched:
 
     def _inputs(self, structure: Structure, thetas: list[Anything]) -> "_Inputs":
         """Every dose that still matters, with the input parameters of the time it was taken."""
-        slowest = min(float(_rates(structure, structure.named(t)).real.min()) for t in thetas)
+        slowest = min(float(rates_of(structure, structure.named(t)).real.min()) for t in thetas)
         horizon = float(self.times_h.min()) - FORGOTTEN / slowest
         times, amounts = self.person.case.history.single_doses(horizon)
         keep = times < self.times_h.max() - SAME_TIME_H
@@ -265,7 +266,7 @@ class _Inputs:
             return np.asarray((np.exp(-k * age) * np.where(taken, rate, 0.0)).sum(axis=-1))
         u0 = np.minimum(np.maximum(start, since), t)
         u1 = np.minimum(np.maximum(end, since), t)
-        entered = (np.exp(-k * (t - u1)) - np.exp(-k * (t - u0))) / k
+        entered = np.exp(-k * (t - u1)) * -np.expm1(-k * (u1 - u0)) / k
         return np.asarray((entered * rate).sum(axis=-1))
 
     def _span(self) -> tuple[Array, Array]:
@@ -288,103 +289,3 @@ def _slices(start: Anything, ktr: Anything, n: float, amounts: Array) -> _Inputs
     rate = amounts[..., None] / _SLICES / (end - begin)
     flat = (*begin.shape[:-2], -1)
     return _Inputs(begin.reshape(flat), end.reshape(flat), rate.reshape(flat), instant=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _System:
-    """One segment: parameters, rates (..., n) and projectors (..., n, n, n)."""
-
-    p: dict[str, Anything]
-    names: tuple[str, ...]
-    rates: Anything
-    projectors: Anything
-
-    @classmethod
-    def of(cls, structure: Structure, p: dict[str, Anything]) -> "_System":
-        rates = _rates(structure, p)
-        if "ka" in p:
-            p = {**p, "ka": rates[..., 0]}
-        names = _compartments(structure)
-        return cls(p, names, rates, _projectors(_matrix(names, p, rates), rates))
-
-    def amounts(
-        self, wanted: Array, start: float, end: float, state: Anything | None, inputs: _Inputs
-    ) -> Anything:
-        """Amounts (..., T, n) at the wanted times, from the state at `start` and later doses."""
-        sums = inputs.sums(self.rates, wanted, start, end)
-        entry: Anything = self.projectors[..., 0]  # the first compartment takes the dose
-        x: Anything = np.einsum("...jt,...jn->...tn", sums, entry)
-        if state is not None:
-            fade = np.exp(-self.rates[..., None] * (wanted - start))
-            carried = np.einsum("...jnm,...m->...jn", self.projectors, state)
-            x = x + np.einsum("...jt,...jn->...tn", fade, carried)
-        return x
-
-    def concentration(self, amounts: Anything, analyte: str) -> Anything:
-        name, volume = ("metabolite", "Vm") if analyte == METABOLITE else ("central", "V")
-        return np.asarray(amounts[..., self.names.index(name)] / self.p[volume][..., None])
-
-
-def _compartments(structure: Structure) -> tuple[str, ...]:
-    names = ["depot"] if "ka" in structure.parameters else []
-    names.append("central")
-    if structure.disposition == "two-compartment":
-        names.append("peripheral")
-    if structure.metabolite != "none":
-        names.append("metabolite")
-    if structure.metabolite == "two-compartment":
-        names.append("metabolite-peripheral")
-    return tuple(names)
-
-
-def _rates(structure: Structure, p: dict[str, Anything]) -> Anything:
-    """All rates of a segment: absorption first, then parent, then metabolite; kept apart."""
-    parts = [disposition_rates(p["CL"], p["V"], p.get("Q"), p.get("V2"))]
-    if structure.metabolite != "none":
-        parts.append(disposition_rates(p["CLm"], p["Vm"], p.get("Qm"), p.get("V2m")))
-    if "ka" in p:
-        others = np.concatenate(parts, axis=-1)
-        ka = p["ka"][..., None]
-        near = (np.abs(ka.real / others.real - 1.0) < 1e-6).any(axis=-1, keepdims=True)
-        parts.insert(0, np.where(near, ka * (1.0 + 3e-6), ka))
-    return np.concatenate(parts, axis=-1)
-
-
-def _matrix(names: tuple[str, ...], p: dict[str, Anything], rates: Anything) -> Anything:
-    """Rates of transfer between compartments, dx/dt = M x, in 1/h."""
-    n = len(names)
-    m = np.zeros((*rates.shape[:-1], n, n), dtype=rates.dtype)
-
-    def move(source: str, target: str | None, rate: Anything) -> None:
-        i = names.index(source)
-        m[..., i, i] -= rate
-        if target is not None:
-            m[..., names.index(target), i] += rate
-
-    if "depot" in names:
-        move("depot", "central", p["ka"])
-    move("central", "metabolite" if "metabolite" in names else None, p["CL"] / p["V"])
-    if "peripheral" in names:
-        move("central", "peripheral", p["Q"] / p["V"])
-        move("peripheral", "central", p["Q"] / p["V2"])
-    if "metabolite" in names:
-        move("metabolite", None, p["CLm"] / p["Vm"])
-    if "metabolite-peripheral" in names:
-        move("metabolite", "metabolite-peripheral", p["Qm"] / p["Vm"])
-        move("metabolite-peripheral", "metabolite", p["Qm"] / p["V2m"])
-    return m
-
-
-def _projectors(matrix: Anything, rates: Anything) -> Anything:
-    """Frobenius covariants: exp(M t) = sum_j exp(-rate_j t) P_j for distinct rates."""
-    n = rates.shape[-1]
-    eye = np.eye(n)
-    found = []
-    for j in range(n):
-        p = np.broadcast_to(eye, matrix.shape)
-        for i in range(n):
-            if i != j:
-                gap = (rates[..., i] - rates[..., j])[..., None, None]
-                p = p @ (matrix + rates[..., i, None, None] * eye) / gap
-        found.append(p)
-    return np.stack(found, axis=-3)
