@@ -119,9 +119,8 @@ def cards_for(
 
 
 def _spoken(finding: Finding, desk: _Desk) -> Spoken:
-    rule = desk.content.rules.get(finding.rule_id)
-    facts = matched_facts(finding, desk.assessment.verdict, rule)
-    return Spoken(finding, state_digest(finding, facts))
+    facts = matched_facts(finding, desk.assessment.verdict, desk.content)
+    return Spoken(finding, state_digest(finding, facts), facts)
 
 
 def _with_data_card(
@@ -179,7 +178,7 @@ def _card(group: Sequence[Spoken], desk: _Desk) -> Card:
         uuid=uuid,
         summary=words.summary(lead.summary),
         indicator=_INDICATORS[lead.severity],
-        detail=_detail(findings, desk),
+        detail=_detail(group, desk),
         source=_source(lead.matter, desk),
         suggestions=suggestions,
         selection_behavior="at-most-one" if suggestions else None,
@@ -189,15 +188,16 @@ def _card(group: Sequence[Spoken], desk: _Desk) -> Card:
     )
 
 
-def _detail(findings: Sequence[Finding], desk: _Desk) -> str:
+def _detail(group: Sequence[Spoken], desk: _Desk) -> str:
     """Write the Markdown: what it means and what to do, the numbers, their limits, and why."""
     assessment = desk.assessment
+    findings = [item.finding for item in group]
     lead, *others = findings
     blocks = [words.authored(lead.detail)]
     blocks += [block for other in others for block in _also(other)]
     blocks += shown_parts(assessment, [part for f in findings for part in f.show])
     blocks += problem_lines(_problems_on(findings, assessment))
-    blocks += why_lines(findings, assessment.verdict, desk.content)
+    blocks += why_lines(group, desk.content)
     blocks += source_lines(findings)
     versions = assessment.versions
     blocks.append(

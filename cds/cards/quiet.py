@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cds.cards.trace import Matched
 from cds.clinical.finding import SNOOZE_DAYS, Finding, Matter, Severity
 
 
@@ -64,10 +65,11 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A finding with the digest of the state it speaks about."""
+    """A finding with the digest of the state it speaks about, and the facts that made it."""
 
     finding: Finding
     digest: str
+    facts: tuple[Matched, ...] = field(default=(), compare=False)
 
     def suppressed(self, reason: str, until: datetime | None = None) -> Suppressed:
         """Return the record of not saying it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cds.cards.content import CardContent
 from cds.clinical.finding import Finding
-from cds.rulebook import Fact, Rule, Verdict
+from cds.rulebook import Fact, Verdict
 
 _NAMES = frozenset({"reference", "key", "ingredient"})
 """Attributes that say which thing a fact is about; they always belong to the finding."""
@@ -26,32 +27,30 @@ class Matched:
         return {name: v for name, v in self.fact.values.items() if name in self.relevant}
 
 
-def matched_facts(finding: Finding, verdict: Verdict, rule: Rule | None) -> tuple[Matched, ...]:
+def matched_facts(finding: Finding, verdict: Verdict, content: CardContent) -> tuple[Matched, ...]:
     """Return the facts that made this finding.
 
     A rule can match several combinations of facts; the one behind the finding cites the same
-    references. Without the rule at hand every attribute counts as relevant.
+    references.
     """
     matches = [m for t in verdict.trace if t.rule_id == finding.rule_id for m in t.matches]
     cited = set(finding.references)
     own = [m for m in matches if {f.reference for _, f in m.facts if f.reference} == cited]
     chosen = own or matches
     return tuple(
-        Matched(binding, fact, relevant_attributes(rule, binding, fact))
+        Matched(binding, fact, relevant_attributes(content, finding.rule_id, binding, fact))
         for binding, fact in (chosen[0].facts if chosen else ())
     )
 
 
-def relevant_attributes(rule: Rule | None, binding: str, fact: Fact) -> frozenset[str]:
-    """Return the attributes of a bound fact that the rule compares or puts into its text."""
-    if rule is None:
+def relevant_attributes(
+    content: CardContent, rule_id: str, binding: str, fact: Fact
+) -> frozenset[str]:
+    """Return the attributes of a bound fact that the rule compares or puts into its text.
+
+    Without the rule at hand every attribute counts as relevant.
+    """
+    regard = content.regard(rule_id, binding)
+    if regard is None:
         return frozenset(fact.values)
-    compared = {
-        comparison.attribute
-        for pattern in rule.patterns()
-        if pattern.binding == binding
-        for comparison in pattern.comparisons()
-    }
-    texts = (rule.then.summary, rule.then.detail)
-    shown = {slot.name for text in texts for slot in text.slots if slot.binding == binding}
-    return frozenset(compared | shown | (_NAMES & fact.values.keys()))
+    return regard.attributes | (_NAMES & fact.values.keys())

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 
 from cds.cards import words
-from cds.cards.content import CardContent
-from cds.cards.trace import Matched, matched_facts
+from cds.cards.content import CardContent, Limit, Regard
+from cds.cards.quiet import Spoken
+from cds.cards.trace import Matched
 from cds.clinical.finding import Finding, SourceCitation
-from cds.rulebook import Rule, Verdict, catalogue
+from cds.rulebook import catalogue
 from cds.rulebook.facts import Attribute
-from cds.rulebook.rule import ORDERED, Comparison, ParamRef, Word
+from cds.rulebook.rule import Word
 
 _SCREEN = {"setting"}
 _UNITS = {
@@ -32,13 +34,17 @@ _HOLDS: Mapping[Word, Callable[[float, float], bool]] = {
 }
 
 
-def why_lines(findings: Sequence[Finding], verdict: Verdict, content: CardContent) -> list[str]:
+def why_lines(group: Sequence[Spoken], content: CardContent) -> list[str]:
     """Return one Markdown list: each rule with what made it fire."""
     lines = []
-    for finding in findings:
-        rule = content.rules.get(finding.rule_id)
-        facts = matched_facts(finding, verdict, rule)
-        said = [fact_words(item, rule, content) for item in facts if item.fact.kind not in _SCREEN]
+    for item in group:
+        finding = item.finding
+        regards = [
+            (matched, content.regard(finding.rule_id, matched.binding))
+            for matched in item.facts
+            if matched.fact.kind not in _SCREEN
+        ]
+        said = [fact_words(matched, regard) for matched, regard in regards]
         because = "; ".join(words.plain(text) for text in said if text)
         line = f"- rule `{finding.rule_id}`, revision {finding.revision}"
         lines.append(f"{line}: {because}" if because else line)
@@ -53,67 +59,54 @@ def source_lines(findings: Iterable[Finding]) -> list[str]:
     return ["\n".join(["**Sources:**", *(f"- {_citation(c)}" for c in cited.values())])]
 
 
-def fact_words(item: Matched, rule: Rule | None, content: CardContent) -> str:
+def fact_words(item: Matched, regard: Regard | None) -> str:
     """Return a matched fact as a reader would say it: level: trough 720 ng/mL (below 1000)."""
+    limits = regard.limits if regard else ()
+    values = item.values
     said = [
-        _attribute_words(name, value, item, rule, content)
-        for name, value in item.values.items()
-        if name != "reference" or len(item.values) == 1
+        _attribute_words(catalogue().attribute(item.fact.kind, name), value, limits)
+        for name, value in values.items()
+        if name != "reference" or len(values) == 1
     ]
     where = f" ({item.fact.reference})" if item.fact.reference else ""
     return f"{item.fact.kind}{where}: {', '.join(said)}" if said else ""
 
 
-def _attribute_words(
-    name: str, value: object, item: Matched, rule: Rule | None, content: CardContent
-) -> str:
+def _attribute_words(attribute: Attribute, value: object, limits: Sequence[Limit]) -> str:
     """The attribute's name without its unit, the value with it, and the limits it was held to."""
-    attribute = catalogue().attribute(item.fact.kind, name)
-    label = _label(name, attribute)
-    named = attribute.unit or ""
-    unit = "" if _says_unit(label, attribute) else _UNITS.get(named, named)
-    limits = _limits(name, value, item.binding, rule, content)
+    label, unit = _label_and_unit(attribute.name, attribute.unit)
+    held = _held(attribute.name, value, limits)
     shown = f"{label} {_value(value, attribute)} {unit}".rstrip()
-    return f"{shown} ({' and '.join(limits)})" if limits else shown
+    return f"{shown} ({' and '.join(held)})" if held else shown
 
 
-def _limits(
-    name: str, value: object, binding: str, rule: Rule | None, content: CardContent
-) -> list[str]:
+def _held(name: str, value: object, limits: Sequence[Limit]) -> list[str]:
     """The comparisons with a number that hold: a rule may have matched by another alternative."""
-    if rule is None or not isinstance(value, int | float):
+    if not isinstance(value, int | float):
         return []
     found = {
-        f"{comparison.word.value.replace('_', ' ')} {_trimmed(limit)}": None
-        for pattern in rule.patterns()
-        if pattern.binding == binding
-        for comparison in pattern.comparisons()
-        if comparison.attribute == name
-        and comparison.word in ORDERED
-        and (limit := _limit(comparison, rule, content)) is not None
-        and _HOLDS[comparison.word](value, limit)
+        f"{limit.word.value.replace('_', ' ')} {_trimmed(limit.value)}": None
+        for limit in limits
+        if limit.attribute == name and _HOLDS[limit.word](value, limit.value)
     }
     return list(found)
 
 
-def _limit(comparison: Comparison, rule: Rule, content: CardContent) -> float | None:
-    operand = comparison.operand
-    param = rule.params.get(operand.name) if isinstance(operand, ParamRef) else None
-    value = param.values.get(content.jurisdiction) if param else None
-    return value if isinstance(value, int | float) else None
+@cache
+def _label_and_unit(name: str, unit: str | None) -> tuple[str, str]:
+    """How an attribute is called, and its unit unless the name says it: hours post dose."""
+    label = _label(name, unit)
+    if unit in _SPOKEN and _SPOKEN[unit] in label.split():
+        return label, ""
+    return label, _UNITS.get(unit or "", unit or "")
 
 
-def _says_unit(label: str, attribute: Attribute) -> bool:
-    """Whether the name of the attribute says its unit already: hours post dose."""
-    return attribute.unit in _SPOKEN and _SPOKEN[attribute.unit] in label.split()
-
-
-def _label(name: str, attribute: Attribute) -> str:
+def _label(name: str, unit: str | None) -> str:
     """The attribute's name in words; endings that only repeat the unit are left out."""
     endings = ("_ng_ml", "_mg", "_percent", "_kg", "_m2", "_days", "_h", "_years")
     if name.endswith("_per_m2"):
         return name.replace("_", " ")
-    ending = next((e for e in endings if attribute.unit and name.endswith(e)), "")
+    ending = next((e for e in endings if unit and name.endswith(e)), "")
     return name.removesuffix(ending).replace("_", " ")
 
 

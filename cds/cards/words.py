@@ -31,7 +31,7 @@ def plain(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    line = _SPACES.sub(" ", _CONTROL.sub("", text)).strip()
+    line = _SPACES.sub(" ", _without_control(text)).strip()
     return _no_autolink(_no_html(_MARKDOWN.sub(r"\\\1", line)))
 
 
@@ -41,14 +41,14 @@ def authored(text: str) -> str:
     A rule needs none of them (its sources carry the links), while a name from the record that was
     filled in may try to bring them along. Emphasis, lists and paragraphs stay.
     """
-    unescaped = re.sub(r"\\([<>])", r"\1", _CONTROL.sub("", text))  # an entity takes no backslash
+    unescaped = re.sub(r"\\([<>])", r"\1", _without_control(text))  # an entity takes no backslash
     bracketed = re.sub(r"(?<!\\)([\[\]])", r"\\\1", unescaped)
     return _capital(_no_autolink(_no_html(bracketed)).strip())
 
 
 def one_line(text: str) -> str:
     """Return plain text (no Markdown) on one line, in which nothing opens a tag."""
-    return _TAG_START.sub("‹", _SPACES.sub(" ", _CONTROL.sub("", text)).strip())
+    return _TAG_START.sub("‹", _SPACES.sub(" ", _without_control(text)).strip())
 
 
 def summary(text: str) -> str:
@@ -114,8 +114,13 @@ def _no_html(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _without_control(text: str) -> str:
+    return text if text.isprintable() else _CONTROL.sub("", text)
+
+
 def _no_autolink(text: str) -> str:
     """Break addresses that GitHub-flavoured Markdown would turn into links by itself."""
-    text = text.replace("://", "&#58;//")
-    text = _WWW.sub("www&#46;", text).replace("@", "&#64;")
+    text = text.replace("://", "&#58;//").replace("@", "&#64;")
+    if "ww." in text.lower():
+        text = _WWW.sub("www&#46;", text)
     return _SCHEME.sub(r"\1&#58;", text) if ":" in text else text

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, Final, NoReturn
 
 
@@ -28,7 +28,9 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-_NOT_A_BRACKET: Final = re.compile(r"[^][{}]+")
+_OPENING, _CLOSING = b"[{", b"]}"
+_NOT_A_BRACKET: Final = bytes(set(range(256)) - set(_OPENING + _CLOSING))
+_DEEPER: Final = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, -1)
 
 
 def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
@@ -44,7 +46,7 @@ def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
         document = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise JsonError("the document is not UTF-8", f"byte {error.start}") from error
-    _refuse_bombs(document, limits)
+    _refuse_bombs(raw, limits)
     try:
         return json.loads(
             document,
@@ -58,26 +60,25 @@ def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
         raise JsonError(f"not JSON: {error.msg}", place) from error
 
 
-def _refuse_bombs(document: str, limits: Limits) -> None:
-    """Refuse nesting and size before the decoder builds anything.
+def _refuse_bombs(document: bytes, limits: Limits) -> None:
+    """Refuse nesting and size of a UTF-8 document before the decoder builds anything.
 
-    Outside strings every value follows one of `[ { , :`, so counting those bounds the nodes.
+    Outside strings every value follows one of `[ { , :`, so counting those bounds the nodes. In
+    UTF-8 no byte of another character looks like one of these.
     """
-    outside = "".join(_unescaped(document).split('"')[::2])  # every second part is in a string
-    if outside.count(",") + outside.count("[") + outside.count("{") > limits.nodes:
+    outside = b"".join(_unescaped(document).split(b'"')[::2])  # every second part is in a string
+    if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > limits.nodes:
         raise JsonError(f"more than {limits.nodes} values", "body")
-    depth = 0
-    for bracket in _NOT_A_BRACKET.sub("", outside):
-        depth += 1 if bracket in "[{" else -1
-        if depth > limits.depth:
-            raise JsonError(f"nested deeper than {limits.depth}", "body")
+    brackets = outside.translate(None, _NOT_A_BRACKET)
+    if max(accumulate(map(_DEEPER.__getitem__, brackets)), default=0) > limits.depth:
+        raise JsonError(f"nested deeper than {limits.depth}", "body")
 
 
-def _unescaped(document: str) -> str:
+def _unescaped(document: bytes) -> bytes:
     """The document without escape pairs, so that each remaining quote opens or closes a string."""
-    if "\\" not in document:
+    if b"\\" not in document:
         return document
-    return document.replace("\\\\", "").replace('\\"', "")
+    return document.replace(b"\\\\", b"").replace(b'\\"', b"")
 
 
 def _decimal(literal: str) -> Decimal:
