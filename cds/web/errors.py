@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response
+from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException
 
 from cds.store.jsontext import encode
@@ -79,6 +80,12 @@ def register(app: Flask, metrics: Metrics) -> None:
         if allowed:
             response.headers["Allow"] = ", ".join(sorted(allowed))
         return response
+
+    @app.errorhandler(NoMoreData)
+    @app.errorhandler(ParseException)
+    def cut_off(_error: Exception) -> Response:
+        # The frame of the body is broken or ends early: the client's fault, found while reading.
+        return refused(refuse(400, "cut-off", "The body ended early.", "body"))
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:

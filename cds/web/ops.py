@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from cds import __version__
 from cds.services import Services
 from cds.web.auth import Gate
-from cds.web.auth.gate import bare_401, is_loopback_address
+from cds.web.auth.gate import bare_401, is_loopback_address, is_loopback_host
 from cds.web.errors import json_response
 
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
@@ -41,7 +41,8 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
         expected = services.settings.metrics_token
         if expected is None:
             direct = not any(name in request.headers for name in _FORWARDED)
-            return direct and is_loopback_address(request.remote_addr)
+            here = is_loopback_address(request.remote_addr) and is_loopback_host(request.host)
+            return direct and here
         sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(sent.encode(), expected.get_secret_value().encode())
 

@@ -119,7 +119,7 @@ def _server(
                 "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
                 "workers": settings.server.workers,
                 "threads": settings.server.threads,
-                "worker_class": "gthread",
+                "worker_class": "cds.web.worker.Worker",
                 "timeout": _WORKER_TIMEOUT_S,
                 "keepalive": _KEEP_ALIVE_S,
                 "limit_request_line": _LONGEST_LINE,

@@ -104,6 +104,18 @@ def test_a_body_over_2_mib_is_413_over_the_wire_too(server):
     assert response.json()["resourceType"] == "OperationOutcome"
 
 
+def test_a_body_whose_frame_is_broken_is_the_clients_mistake(server):
+    base, _, _ = server
+    host, port = base.removeprefix("http://").split(":")
+    head = f"POST {ORDERS} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n".encode())
+        answered = client.recv(200)
+
+    assert answered.startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_killed_worker_is_replaced_and_the_service_goes_on(server):
     base, pid, _ = server
     (victim, *_) = _workers(pid)

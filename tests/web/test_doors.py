@@ -143,8 +143,10 @@ def test_metrics_count_calls_and_refusals(client: FlaskClient):
 def test_metrics_are_for_this_machine_unless_a_token_is_set(client: FlaskClient):
     elsewhere = client.get("/metrics", environ_overrides={"REMOTE_ADDR": "10.0.0.8"})
     proxied = client.get("/metrics", headers={"X-Forwarded-For": "10.0.0.8"})
+    by_another_name = client.get("/metrics", headers={"Host": "evil.example.org:8000"})
 
-    assert (elsewhere.status_code, proxied.status_code) == (401, 401)
+    refused = (elsewhere, proxied, by_another_name)
+    assert [answer.status_code for answer in refused] == [401, 401, 401]
 
 
 def test_a_metrics_token_opens_metrics_and_nothing_else_does(

@@ -1,0 +1,57 @@
+"""The process that answers: threads, none of which a slow or vanished client can keep for long.
+
+The server itself waits without end for the rest of a request. A client that sends half of it, or is
+cut off from the network, would keep its thread for ever, and a few of them the whole service.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+RECEIVE_WITHIN_S = 10.0
+"""A request that is not complete by then is answered as one that ended early."""
+SEND_WITHIN_S = 60.0
+"""A client that has not taken its answer by then is left."""
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn carries no types
+    """Ends what a client drags out; work of our own is never interrupted."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._begun: dict[Any, float] = {}
+
+    def handle(self, conn: Any) -> Any:
+        """Handle one request in a thread, as its parent does."""
+        self._begun[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self._begun[conn]
+
+    def murder_pending(self) -> None:
+        """Called about once a second by the loop of the worker, also while it stops."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, begun in list(self._begun.items()):
+            direction = overdue(now - begun)
+            if direction is not None:
+                # Not the method of a TLS socket, which would forget its keys under the thread.
+                with suppress(OSError):  # the connection has ended meanwhile
+                    socket.socket.shutdown(conn.sock, direction)
+
+
+def overdue(seconds: float) -> int | None:
+    """Which way a connection is closed when its request was begun so many seconds ago.
+
+    Closing it for reading ends the wait for the rest of a request, and leaves an answer that takes
+    us long untouched.
+    """
+    if seconds > SEND_WITHIN_S:
+        return socket.SHUT_RDWR
+    return socket.SHUT_RD if seconds > RECEIVE_WITHIN_S else None
