@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pk.case import Case, Regimen
 from pk.errors import LevelNotUsedError, MissingCovariateError, OutOfDomainError, PkError
 from pk.model import PopulationModel
-from pk.nodes import weighted_quantiles
+from pk.nodes import Distribution, weighted_quantiles
 from pk.posterior import FitOptions, Posterior, fit
-from pk.predict import INTERVAL, measured_quantiles
+from pk.predict import TAILS, measured_quantiles
 
 Array = NDArray[np.float64]
 
@@ -113,29 +113,42 @@ class Average:
 
     def steady_state(self, regimen: Regimen, clearance_factor: float = 1.0) -> AveragePrediction:
         """Predict `regimen` in steady state; the point value is the median over all members."""
-        unit, weight = self.trough_nodes(regimen.interval_h, clearance_factor)
-        tails = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
-        trough = regimen.amount_mg * weighted_quantiles(unit, weight, tails)
-        auc, auc_weight = self.auc24_nodes(clearance_factor)
+        per_mg = self.trough(regimen.interval_h, clearance_factor)
+        trough = regimen.amount_mg * per_mg.quantiles(TAILS)
+        auc = self.auc24(clearance_factor).quantiles(TAILS)[1]
         return AveragePrediction(
             regimen,
             float(trough[1]),
             (float(trough[0]), float(trough[2])),
-            float(weighted_quantiles(auc, auc_weight, tails[1:2])[0]) * regimen.daily_mg,
+            float(auc) * regimen.daily_mg,
             {p.model.id: p.trough_at_map(regimen, clearance_factor) for p, _ in self.active},
         )
 
-    def trough_nodes(self, interval_h: float, clearance_factor: float = 1.0) -> tuple[Array, Array]:
-        """Steady-state trough per mg (ng/mL) over all members, and weights."""
-        return self._pooled([p.trough_nodes(interval_h, clearance_factor) for p, _ in self.active])
+    def trough(self, interval_h: float, clearance_factor: float = 1.0) -> Distribution:
+        """Steady-state trough per mg (ng/mL) over all members."""
+        key = ("trough", interval_h, clearance_factor)
+        if key not in self._known:
+            parts = [p.trough_nodes(interval_h, clearance_factor) for p, _ in self.active]
+            self._known[key] = self._pooled(parts)
+        return self._known[key]
 
-    def auc24_nodes(self, clearance_factor: float = 1.0) -> tuple[Array, Array]:
-        """AUC over 24 h (mg h/L) per mg a day over all members, and weights."""
-        return self._pooled([p.auc24_nodes(clearance_factor) for p, _ in self.active])
+    def auc24(self, clearance_factor: float = 1.0) -> Distribution:
+        """AUC over 24 h (mg h/L) per mg a day over all members."""
+        key = ("auc24", 24.0, clearance_factor)
+        if key not in self._known:
+            self._known[key] = self._pooled(
+                [p.auc24_nodes(clearance_factor) for p, _ in self.active]
+            )
+        return self._known[key]
 
-    def _pooled(self, parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    @cached_property
+    def _known(self) -> dict[tuple[str, float, float], Distribution]:
+        """What was asked for before: every regimen scales the same distribution."""
+        return {}
+
+    def _pooled(self, parts: list[tuple[Array, Array]]) -> Distribution:
         shares = [w for _, w in self.active]
-        return (
+        return Distribution.of(
             np.concatenate([values for values, _ in parts]),
             np.concatenate([s * w for s, (_, w) in zip(shares, parts, strict=True)]),
         )

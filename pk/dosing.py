@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import Regimen
 from pk.errors import CaseError, NotReliableError
-from pk.nodes import weighted_quantiles
-from pk.predict import INTERVAL
+from pk.nodes import Distribution
+from pk.predict import TAILS
 
 Array = NDArray[np.float64]
 
@@ -31,12 +31,12 @@ class Exposure(Protocol):
         """Why no dose may be proposed; empty if one may."""
         ...
 
-    def trough_nodes(self, interval_h: float, clearance_factor: float) -> tuple[Array, Array]:
-        """Steady-state trough per mg (ng/mL) and weights."""
+    def trough(self, interval_h: float, clearance_factor: float) -> Distribution:
+        """Steady-state trough per mg, ng/mL: doses only scale it."""
         ...
 
-    def auc24_nodes(self, clearance_factor: float) -> tuple[Array, Array]:
-        """AUC over 24 h (mg h/L) per mg a day, and weights."""
+    def auc24(self, clearance_factor: float) -> Distribution:
+        """AUC over 24 h (mg h/L) per mg a day."""
         ...
 
 
@@ -127,32 +127,13 @@ def propose(exposure: Exposure, target: Target, options: DoseOptions) -> list[Pr
     """
     if exposure.doubts:
         raise NotReliableError(exposure.doubts)
-    auc, weight = exposure.auc24_nodes(options.clearance_factor)
-    daily_auc = float(weighted_quantiles(auc, weight, np.array([0.5]))[0])
-    troughs: dict[float, _Troughs] = {}
-    rows = []
-    for regimen in _regimens(options):
-        tau = regimen.interval_h
-        if tau not in troughs:
-            troughs[tau] = _troughs(*exposure.trough_nodes(tau, options.clearance_factor))
-        rows.append(_judge(regimen, troughs[tau], daily_auc, target, options))
+    factor = options.clearance_factor
+    daily_auc = float(exposure.auc24(factor).quantiles(np.array([0.5]))[0])
+    rows = [
+        _judge(regimen, exposure.trough(regimen.interval_h, factor), daily_auc, target, options)
+        for regimen in _regimens(options)
+    ]
     return sorted(rows, key=lambda p: _rank(p, target))
-
-
-class _Troughs(NamedTuple):
-    """Steady-state trough per mg (ng/mL) at each node, with weights; and its tails and median."""
-
-    unit: Array
-    weight: Array
-    low: float
-    median: float
-    high: float
-
-
-def _troughs(unit: Array, weight: Array) -> _Troughs:
-    """Doses only scale the trough, so its quantiles are looked up once for each interval."""
-    tails = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
-    return _Troughs(unit, weight, *weighted_quantiles(unit, weight, tails).tolist())
 
 
 def best_proposal(proposals: list[Proposal]) -> Proposal | None:
@@ -229,15 +210,14 @@ def _fewest(amount_mg: float, pieces: tuple[tuple[float, float], ...]) -> Mappin
 
 def _judge(
     regimen: Regimen,
-    troughs: _Troughs,
+    per_mg: Distribution,
     daily_auc: float,
     target: Target,
     options: DoseOptions,
 ) -> Proposal:
-    trough = regimen.amount_mg * troughs.unit
-    below = float((trough < target.low_ng_ml) @ troughs.weight)
-    above = float((trough > target.high_ng_ml) @ troughs.weight)
-    low, median, high = (regimen.amount_mg * x for x in troughs[2:])
+    below = per_mg.p_below(target.low_ng_ml / regimen.amount_mg)
+    above = per_mg.p_above(target.high_ng_ml / regimen.amount_mg)
+    low, median, high = (regimen.amount_mg * per_mg.quantiles(TAILS)).tolist()
     tablets = tablets_for(regimen.amount_mg, options)
     why_not = _objections(regimen, tablets, median, above, target, options)
     return Proposal(

@@ -153,17 +153,36 @@ def _weighted(
     return Nodes(z[keep], weight, top + math.log(total) + constant, method, effective)
 
 
-def weighted_quantiles(values: Array, weight: Array, probs: Array) -> Array:
-    """Quantiles (len(probs), ...) of values (M, ...) with weights (M,).
+@dataclass(frozen=True, slots=True, eq=False)
+class Distribution:
+    """A number over weighted nodes: its values (M,) in order, and the weight up to each (M + 1,).
 
-    The distribution function is read at the middle of each node's step and interpolated.
+    Sorted once, it answers every question about quantiles and limits by looking up a place.
     """
-    flat = values.reshape(len(values), -1)
-    order = np.argsort(flat, axis=0)
-    ordered = np.take_along_axis(flat, order, axis=0)
-    w = weight[order]
-    middle = np.cumsum(w, axis=0) - 0.5 * w
-    out = np.empty((len(probs), flat.shape[1]))
-    for column in range(flat.shape[1]):
-        out[:, column] = np.interp(probs, middle[:, column], ordered[:, column])
-    return out.reshape(len(probs), *values.shape[1:])
+
+    ordered: Array
+    reached: Array
+
+    @classmethod
+    def of(cls, values: Array, weight: Array) -> "Distribution":
+        order = np.argsort(values)
+        return cls(values[order], np.append(0.0, np.cumsum(weight[order])))
+
+    def quantiles(self, probs: Array) -> Array:
+        """Quantiles (len(probs),), interpolated between the middles of the nodes' steps."""
+        middle = 0.5 * (self.reached[1:] + self.reached[:-1])
+        return np.asarray(np.interp(probs, middle, self.ordered))
+
+    def p_below(self, limit: float) -> float:
+        return float(self.reached[np.searchsorted(self.ordered, limit, side="left")])
+
+    def p_above(self, limit: float) -> float:
+        up_to = self.reached[np.searchsorted(self.ordered, limit, side="right")]
+        return float(self.reached[-1] - up_to)
+
+
+def weighted_quantiles(values: Array, weight: Array, probs: Array) -> Array:
+    """Quantiles (len(probs), ...) of values (M, ...) with weights (M,)."""
+    columns = values.reshape(len(values), -1).T
+    found = [Distribution.of(column, weight).quantiles(probs) for column in columns]
+    return np.stack(found, axis=1).reshape(len(probs), *values.shape[1:])

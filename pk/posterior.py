@@ -21,7 +21,7 @@ from pk.health import Criteria, FitHealth, assess_fit
 from pk.individual import DomainCheck, Individual, individual
 from pk.minimise import Minimum, minimise, minimise_alone
 from pk.model import PopulationModel
-from pk.nodes import Nodes, posterior_nodes, prior_nodes, weighted_quantiles
+from pk.nodes import Distribution, Nodes, posterior_nodes, prior_nodes, weighted_quantiles
 from pk.objective import Objective, objective
 from pk.predict import (
     Prediction,
@@ -223,15 +223,30 @@ class Posterior:
             self._troughs[key] = trough_per_mg(self, self.nodes.z, *key)
         return self._troughs[key], self.nodes.weight
 
+    def trough(self, interval_h: float, clearance_factor: float = 1.0) -> Distribution:
+        """Distribution of the steady-state trough per mg, ng/mL."""
+        key = (interval_h, clearance_factor)
+        if key not in self._sorted:
+            self._sorted[key] = Distribution.of(*self.trough_nodes(*key))
+        return self._sorted[key]
+
     @cached_property
     def _troughs(self) -> dict[tuple[float, float], Array]:
         """Troughs asked for before: one question about a patient brings several of them."""
+        return {}
+
+    @cached_property
+    def _sorted(self) -> dict[tuple[float, float], Distribution]:
         return {}
 
     def auc24_nodes(self, clearance_factor: float = 1.0) -> tuple[Array, Array]:
         """AUC over 24 h (mg h/L) per mg a day at each node, and the weights."""
         nodes = self.nodes
         return auc24_per_mg(self, self.theta(nodes.z)) / clearance_factor, nodes.weight
+
+    def auc24(self, clearance_factor: float = 1.0) -> Distribution:
+        """Distribution of the AUC over 24 h (mg h/L) per mg a day."""
+        return Distribution.of(*self.auc24_nodes(clearance_factor))
 
     def residual(self, analyte: str = PARENT) -> Residual:
         return residual_of(self.model, self.options, analyte)

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 #: The intervals of predictions hold this probability.
 INTERVAL: Final = 0.90
+#: Its ends, and the median.
+TAILS: Final = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
 _PEAK_POINTS: Final = 97
 #: Groups of nodes whose concentrations are told apart when the error of measurement is added.
 _GROUPS: Final = 64
@@ -81,13 +83,8 @@ def steady_state(posterior: "Posterior", regimen: Regimen, clearance_factor: flo
     around = np.linspace(ages[max(near - 1, 0)], ages[min(near + 1, len(ages) - 1)], _PEAK_POINTS)
     close = regimen.amount_mg * steady_state_unit(structure, theta, regimen.interval_h, around)
     peak = int(np.argmax(close))
-    unit, weight = posterior.trough_nodes(regimen.interval_h, clearance_factor)
-    low, median, high = (
-        regimen.amount_mg
-        * weighted_quantiles(
-            unit, weight, np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
-        )
-    ).tolist()
+    per_mg = posterior.trough(regimen.interval_h, clearance_factor)
+    low, median, high = (regimen.amount_mg * per_mg.quantiles(TAILS)).tolist()
     return Prediction(
         regimen,
         float(profile[-1]),
@@ -117,8 +114,7 @@ def _saturable_steady_state(
     sample = with_clearance(posterior, posterior.theta(nodes.z[::stride]), clearance_factor)
     troughs = steady_state_profile(names, sample, regimen, np.array([tau]))[:, 0]
     weight = nodes.weight[::stride] / nodes.weight[::stride].sum()
-    probs = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
-    low, median, high = weighted_quantiles(troughs, weight, probs).tolist()
+    low, median, high = weighted_quantiles(troughs, weight, TAILS).tolist()
     peak = int(np.argmax(profile))
     trapezoid = np.append(profile[-1], profile)
     area = 0.5 * float((trapezoid[1:] + trapezoid[:-1]).sum()) * tau / (_PEAK_POINTS - 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pk
-from pk.nodes import posterior_nodes, prior_nodes, weighted_quantiles
+from pk.nodes import Distribution, posterior_nodes, prior_nodes, weighted_quantiles
 
 from .cases import ADULT, DAILY_400, daily, subject
 
@@ -186,3 +186,11 @@ def test_quantiles_of_a_measurement_invert_its_distribution_function(name):
     for row, p in zip(found, probs, strict=True):
         below = weight @ posterior.residual().below_probability(f, row)
         assert below == pytest.approx(p, abs=2e-4)
+
+
+def test_a_distribution_answers_limits_as_a_count_of_its_nodes_would():
+    values, weight = np.array([3.0, 1.0, 2.0, 2.0]), np.array([0.4, 0.1, 0.2, 0.3])
+    found = Distribution.of(values, weight)
+    for limit in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0):
+        assert found.p_below(limit) == pytest.approx(weight[values < limit].sum())
+        assert found.p_above(limit) == pytest.approx(weight[values > limit].sum())
