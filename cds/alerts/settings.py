@@ -169,11 +169,16 @@ class AlertSettings(_Section):
 def load_alert_settings(settings: Settings, env: Mapping[str, str] | None = None) -> AlertSettings:
     """Read the alerts file; the empty settings when there is none."""
     env = os.environ if env is None else env
-    named = env.get(_VARIABLE)
-    path = Path(named) if named else settings.data_dir / _FILE
-    if not named and not path.is_file():
+    path = alerts_path(settings, env)
+    if not env.get(_VARIABLE) and not path.is_file():
         return AlertSettings()
     return read_alert_settings(path)
+
+
+def alerts_path(settings: Settings, env: Mapping[str, str] | None = None) -> Path:
+    """Where the alerts file is, or would be."""
+    named = (os.environ if env is None else env).get(_VARIABLE)
+    return Path(named) if named else settings.data_dir / _FILE
 
 
 def read_alert_settings(path: Path) -> AlertSettings:

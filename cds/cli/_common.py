@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cds.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from cds.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +36,22 @@ def read_settings(settings_file: Path | None) -> Settings:
         return load_settings(settings_file)
     except SettingsError as error:
         raise SetupError(str(error)) from None
+
+
+def prepared_store(settings: Settings) -> Store:
+    """Open the store, or end with what keeps it from being read and what to do."""
+    from cds.services.wiring import open_store
+    from cds.store import CipherError, DatabaseError
+
+    try:
+        store = open_store(settings)
+    except (CipherError, DatabaseError) as error:
+        raise SetupError(str(error)) from None
+    problem = store.database.check()
+    if problem:
+        store.database.close()
+        raise click.ClickException(problem)
+    return store
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

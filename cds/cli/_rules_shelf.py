@@ -18,6 +18,10 @@ from cds.rulebook import RulebookError
 def status(settings_file: Path | None) -> None:
     """Say what serves, and whether the directory could: if not, where and how to mend it.
 
+    \b
+    Examples:
+      imatinib-tdm rules status
+
     Exit codes: 0 the directory serves or could, 1 it is refused.
     """
     from cds.rulebook.shelf import Shelf, ShelfError
@@ -40,7 +44,15 @@ def status(settings_file: Path | None) -> None:
 @click.argument("revision")
 @settings_option
 def activate(revision: str, settings_file: Path | None) -> None:
-    """Let a kept revision (or the one that begins so) serve until the directory is edited."""
+    """Let a kept revision (or the one that begins so) serve until the directory is edited.
+
+    \b
+    Examples:
+      imatinib-tdm rules history
+      imatinib-tdm rules activate 81010a3d00e2
+
+    Exit codes: 0 it serves from now on, 1 there is no such revision, 2 wrong settings.
+    """
     from cds.rulebook.live import activate as activate_revision
 
     _on_shelf(settings_file, lambda shelf, directory, at: activate_revision(
@@ -50,7 +62,14 @@ def activate(revision: str, settings_file: Path | None) -> None:
 @click.command()
 @settings_option
 def rollback(settings_file: Path | None) -> None:
-    """Let the revision that served before serve again, in every worker."""
+    """Let the revision that served before serve again, in every worker.
+
+    \b
+    Examples:
+      imatinib-tdm rules rollback
+
+    Exit codes: 0 the former one serves from now on, 1 there is none, 2 wrong settings.
+    """
     from cds.rulebook.live import rollback as roll_back
 
     _on_shelf(settings_file, roll_back)
@@ -59,11 +78,21 @@ def rollback(settings_file: Path | None) -> None:
 @click.command()
 @settings_option
 def history(settings_file: Path | None) -> None:
-    """Show which revisions served, since when and why."""
+    """Show which revisions served, since when and why.
+
+    \b
+    Examples:
+      imatinib-tdm rules history
+
+    Exit codes: 0 success, 2 wrong settings.
+    """
     from cds.rulebook.shelf import Shelf
     from cds.services.knowledge import shelf_path
 
-    for entry in Shelf(shelf_path(read_settings(settings_file))).history():
+    served = Shelf(shelf_path(read_settings(settings_file))).history()
+    if not served:
+        click.echo("nothing has served yet")
+    for entry in served:
         click.echo(f"{entry.at}  {entry.revision[:12]}  {entry.why}")
 
 

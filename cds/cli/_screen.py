@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -30,6 +31,19 @@ def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
         return
     with click.progressbar(items, label=label, file=sys.stderr) as bar:
         yield from bar
+
+
+@contextmanager
+def working(label: str) -> Iterator[None]:
+    """Say on a terminal what takes its time, and take it back when it is done."""
+    shown = sys.stderr.isatty()
+    if shown:
+        click.echo(f"{label} ...", err=True, nl=False)
+    try:
+        yield
+    finally:
+        if shown:
+            click.echo("\r" + " " * (len(label) + 4) + "\r", err=True, nl=False)
 
 
 def counted(number: int, noun: str) -> str:

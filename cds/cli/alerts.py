@@ -39,6 +39,13 @@ def list_work(everything: bool, settings_file: Path | None) -> None:
     """List work that was given up, fails or waits.
 
     Exit code 1 when any was given up, so that a monitor can run this.
+
+    \b
+    Examples:
+      imatinib-tdm alerts list
+      imatinib-tdm alerts list --all
+
+    Exit codes: 0 nothing was given up, 1 some work was, 2 wrong settings.
     """
     from cds.alerts.operator import find_work
 
@@ -57,7 +64,14 @@ def list_work(everything: bool, settings_file: Path | None) -> None:
 @click.argument("row", type=int)
 @settings_option
 def show(row: int, settings_file: Path | None) -> None:
-    """Show one row of work with what it is about (clinical content)."""
+    """Show one row of work with what it is about (clinical content).
+
+    \b
+    Examples:
+      imatinib-tdm alerts show 17
+
+    Exit codes: 0 success, 1 there is no such work, 2 wrong settings.
+    """
     from cds.alerts.operator import show_work
     from cds.store.jsontext import encode
 
@@ -75,7 +89,15 @@ def show(row: int, settings_file: Path | None) -> None:
 @click.option("--dead", "all_dead", is_flag=True, help="Everything that was given up.")
 @settings_option
 def retry(rows: tuple[int, ...], all_dead: bool, settings_file: Path | None) -> None:
-    """Try again, now and with full patience."""
+    """Try again, now and with full patience.
+
+    \b
+    Examples:
+      imatinib-tdm alerts retry 17 18
+      imatinib-tdm alerts retry --dead
+
+    Exit codes: 0 success, 1 there is no such work, 2 wrong usage or settings.
+    """
     from cds.alerts.operator import find_work
     from cds.services.clock import Clock
 
@@ -94,11 +116,21 @@ def retry(rows: tuple[int, ...], all_dead: bool, settings_file: Path | None) -> 
 @command.command()
 @settings_option
 def inbox(settings_file: Path | None) -> None:
-    """List the alerts that stand (clinical content)."""
+    """List the alerts that stand (clinical content).
+
+    \b
+    Examples:
+      imatinib-tdm alerts inbox
+
+    Exit codes: 0 success, 1 the database failed, 2 wrong settings.
+    """
     from cds.alerts.inbox import listed
 
     with _queue(settings_file) as queue:
-        for row in listed(queue.database, queue.cipher):
+        standing = list(listed(queue.database, queue.cipher))
+        if not standing:
+            click.echo("no alert stands")
+        for row in standing:
             summary = row["card"]["summary"]
             click.echo(
                 f"{row['at']:%Y-%m-%d %H:%M}  {row['server']}  {row['severity']:8}  {summary}"

@@ -93,7 +93,10 @@ def _draw(decision: Decision, path: Path) -> None:
     if drawn is None:
         click.echo("nothing to draw: no regimen that a model can follow", err=True)
         return
-    path.write_text(drawn, encoding="utf-8")
+    try:
+        path.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"{path} cannot be written: {error.strerror}") from None
     click.echo(f"picture written to {path}", err=True)
 
 
@@ -120,7 +123,7 @@ def moment_of(now: str | None, value: Mapping[str, Any]) -> datetime:
     except ValueError:
         raise SetupError(f"'{said}' is not a time such as 2026-11-20T10:00:00Z") from None
     if moment.tzinfo is None:
-        raise SetupError(f"'{said}' needs a zone, such as {said}Z")
+        raise SetupError(f"'{said}' needs a zone, such as {moment.isoformat()}Z")
     return moment
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from cds.cli._common import SetupError, read_settings, settings_option
-from cds.store import CipherError, DatabaseError
+from cds.cli._common import prepared_store, read_settings, settings_option
+from cds.store import DatabaseError
 
 
 @click.group()
@@ -33,14 +33,18 @@ def command() -> None:
 )
 @settings_option
 def export(since: datetime | None, settings_file: Path | None) -> None:
-    """Write one AuditEvent per decision as NDJSON; it names patients and users."""
-    from cds.services import open_store
+    """Write one AuditEvent per decision as NDJSON; it names patients and users.
+
+    \b
+    Examples:
+      imatinib-tdm audit export > audit.ndjson
+      imatinib-tdm audit export --since 2026-11-01
+
+    Exit codes: 0 success, 1 the ledger cannot be read, 2 wrong usage or settings.
+    """
     from cds.services.audit import audit_events
 
-    try:
-        store = open_store(read_settings(settings_file))
-    except (DatabaseError, CipherError) as error:
-        raise SetupError(str(error)) from None
+    store = prepared_store(read_settings(settings_file))
     try:
         for event in audit_events(store, since.replace(tzinfo=UTC) if since else None):
             click.echo(json.dumps(event, ensure_ascii=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cds.cli._common import SetupError, read_settings, settings_option
+from cds.cli._common import SetupError, prepared_store, read_settings, settings_option
 from cds.settings import Settings
 from cds.store import Database, DatabaseError
 
@@ -30,7 +30,15 @@ def command() -> None:
 @command.command()
 @settings_option
 def upgrade(settings_file: Path | None) -> None:
-    """Create the tables or bring them to this version."""
+    """Create the tables or bring them to this version.
+
+    \b
+    Examples:
+      imatinib-tdm db upgrade
+      imatinib-tdm db upgrade --settings site.yaml
+
+    Exit codes: 0 the schema is that of this version, 1 it could not be made so, 2 wrong settings.
+    """
     from cds.store.migrate import upgrade as apply
 
     database = _database(read_settings(settings_file))
@@ -46,7 +54,14 @@ def upgrade(settings_file: Path | None) -> None:
 @command.command()
 @settings_option
 def check(settings_file: Path | None) -> None:
-    """Say whether the database can be used."""
+    """Say whether the database can be used.
+
+    \b
+    Examples:
+      imatinib-tdm db check
+
+    Exit codes: 0 it can be used, 1 it cannot, 2 wrong settings.
+    """
     database = _database(read_settings(settings_file))
     problem = database.check()
     if problem:
@@ -60,12 +75,17 @@ def purge(settings_file: Path | None) -> None:
     """Remove expired tokens and sessions, and clinical content past the retention time.
 
     That a decision was made, with its versions and digests, stays recorded for ever.
+
+    \b
+    Examples:
+      imatinib-tdm db purge --settings site.yaml
+
+    Exit codes: 0 success, 1 the database cannot be used, 2 wrong settings.
     """
     from cds.services.clock import Clock
-    from cds.services.wiring import open_store
 
     settings = read_settings(settings_file)
-    store = open_store(settings)
+    store = prepared_store(settings)
     try:
         removed = store.purge(Clock().now(), timedelta(days=settings.ledger.retention_days))
     except DatabaseError as error:
@@ -84,6 +104,12 @@ def backup(file: Path, settings_file: Path | None) -> None:
 
     The copy is consistent and checked; an existing file is never overwritten. Keep the ledger key
     as well, and apart from it: without the key no decision in the copy can be read.
+
+    \b
+    Examples:
+      imatinib-tdm db backup /backup/tdm-2026-11-26.sqlite3
+
+    Exit codes: 0 copied and checked, 1 not copied, 2 wrong settings.
     """
     from cds.store.backup import back_up
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds.cli._common import read_settings, settings_option
+from cds.cli._common import prepared_store, read_settings, settings_option
 from cds.store import CipherError, DatabaseError
 
 if TYPE_CHECKING:
@@ -35,11 +35,16 @@ def export(settings_file: Path | None) -> None:
     """Write all feedback as NDJSON, joined with user, rule and rulebook revision.
 
     Comments are free text that users typed: treat the file as clinical data.
-    """
-    from cds.services.wiring import open_store
 
+    \b
+    Examples:
+      imatinib-tdm feedback export > feedback.ndjson
+
+    Exit codes: 0 success, 1 the store cannot be read, 2 wrong settings.
+    """
+    store = prepared_store(read_settings(settings_file))
     try:
-        for entry in open_store(read_settings(settings_file)).export_feedback():
+        for entry in store.export_feedback():
             click.echo(json.dumps(entry, ensure_ascii=False))
     except (DatabaseError, CipherError) as error:
         raise click.ClickException(str(error)) from None
@@ -55,13 +60,20 @@ def figures(settings_file: Path | None, since: datetime | None, *, as_json: bool
     Decisions: asked, fired, would have fired (a rule being tried out), suppressed, undecided, and
     of these with something unreadable. Cards: shown, accepted, overridden; each card once, by its
     last answer.
+
+    \b
+    Examples:
+      imatinib-tdm feedback figures
+      imatinib-tdm feedback figures --since 2026-01-01 --json
+
+    Exit codes: 0 success, 1 the store cannot be read, 2 wrong usage or settings.
     """
-    from cds.services.wiring import open_store
     from cds.store import Window
 
     window = Window.always() if since is None else Window(since.date(), date.max)
+    store = prepared_store(read_settings(settings_file))
     try:
-        rows = open_store(read_settings(settings_file)).figures(window).rules
+        rows = store.figures(window).rules
     except DatabaseError as error:
         raise click.ClickException(str(error)) from None
     if as_json:

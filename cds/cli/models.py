@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cds.cli._common import table
+from cds.cli._screen import counted
 
 if TYPE_CHECKING:
     import pk
@@ -37,7 +38,15 @@ def command() -> None:
 @command.command("list")
 @_json
 def list_command(*, as_json: bool) -> None:
-    """List every model that came with the product."""
+    """List every model that came with the product.
+
+    \b
+    Examples:
+      imatinib-tdm models list
+      imatinib-tdm models list --json
+
+    Exit codes: 0 success.
+    """
     import pk
 
     rows = [_summary(pk.load_model(name)) for name in pk.list_models()]
@@ -52,7 +61,14 @@ def list_command(*, as_json: bool) -> None:
 @click.argument("name")
 @_json
 def show(name: str, *, as_json: bool) -> None:
-    """Show one model: every number with its source and status, and whom it describes."""
+    """Show one model: every number with its source and status, and whom it describes.
+
+    \b
+    Examples:
+      imatinib-tdm models show widmer-2006
+
+    Exit codes: 0 success, 2 there is no such model.
+    """
     import pk
 
     try:
@@ -86,6 +102,13 @@ def validate(files: tuple[Path, ...]) -> None:
     """Check model files; without FILES, all that came with the product.
 
     The name of a file is the id of its model. The first fault of each file is named as file:key.
+
+    \b
+    Examples:
+      imatinib-tdm models validate
+      imatinib-tdm models validate my-model-2026.yaml
+
+    Exit codes: 0 all are valid, 1 one is not, 2 wrong usage.
     """
     from pk.covariates import MODELS
     from pk.errors import ModelFileError
@@ -106,7 +129,7 @@ def validate(files: tuple[Path, ...]) -> None:
         else:
             disputed = f", sources disagree on {', '.join(c)}" if (c := model.conflicts) else ""
             click.echo(f"{path.stem}: valid{disputed}")
-    click.echo(f"{len(paths)} files, {faults} not valid")
+    click.echo(f"{counted(len(paths), 'file')}, {faults} not valid")
     if faults:
         sys.exit(1)
 

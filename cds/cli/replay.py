@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cds.cli._common import SetupError, read_settings, settings_option
+from cds.cli._common import prepared_store, read_settings, settings_option
 from cds.store import CipherError, DatabaseError
 
 
@@ -32,7 +32,6 @@ def command(evaluation: str, rules: Path | None, as_json: bool, settings_file: P
 
     Exit codes: 0 the same answer, 1 another answer or not replayable, 2 wrong settings.
     """
-    from cds.services import open_store
     from cds.services.knowledge import (
         Knowledge,
         KnowledgeError,
@@ -42,10 +41,7 @@ def command(evaluation: str, rules: Path | None, as_json: bool, settings_file: P
     from cds.services.replay import CannotReplay, replay
 
     settings = read_settings(settings_file)
-    try:
-        store = open_store(settings)
-    except (CipherError, DatabaseError) as error:
-        raise SetupError(str(error)) from None
+    store = prepared_store(settings)
 
     def knowledge_of(revision: str) -> Knowledge:
         if rules:

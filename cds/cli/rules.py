@@ -13,7 +13,7 @@ import click
 
 from cds.cli import _rules_shelf as shelf_commands
 from cds.cli._common import SetupError, read_settings, settings_option
-from cds.cli._screen import counted, progress
+from cds.cli._screen import counted, progress, working
 from cds.clinical.setting import Jurisdiction, Occasion
 from cds.rulebook import Rulebook, RulebookError, catalogue, load
 
@@ -39,6 +39,8 @@ def command() -> None:
       imatinib-tdm rules lint rules/
       imatinib-tdm rules test rules/ --rule trough. --mutations
       imatinib-tdm rules show trough.cml-below-target
+
+    Exit codes: 0 success, 1 the rulebook needs attention, 2 wrong usage or settings.
     """
 
 
@@ -46,11 +48,20 @@ def command() -> None:
 @_directory
 @click.option("--strict", is_flag=True, help="Warnings refuse too.")
 def lint(directory: Path | None, *, strict: bool) -> None:
-    """Say what is wrong with every file, where, and how to mend it."""
+    """Say what is wrong with every file, where, and how to mend it.
+
+    \b
+    Examples:
+      imatinib-tdm rules lint
+      imatinib-tdm rules lint my-rules/ --strict
+
+    Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 wrong usage.
+    """
     from cds.rulebook.lint import lint as lint_directory
     from cds.rulebook.remarks import Level
 
-    remarks = lint_directory(_place(directory), today=datetime.now(UTC).date())
+    with working("checking"):
+        remarks = lint_directory(_place(directory), today=datetime.now(UTC).date())
     for remark in remarks:
         click.echo(str(remark))
     errors = sum(remark.level is Level.ERROR for remark in remarks)
@@ -65,11 +76,20 @@ def lint(directory: Path | None, *, strict: bool) -> None:
 @click.option("--rule", "only", multiple=True, help="Only rules whose id contains this text.")
 @click.option("--mutations", is_flag=True, help="Name the conditions that no test would miss.")
 def test(directory: Path | None, *, only: tuple[str, ...], mutations: bool) -> None:
-    """Run the tests inside the rule files on both evaluators."""
+    """Run the tests inside the rule files on both evaluators.
+
+    \b
+    Examples:
+      imatinib-tdm rules test
+      imatinib-tdm rules test my-rules/ --rule trough. --mutations
+
+    Exit codes: 0 all passed, 1 some failed, 2 wrong usage.
+    """
     from cds.rulebook.cases import run_tests
     from cds.rulebook.mutation import mutate
 
     rulebook, errors = _load_what_is_sound(_place(directory))
+    _check_chosen(rulebook, only)
     chosen = [r for r in rulebook.rules if not only or any(part in r.id for part in only)]
     results = [
         result for rule in progress(chosen, "testing") for result in run_tests(rulebook, [rule])
@@ -91,7 +111,14 @@ def test(directory: Path | None, *, only: tuple[str, ...], mutations: bool) -> N
 @click.argument("rule_id")
 @click.option("--rules", "directory", type=_folder, help="Another rulebook.")
 def show(rule_id: str, directory: Path | None) -> None:
-    """Show one rule as a readable page (Markdown)."""
+    """Show one rule as a readable page (Markdown).
+
+    \b
+    Examples:
+      imatinib-tdm rules show trough.cml-below-target
+
+    Exit codes: 0 success, 1 there is no such rule, 2 wrong usage.
+    """
     from cds.rulebook.page import rule_page
     from cds.rulebook.remarks import did_you_mean
 
@@ -107,7 +134,14 @@ def show(rule_id: str, directory: Path | None) -> None:
 @command.command()
 @click.option("--rules", "directory", type=_folder, help="Another rulebook.")
 def schema(directory: Path | None) -> None:
-    """Write the JSON Schema of a rule file, for an editor that completes and checks YAML."""
+    """Write the JSON Schema of a rule file, for an editor that completes and checks YAML.
+
+    \b
+    Examples:
+      imatinib-tdm rules schema > rule.schema.json
+
+    Exit codes: 0 success, 2 the rulebook cannot be read.
+    """
     from cds.rulebook.schema import rule_schema
 
     rulebook = _load(_place(directory))
@@ -136,6 +170,13 @@ def explain(
 
     FILE is a Bundle with one patient's resources, or a CDS Hooks request with its prefetch.
     Each line of the tree begins with + (holds), - (does not hold) or ? (unknown).
+
+    \b
+    Examples:
+      imatinib-tdm rules explain patient.json
+      imatinib-tdm rules explain patient.json --rule trough.cml-below-target --all
+
+    Exit codes: 0 explained, 2 the file, the rule or the settings cannot be used.
     """
     from cds.rulebook.explain import as_text
     from cds.rulebook.explain import explain as explain_rules
@@ -143,6 +184,7 @@ def explain(
 
     settings = read_settings(settings_file)
     rulebook = _load(_place(settings.rules))
+    _check_chosen(rulebook, only)
     assessment = _assess(file, rulebook, settings, occasion, now, jurisdiction)
     if assessment is None:
         click.echo(f"{rulebook.drug.name} appears nowhere in this record: no rule was asked")
@@ -161,11 +203,19 @@ def explain(
 @click.option("--patients", type=_folder, help="Bundles (*.json) to assess with both.")
 @settings_option
 def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None) -> None:
-    """Say what changed between two rulebooks, and which patients' findings change."""
+    """Say what changed between two rulebooks, and which patients' findings change.
+
+    \b
+    Examples:
+      imatinib-tdm rules diff rules/ my-rules/ --patients fhir_examples/patients
+
+    Exit codes: 0 compared, 2 one of them cannot be read.
+    """
     from cds.rulebook.diff import compare
 
-    before, after = _load(old, with_tests=True), _load(new, with_tests=True)
-    changes = compare(before, after)
+    with working("comparing"):
+        before, after = _load(old, with_tests=True), _load(new, with_tests=True)
+        changes = compare(before, after)
     for change in changes:
         click.echo(str(change))
     click.echo(
@@ -182,6 +232,17 @@ def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None
                 click.echo(f"  ~ {was}\n    {now}")
             touched += 1
         click.echo(f"{touched} of {counted(len(list(patients.glob('*.json'))), 'patient')} differ")
+
+
+def _check_chosen(rulebook: Rulebook, only: tuple[str, ...]) -> None:
+    """Refuse a text that no rule's id contains: it would silently ask about nothing."""
+    from cds.rulebook.remarks import did_you_mean
+
+    names = [rule.id for rule in rulebook.rules]
+    for part in only:
+        if not any(part in name for name in names):
+            cure = did_you_mean(part, names)
+            raise click.BadParameter(f"no rule is called '{part}': {cure}", param_hint="--rule")
 
 
 def _place(directory: Path | None) -> Path:

@@ -32,6 +32,7 @@ def command(server: str | None, topic: bool | None, settings_file: Path | None) 
     """
     from cds.alerts import build_alerts, load_alert_settings
     from cds.alerts.remote import Refused
+    from cds.alerts.settings import alerts_path
     from cds.alerts.subscription import subscribe
     from cds.fhir.client import FetchError
     from cds.services import SetupFailed, build_services
@@ -47,7 +48,8 @@ def command(server: str | None, topic: bool | None, settings_file: Path | None) 
     try:
         chosen = [s for s in alert_settings.servers if server in (None, s.id)]
         if not chosen:
-            raise SetupError(f"{server or 'no server'} is not in the alerts file")
+            which = "no server" if server is None else f"no server '{server}'"
+            raise SetupError(f"{alerts_path(settings)}: {which} is registered under `servers:`")
         for one in chosen:
             try:
                 done = subscribe(

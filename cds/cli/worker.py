@@ -32,6 +32,7 @@ def command(once: bool, settings_file: Path | None) -> None:
     Exit codes: 0 stopped, 2 the settings do not allow to start.
     """
     from cds.alerts import build_alerts, listen_for_messages, load_alert_settings
+    from cds.alerts.settings import alerts_path
     from cds.services import SetupFailed, build_services
     from cds.settings import SettingsError
     from cds.store import DatabaseError
@@ -42,7 +43,7 @@ def command(once: bool, settings_file: Path | None) -> None:
     try:
         alert_settings = load_alert_settings(settings)
         if not alert_settings.servers:
-            raise SetupError("no FHIR server is registered in the alerts file")
+            raise SetupError(f"{alerts_path(settings)}: no server is registered under `servers:`")
         services = build_services(settings)
         problem = services.problems().get("database")
         if problem:

@@ -86,10 +86,19 @@ class Database:
         if self.url.get_backend_name() != "sqlite":
             return create_engine(self.url, pool_pre_ping=True, pool_size=8, pool_timeout=1.0)
         if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(Path(self.url.database).parent)
         engine = create_engine(self.url)
         event.listen(engine, "connect", _sqlite_pragmas)
         return engine
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"{directory} cannot be made: {error.strerror}; name another as data_dir"
+        ) from None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import TYPE_CHECKING, Any
 
 from cds.settings import Settings
@@ -43,6 +44,7 @@ def serve(
         knowledge = prepare(settings)
     except SetupFailed as error:
         raise CannotServe(str(error)) from None
+    check_address(host, port)
     log().info(
         "serving",
         address=host,
@@ -79,6 +81,21 @@ def check_exposure(settings: Settings, host: str) -> None:
         raise CannotServe(
             "public_base_url must be the https address under which clients call this service."
         )
+
+
+def check_address(host: str, port: int) -> None:
+    """Refuse at once an address that cannot be listened on, and say why."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise CannotServe(
+            f"{host} port {port} cannot be listened on: {error.strerror}.\n"
+            "Choose another with --port or --host, or stop what uses it."
+        ) from None
 
 
 def _with_own_address(settings: Settings, port: int) -> Settings:

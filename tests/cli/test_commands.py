@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -26,9 +29,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return invoke
 
 
-@pytest.mark.parametrize("name", OWN)
+def _every_command(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        yield " ".join((*path, name))
+        if isinstance(found, click.Group):
+            yield from _every_command(found, (*path, name))
+
+
+@pytest.mark.parametrize("name", list(_every_command()))
 def test_every_command_explains_itself_with_examples_and_exit_codes(run, name: str):
-    result = run(name, "--help")
+    result = run(*name.split(), "--help")
 
     assert result.exit_code == 0
     assert "Example" in result.output
@@ -108,6 +120,80 @@ def test_a_shared_database_without_a_key_is_refused_with_the_cure(
 
     assert result.exit_code == 2
     assert "openssl rand" in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replay", "00000000-0000-0000-0000-000000000000"),
+        ("db", "purge"),
+        ("feedback", "export"),
+        ("feedback", "figures"),
+        ("audit", "export"),
+    ],
+)
+def test_a_database_that_was_never_prepared_is_named_with_the_cure(run, command: tuple[str, ...]):
+    result = run(*command)
+
+    assert result.exit_code == 1
+    assert "is empty" in result.output
+    assert "run `imatinib-tdm db upgrade`" in result.output
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(run, tmp_path: Path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("IMATINIB_TDM_DATA_DIR", str(tmp_path / "file" / "data"))
+
+    for command in (("serve",), ("db", "check"), ("feedback", "export")):
+        result = run(*command)
+        assert result.exit_code == 2
+        assert f"{tmp_path / 'file' / 'data'} cannot be made" in result.output
+
+
+def test_an_address_that_is_taken_is_said_at_once(run):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", str(port))
+
+    assert result.exit_code == 2
+    assert f"127.0.0.1 port {port} cannot be listened on" in result.output
+    assert "--port" in result.output
+
+
+def test_a_server_that_is_not_registered_is_named_with_the_file(run, tmp_path: Path):
+    run("db", "upgrade")
+
+    for command in (("subscribe",), ("subscribe", "north"), ("worker", "--once")):
+        result = run(*command)
+        assert result.exit_code == 2
+        assert f"{tmp_path / 'data' / 'alerts.yaml'}: no server" in result.output
+        assert "`servers:`" in result.output
+
+
+def test_nothing_to_show_is_said(run):
+    assert run("rules", "history").output == "nothing has served yet\n"
+    assert run("alerts", "inbox").output == "no alert stands\n"
+
+
+def test_a_picture_that_cannot_be_written_is_named(run, tmp_path: Path):
+    patient = Path(__file__).parents[2] / "fhir_examples" / "patients" / "cml-low-trough.json"
+    place = tmp_path / "none" / "level.svg"
+
+    result = run("assess", str(patient), "--plot", str(place))
+
+    assert result.exit_code == 2
+    assert f"{place} cannot be written" in result.output
+
+
+def test_a_moment_without_a_zone_is_answered_with_one_that_works(run, tmp_path: Path):
+    patient = Path(__file__).parents[2] / "fhir_examples" / "patients" / "cml-low-trough.json"
+    refused = run("assess", str(patient), "--now", "2026-11-20")
+    proposed = refused.output.strip().rsplit(" ", 1)[1]
+
+    assert refused.exit_code == 2
+    assert run("assess", str(patient), "--now", proposed).exit_code == 0
 
 
 def test_feedback_is_exported_as_json_lines(run):

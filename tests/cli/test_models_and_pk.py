@@ -96,7 +96,7 @@ def test_a_faulty_model_file_is_named_with_its_place(tmp_path: Path):
         found = run("models", "validate", path)
         assert found.exit_code == 1
         assert place in found.output
-        assert "1 files, 1 not valid" in found.output
+        assert "1 file, 1 not valid" in found.output
         assert found.exception is None or isinstance(found.exception, SystemExit)
 
 

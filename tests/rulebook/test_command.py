@@ -51,6 +51,14 @@ def test_lint_may_be_strict_about_warnings(small: Path) -> None:
     assert run("lint", small, "--strict")[0] == 1
 
 
+def test_a_rule_that_does_not_exist_is_not_tested_successfully(small: Path) -> None:
+    code, output = run("test", small, "--rule", "trough.lov")
+
+    assert code == 2
+    assert "no rule is called 'trough.lov'" in output
+    assert "did you mean 'trough.low'?" in output
+
+
 def test_test_counts_tests_and_mutants(small: Path) -> None:
     code, output = run("test", small, "--mutations")
     assert code == 0
