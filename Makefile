@@ -10,7 +10,7 @@ ARGS   ?=
 export MALLOC_PERTURB_ := 165
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast lint format types bench soak chaos docs clean
+.PHONY: help demo test fast lint format types bench soak chaos docs pictures clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ types: $(READY)
 docs: $(READY) ## build the documentation into site/
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/mkdocs build --strict --quiet
+
+pictures: $(READY) $(BROWSER) ## take the pictures of the documentation again, in a real browser
+	@$(BIN)/python -m pytest -q tests/browser/test_pictures.py -k 'not small'
+	@$(BIN)/python -m tests.browser.pictures
 
 bench: $(READY) ## print speed as ratios to baselines measured in the same run
 	@for b in pk_speed rules_speed hook_latency alert_latency pages load; do \

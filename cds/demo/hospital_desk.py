@@ -203,6 +203,8 @@ class Hospital:
         }
         if order is not None:
             given["medicationCodeableConcept"] = order["medicationCodeableConcept"]
+            if dose := _dose(order):
+                given["dosage"] = {"dose": dose}
             self.file(given)
         quantity = {"value": _as_written(ng_ml), "unit": "ng/mL", "system": "http://unitsofmeasure.org",
                     "code": "ng/mL"}  # fmt: skip
@@ -292,6 +294,17 @@ class Hospital:
 
     def _drug_orders(self, chart: Chart) -> list[dict[str, Any]]:
         return [o for o in chart.of_kind("MedicationRequest") if o.get("status") == "active"]
+
+
+def _dose(order: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The one amount that is ordered, if it is one; a nurse documents what was ordered."""
+    amounts = [
+        rate["doseQuantity"]
+        for item in order.get("dosageInstruction", ())
+        for rate in item.get("doseAndRate", ())
+        if "doseQuantity" in rate
+    ]
+    return amounts[0] if len(amounts) == 1 else None
 
 
 def _as_written(ng_ml: float) -> float:

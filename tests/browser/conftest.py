@@ -28,6 +28,7 @@ from cds.content import examples_dir, rules_dir
 from cds.demo.fhir import Notifier, alerts_file
 from cds.demo.history import invent_history
 from cds.demo.hospital import create_hospital, hospital_server
+from cds.demo.play import play
 from cds.demo.smart import SignedCalls, SmartServer, registration
 from cds.demo.stories import load_stories
 from cds.services import build_services, open_store
@@ -67,11 +68,15 @@ class Watched:
         hosts = {urlsplit(url).hostname for url in self.requests if not url.startswith("data:")}
         assert hosts <= {"127.0.0.1"}
 
-    def picture(self, name: str) -> None:
-        """Keep the page as it looks."""
+    def picture(self, name: str, height: int | None = None) -> None:
+        """Keep the page as it looks: all of it, or as much as a screen of this height shows."""
         OUTPUT.mkdir(parents=True, exist_ok=True)
         self.page.wait_for_load_state("load")
-        self.page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
+        if height is not None:
+            width = self.page.viewport_size["width"]
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+        self.page.screenshot(path=OUTPUT / f"{name}.png", full_page=height is None)
 
     def barriers(self) -> list[str]:
         """What axe finds serious or critical."""
@@ -111,10 +116,11 @@ def service_address(site: Site) -> str:
 
 
 @pytest.fixture(scope="session")
-def past(site: Site, hospital_address: str) -> None:
+def past(site: Site) -> None:
     """Half a year of invented decisions and answers, as the demo invents them."""
-    for story in ("cml-low-trough", "level-unit-unreadable", "rifampicin-order"):
-        httpx.get(f"{hospital_address}/patients/{story}", trust_env=False, timeout=60)
+    with httpx.Client(base_url=site.address, timeout=60, trust_env=False) as client:
+        for _ in play(load_stories(examples_dir()), client, NOW):
+            pass
     invent_history(site.store, [("urn:reasons", "will-monitor"), ("urn:reasons", "other")], NOW)
 
 

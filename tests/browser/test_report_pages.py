@@ -31,6 +31,7 @@ def test_a_report_fits_its_screen_and_has_no_barriers(look, report_address, stor
         assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
     for more in seen.page.locator("details > summary").all():
         more.click()
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert seen.barriers() == []
     seen.picture(f"report-{story}-{width}")
 
@@ -47,6 +48,8 @@ def test_a_report_is_printed_on_a4_without_the_form(look, report_address):
     seen.page.goto(report_address("cml-low-trough"))
     seen.page.emulate_media(media="print")
     assert not seen.page.get_by_role("button", name="Show what-if").is_visible()
+    assert not seen.page.get_by_text("silent rules and what each would have needed").is_visible()
+    assert seen.page.get_by_text("trough.cml-below-target").first.is_visible()
     seen.page.set_viewport_size({"width": 680, "height": 960})  # A4 less its margins
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= 680
     printed = seen.page.pdf(format="A4", prefer_css_page_size=True)
