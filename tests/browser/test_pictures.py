@@ -73,7 +73,7 @@ def test_the_worklist_shows_urgent_alerts_first_and_what_was_done(look, register
     assert urgencies == sorted(urgencies, key=["CRITICAL", "WARNING", "INFO"].index)
     assert "Sample mix-up" in page.locator("section", has_text="Acknowledged").inner_text()
     assert "Called the ward" in page.locator("main").inner_text()
-    seen.picture("picture-worklist", 920)
+    seen.picture("picture-worklist", 890)
 
 
 @pytest.mark.parametrize("name", PICTURES)
