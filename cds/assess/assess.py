@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from cds import __version__
@@ -14,6 +15,7 @@ from cds.assess.exposure import ModelLibrary, evaluate_exposure
 from cds.assess.facts import Basis, derive_facts
 from cds.assess.gate import gate_levels
 from cds.assess.indication import indication_of
+from cds.assess.measured import beside_the_measured
 from cds.assess.policy import policy_for
 from cds.assess.tables import tables_for, usual_doses
 from cds.clinical.record import PatientRecord
@@ -56,10 +58,11 @@ def assess(
     patient = Patient(record, therapy, gated, policy, tables, setting, now)
     exposure = evaluate_exposure(patient, models)
     gated = corrected_by_model(gated, exposure, therapy)
+    exposure = beside_the_measured(exposure, gated, policy, tables)
     problems = (*record.problems, *therapy.problems)
     facts = derive_facts(
         Basis(
-            record=record,
+            record=replace(record, labs=tuple(lab.past_its_bound() for lab in record.labs)),
             setting=setting,
             therapy=therapy,
             policy=policy,

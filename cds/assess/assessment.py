@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 import pk
 from cds.assess.policy import Policy
@@ -131,6 +132,16 @@ class DoseOption:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredTrough:
+    """A measured trough that the model's estimate on the same dose leaves unexplained."""
+
+    measured_ng_ml: float
+    expected_ng_ml: float
+    side: Literal["below", "in", "above"]
+    """Where the measured trough lies to the target."""
+
+
+@dataclass(frozen=True, slots=True)
 class AdherenceView:
     """What the latest level says about recent doses."""
 
@@ -168,6 +179,8 @@ class Exposure:
     """Covariates the model needed and the record did not have -> the value used instead."""
     model_troughs_ng_ml: Mapping[str, float] = field(default_factory=dict)
     """Model id -> steady-state trough under the current regimen; their spread is shown."""
+    measured: MeasuredTrough | None = None
+    """The latest trough, where it differs so much from the expected one that a reader would ask."""
     members: tuple[pk.Posterior, ...] = ()
     """The fits of all models that accept the patient, the quoted one first."""
 

@@ -22,6 +22,7 @@ from cds.cards.quiet import (
 )
 from cds.cards.references import implicated
 from cds.cards.relevance import about_the_order
+from cds.cards.results import result_lines
 from cds.cards.state import card_uuid, state_digest
 from cds.cards.suggest import suggestions_for
 from cds.cards.trace import matched_facts
@@ -194,6 +195,7 @@ def _detail(group: Sequence[Spoken], desk: _Desk) -> str:
     findings = [item.finding for item in group]
     lead, *others = findings
     blocks = [words.authored(lead.detail)]
+    blocks += result_lines(findings, assessment)
     blocks += [block for other in others for block in _also(other)]
     blocks += shown_parts(assessment, [part for f in findings for part in f.show])
     blocks += problem_lines(_problems_on(findings, assessment))

@@ -12,6 +12,11 @@ _STATE = {
     ExposureState.FITTED: "fitted to this patient's levels",
     ExposureState.POPULATION: "prediction for patients like this one; no usable level yet",
 }
+_SIDE = {
+    "below": "below the target",
+    "in": "in the target range",
+    "above": "above the target range",
+}
 _NO_NUMBERS = {
     ExposureState.UNRELIABLE: "The fit to this patient's levels is not reliable",
     ExposureState.OUT_OF_DOMAIN: "The patient lies outside what the models were built on",
@@ -29,7 +34,8 @@ def dose_table(assessment: Assessment) -> list[str]:
     if not rows:
         reason = exposure.no_option_reason or "no dose could be compared"
         return [f"**Doses:** none shown: {words.plain(reason).rstrip('.')}."]
-    blocks = [_caption(assessment), _table(rows, exposure), *_refusals(rows, exposure)]
+    blocks = [_caption(assessment), _table(rows, exposure), *measured_lines(assessment)]
+    blocks += _refusals(rows, exposure)
     if exposure.best is None and exposure.no_option_reason:
         blocks.append(words.sentence(words.plain(exposure.no_option_reason)))
     return [*blocks, *basis(assessment)]
@@ -62,6 +68,21 @@ def tablet_words(option: DoseOption) -> str:
     return " + ".join(
         f"{words.number(n, 1).removesuffix('.0')} × {words.dose(mg)} mg" for mg, n in option.tablets
     )
+
+
+def measured_lines(assessment: Assessment) -> list[str]:
+    """Return why the expected trough is not the measured one, where a reader would ask."""
+    found = assessment.exposure.measured
+    if found is None:
+        return []
+    measured, expected = words.number(found.measured_ng_ml), words.number(found.expected_ng_ml)
+    return [
+        f"Measured {measured}, expected {expected} ng/mL on the same dose: a single level carries "
+        "assay error and day-to-day scatter, so the estimate goes only part of the way from "
+        "what is usual for such patients to the measured value. The chances belong to the "
+        f"estimate; the measured trough itself is {_SIDE[found.side]}. A repeat level tells "
+        "which is nearer."
+    ]
 
 
 def basis(assessment: Assessment) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cds.assess.assessment import AdherenceView, Assessment, DoseOption
 from cds.cards import words
-from cds.cards.dose_table import basis, dose_table, regimen_words
+from cds.cards.dose_table import basis, dose_table, measured_lines, regimen_words
 from cds.cards.level_line import level_lines
 from cds.rulebook import Fact
 
@@ -57,7 +57,7 @@ def exposure_lines(assessment: Assessment) -> list[str]:
     outlooks = [("Current dose", exposure.current)]
     outlooks += [("Ordered dose", option) for option in exposure.ordered.values()]
     lines = [_outlook(name, option, assessment) for name, option in outlooks if option is not None]
-    return [*lines, *basis(assessment)] if lines else []
+    return [*lines, *measured_lines(assessment), *basis(assessment)] if lines else []
 
 
 def _outlook(name: str, option: DoseOption, assessment: Assessment) -> str:

@@ -14,6 +14,7 @@ from cds.clinical.setting import Occasion
 _ORDERING = (Occasion.ORDER_SELECT, Occasion.ORDER_SIGN)
 _OF_ANY_ORDER = (Matter.INTERACTION, Matter.SAFETY)
 _MEASURE = frozenset({"order-level", "missing-level"})
+_WEIGHS_DOSES = frozenset({"raise-dose", "lower-dose", "milder-dose", "dose-table"})
 
 
 def about_the_order(
@@ -26,7 +27,7 @@ def about_the_order(
     whatever is critical still speak, and so does what a rule says about that very order; the rest
     waits for the chart or the drug's own order. A mere note on a medicine that is taken and not
     being ordered waits too. At any moment, a note that only asks for a level is silent beside a
-    graver finding that asks for it.
+    graver finding that asks for it, and nobody weighs doses of a drug whose use is in question.
     """
     everything = list(spoken)
     said, quiet = [], []
@@ -51,12 +52,29 @@ def _why_not_now(finding: Finding, spoken: Sequence[Spoken], assessment: Assessm
             return "not about this order"
         if _is_note_on_what_is_taken(finding, spoken, assessment):
             return "not about this order"
+    if _weighs_doses_in_vain(finding, spoken):
+        return "a critical safety finding comes before the dose"
     if finding.severity is Severity.INFO and finding.matter is Matter.MONITORING:
         graver = (o.finding for o in spoken if o.finding.severity > Severity.INFO)
         only_that = bool(finding.suggest) and _MEASURE.issuperset(finding.suggest)
         if only_that and any(not _MEASURE.isdisjoint(o.suggest) for o in graver):
             return "the level is asked for by a graver finding"
     return None
+
+
+def _weighs_doses_in_vain(finding: Finding, spoken: Sequence[Spoken]) -> bool:
+    """Whether this compares doses by the level while a critical safety finding stands.
+
+    "Consider a higher dose" beside a pregnancy or an allergy to the drug would read as advice.
+    """
+    if finding.matter is not Matter.EXPOSURE or finding.severity is Severity.CRITICAL:
+        return False
+    stands = (o.finding.matter is Matter.SAFETY for o in spoken if _is_critical(o.finding))
+    return not _WEIGHS_DOSES.isdisjoint((*finding.show, *finding.suggest)) and any(stands)
+
+
+def _is_critical(finding: Finding) -> bool:
+    return finding.severity is Severity.CRITICAL
 
 
 def _is_note_on_what_is_taken(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cds.clinical.level import Comparator, ResultStatus
 from cds.clinical.moment import Moment
+
+_PAST_A_BOUND = 1e-4  # the least that facts can tell apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +33,21 @@ class Lab:
         """Value divided by the upper limit of normal, when both are known."""
         if self.value is None or not self.upper_limit or self.upper_limit <= 0:
             return None
-        return self.value / self.upper_limit
+        return _beyond(self.value / self.upper_limit, self.comparator)
+
+    def past_its_bound(self) -> Lab:
+        """The result as it is compared: `>10` is above 10 and never equal to it.
+
+        Otherwise a transcript of `>10 %` would pass a limit of 10 % that it exceeds.
+        """
+        if self.value is None or self.comparator is None:
+            return self
+        return replace(self, value=_beyond(self.value, self.comparator))
+
+
+def _beyond(value: float, comparator: Comparator | None) -> float:
+    if comparator is Comparator.GREATER:
+        return value + _PAST_A_BOUND
+    if comparator is Comparator.LESS:
+        return max(value - _PAST_A_BOUND, 0.0)
+    return value

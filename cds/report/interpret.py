@@ -123,6 +123,14 @@ def _expected(assessment: Assessment) -> Iterator[str]:
         f"{words.percent(current.percent_below)} %, "
         f"that it is above {words.percent(current.percent_above)} %"
     )
+    found = exposure.measured
+    if found is not None:
+        yield (
+            f"That is not the measured {words.concentration(found.measured_ng_ml)}: a single level "
+            "carries assay error and day-to-day scatter, so the estimate goes only part of the way "
+            "from what is usual for such patients to the measured value; a repeat level tells "
+            "which is nearer"
+        )
 
 
 def _proposal(assessment: Assessment) -> Iterator[str]:

@@ -16,6 +16,7 @@ from cds.rulebook.rule import Template
 UNKNOWN = "unknown"
 MAX_SHOWN = 200
 _FINE_DECIMALS = 3
+_INDISTINCT = 1.5e-4
 
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
@@ -84,9 +85,13 @@ def show_number(value: Value) -> str:
 def _rounded(value: float, decimals: int, params: Mapping[str, Value]) -> str:
     """Round for the reader, but never onto a limit that the value does not equal.
 
-    999.6 ng/mL shown as 1000 beside 'below 1000' would read as a contradiction.
+    999.6 ng/mL shown as 1000 beside 'below 1000' would read as a contradiction. What cannot be told
+    from a limit but is not equal to it, such as a result reported as `>10`, is said as that.
     """
     limits = {float(p) for p in params.values() if isinstance(p, int | float)}
+    for limit in limits:
+        if 0 < abs(value - limit) < _INDISTINCT:
+            return f"{'>' if value > limit else '<'}{show_number(limit)}"
     while decimals < 4 and value not in limits and round(value, decimals) in limits:
         decimals += 1
     text = f"{value:.{decimals}f}"

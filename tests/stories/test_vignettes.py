@@ -141,7 +141,7 @@ def test_an_inducer_whose_end_is_being_signed_is_not_being_started(status: str, 
     ("mg", "expected"),
     [
         (1200, ("critical", "1200 mg/day is above 800 mg")),
-        (800, ("warning", "400 mg twice daily")),
+        (800, ("warning", "above the US label maximum of 600 mg")),
         (400, _SILENT),
         (50, ("warning", "too little")),
     ],
