@@ -395,6 +395,8 @@ def test_the_laboratory_tells_the_service_of_a_new_level_and_lets_it_read():
     patient = level["subject"]["reference"]
     found = browser.get("/fhir/MedicationRequest", query_string={"patient": patient}).get_json()
     assert {e["resource"]["subject"]["reference"] for e in found["entry"]} == {patient}
+    given = browser.get(f"/fhir/MedicationAdministration/{level['id']}-dose").get_json()
+    assert given["dosage"]["dose"]["value"] == 400
     assert browser.get("/fhir/Observation/none").status_code == 404
     assert browser.get("/fhir/Observation?patient=nobody").get_json()["total"] == 0
 
