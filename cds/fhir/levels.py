@@ -31,7 +31,7 @@ from cds.fhir.times import moment, span
 
 # The units in which laboratories report; another unit is a question even where it would convert,
 # because nobody reports a level in it and a slip is likelier.
-_LEVEL_UNITS: Final = frozenset({"ng/mL", "ug/L", "mg/L", "umol/L", "nmol/L"})
+_LEVEL_UNITS: Final = frozenset({"ng/mL", "ug/L", "mg/L", "ug/mL", "umol/L", "nmol/L"})
 _LEVEL_WORDS: Final = (
     "level",
     "concentration",

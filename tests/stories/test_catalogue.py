@@ -633,3 +633,15 @@ def test_the_label_maximum_leads_where_a_single_dose_is_also_too_large(ask: Ask)
     lead = {u: rules_of(ask(responding().order(800).request(), u)[0])[0] for u in ("us", "eu")}
     assert lead["us"] == "dosing.above-us-chronic-phase-maximum"
     assert lead["eu"] == "dosing.single-dose-too-large"
+
+
+@pytest.mark.parametrize("unit", ["ug/mL", "mg/L", "mcg/mL", "\N{MICRO SIGN}g/ml"])
+def test_every_spelling_of_a_milligram_a_litre_is_read(unit: str, ask: Ask) -> None:
+    spelt = {"value": 0.72, "unit": unit}
+    cards = ask(behind().level(1, valueQuantity=spelt).request(), "us")
+    assert "Imatinib trough 720 ng/mL is below 1000 ng/mL" in cards[0]["summary"]
+
+
+def test_the_dose_of_a_child_who_was_not_measured_is_said_not_to_be_checked(ask: Ask) -> None:
+    cards = ask(treated("CML", age=9, mg=300).order(600).request(), "us")
+    assert [rules_of(card) for card in cards] == [("paediatrics.body-surface-missing",)]
