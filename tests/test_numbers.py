@@ -33,6 +33,7 @@ OTHERWISE = {
     "cds/rulebook/live.py": {0.15},  # seconds between looks
     "pk/absorption.py": {80, 300},  # where a gamma function or an exponential overflows
     "pk/averaging.py": {0.8},  # weight of a model that had to impute
+    "pk/compartments.py": {8, 28, 56, 70},  # binomial weights of an interpolation
     "pk/predict.py": {0.9, 1000},  # width of every interval; ng/mL in mg/L
     "pk/response.py": {1000},  # ng/mL in mg/L
     "pk/saturable.py": {0.75, 1.15, 1000},  # steps of the solver; ug in mg
