@@ -182,11 +182,19 @@ def _amounts(options: DoseOptions, top_mg: float) -> list[float]:
 
 
 def tablets_for(amount_mg: float, options: DoseOptions) -> Mapping[float, float]:
-    """Fewest tablets that make one intake; empty if none do.
+    """Fewest tablets that make one intake; empty if none do, or more than anybody would count.
 
     Exact search by growing amounts: with odd strengths taking the largest tablet first can fail.
     """
-    return _fewest(amount_mg, tuple(_pieces(options)))
+    pieces = tuple(_pieces(options))
+    # The search grows with the amount: an absurd order must not cost time or memory.
+    if amount_mg > _MOST_TABLETS * max(options.strengths_mg):
+        return MappingProxyType({})
+    return _fewest(amount_mg, pieces)
+
+
+_MOST_TABLETS = 50
+"""Of the largest strength, in one intake; a bound of the search and no clinical limit."""
 
 
 @lru_cache(maxsize=1024)

@@ -37,8 +37,9 @@ def body_surface(record: PatientRecord) -> BodySurface | None:
         found.append(BodySurface(reported.value, reported.at, "reported"))
     if weight is not None and height is not None and weight.value and height.value:
         older = min(weight.at, height.at, key=lambda m: m.at)
-        area = math.sqrt(weight.value * height.value / 3600.0)
-        found.append(BodySurface(area, older, "mosteller"))
+        if weight.value > 0 and height.value > 0:
+            area = math.sqrt(weight.value * height.value / 3600.0)
+            found.append(BodySurface(area, older, "mosteller"))
     return max(found, key=lambda b: b.measured.at, default=None)
 
 

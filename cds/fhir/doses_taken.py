@@ -67,12 +67,17 @@ def read_dispense(resource: Element, context: ReadContext, found: MedicationFind
     )
 
 
+LONGEST_SUPPLY_D = 3660
+"""Ten years: nobody is handed more, and a date so many days on must still exist."""
+
+
 def _days(supply: Element | None) -> float | None:
     if supply is None:
         return None
     value = number(supply, "value")
     unit = text(supply, "code") or text(supply, "unit") or "d"
     try:
-        return convert(value, unit, "d") if value is not None and value > 0 else None
+        days = convert(value, unit, "d") if value is not None and value > 0 else None
     except UnitError:
         return None  # said by the caller: the days are unknown
+    return days if days is not None and days <= LONGEST_SUPPLY_D else None

@@ -21,6 +21,8 @@ Element = Mapping[str, Any]
 UCUM = "http://unitsofmeasure.org"
 
 _NOTHING = Concept()
+_NO_QUANTITY = Decimal("1e15")
+"""Above any count, amount or concentration in any unit: a fault of what sent it."""
 
 
 def element(parent: Element, name: str) -> Element | None:
@@ -63,17 +65,20 @@ def texts(parent: Element, name: str) -> list[str]:
 
 
 def number(parent: Element, name: str) -> Decimal | None:
-    """The number `name`, or None if absent. Raises ReadError for anything but a finite number."""
+    """The number `name`, or None if absent. Raises ReadError for what no quantity can be."""
     found = parent.get(name)
     if found is None:
         return None
+    value: Decimal | None = None
     if isinstance(found, Decimal) and found.is_finite():
-        return found
-    if isinstance(found, int) and not isinstance(found, bool):
-        return Decimal(found)
-    if isinstance(found, float) and isfinite(found):
-        return Decimal(repr(found))
-    raise _malformed(name)
+        value = found
+    elif isinstance(found, int) and not isinstance(found, bool):
+        value = Decimal(found)
+    elif isinstance(found, float) and isfinite(found):
+        value = Decimal(repr(found))
+    if value is None or abs(value) >= _NO_QUANTITY:
+        raise _malformed(name)
+    return value
 
 
 def flag(parent: Element, name: str) -> bool | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,8 @@ _DATETIME: Final = re.compile(
     r"(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?",
     re.ASCII,
 )
+_PLACEHOLDERS_UNTIL: Final = 1900
+"""Databases write 0001, 1753, 1899 and 1900 where nothing was entered; nobody alive was there."""
 _TIME: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?", re.ASCII)
 
 
@@ -42,6 +44,10 @@ def read_moment(written: str, zone: ZoneInfo) -> Moment:
     if match is None:
         raise _not_a_time(written)
     part = match.groupdict()
+    if int(part["year"]) <= _PLACEHOLDERS_UNTIL:
+        raise ReadError(
+            "resource-unreadable", f"{written[:30]!r} stands for a date that was not entered."
+        )
     try:
         if part["hour"] is None:
             return _date(part, zone)
@@ -84,6 +90,8 @@ def after(end: Moment, zone: ZoneInfo) -> Moment:
     if end.has_clock_time:
         return end
     local = end.at.astimezone(zone)
+    if local.year == MAXYEAR:  # 9999-12-31 says that there is no end
+        return end
     if end.precision is Precision.DAY:
         following = _midnight(local.date() + timedelta(days=1), zone)
     elif end.precision is Precision.MONTH:

@@ -73,8 +73,8 @@ def read_resource(data: Mapping[str, Any], passed: Passed = _PASSED) -> Reading:
 
     Content that `passed` the models before as it is, is not put through them again.
 
-    Repairs: surrounding spaces of strings, nulls and empty values; elements R4 does not know are
-    left out and said. Never repaired: a missing zone, a status, anything in a dosage.
+    Repairs: surrounding spaces and NUL in strings, nulls and empty values; elements R4 does not
+    know are left out and said. Never repaired: a missing zone, a status, anything in a dosage.
     """
     reference = reference_of(data)
     kind = data.get("resourceType")
@@ -176,7 +176,7 @@ def _tidy(value: Mapping[str, Any], modifiers: list[Any]) -> dict[str, Any]:
     for key, item in value.items():
         if key in _MODIFIERS and item:
             modifiers.append(item)
-        tidy = item.strip() or None if type(item) is str else _tidied(item, modifiers)
+        tidy = _trimmed(item) if type(item) is str else _tidied(item, modifiers)
         if tidy is not None:
             kept[key] = tidy
     return kept
@@ -189,8 +189,13 @@ def _tidied(value: Any, modifiers: list[Any]) -> Any:
         items = [tidy for item in value if (tidy := _tidied(item, modifiers)) is not None]
         return items or None
     if isinstance(value, str):
-        return value.strip() or None
+        return _trimmed(value)
     return value
+
+
+def _trimmed(value: str) -> str | None:
+    """The string without surrounding spaces, and without NUL, with which interfaces pad fields."""
+    return (value.replace("\0", "") if "\0" in value else value).strip() or None
 
 
 def _named(modifier: Any) -> str:

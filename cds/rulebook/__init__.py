@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds.rulebook.facts import Catalogue, Fact, FactError, catalogue
+from cds.rulebook.facts import Catalogue, Fact, FactError, catalogue, is_usable, shortened
 from cds.rulebook.once import once_per_rulebook
 from cds.rulebook.remarks import Remark, RulebookError
 from cds.rulebook.rule import Outcome, Rule, Status
@@ -22,6 +22,8 @@ __all__ = [
     "Status",
     "Verdict",
     "catalogue",
+    "is_usable",
     "load",
     "once_per_rulebook",
+    "shortened",
 ]

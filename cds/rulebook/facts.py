@@ -164,9 +164,20 @@ class Fact:
         return found if isinstance(found, str) else None
 
 
+def is_usable(value: float) -> bool:
+    """Whether a number can be that of a fact."""
+    return math.isfinite(value) and abs(value) < _LIMIT
+
+
+def shortened(words: str) -> str:
+    """Words of a record as those of a fact: without what no text may hold, not without end."""
+    words = _UNUSABLE.sub("", words)
+    return words if len(words) <= MAX_TEXT else f"{words[: MAX_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def quantise(value: float) -> float:
     """Round to four decimals; refuse what is not finite. (Smaller numbers crash durable-rules.)"""
-    if not math.isfinite(value) or abs(value) >= _LIMIT:
+    if not is_usable(value):
         raise FactError(f"{value!r} is not a usable number")
     return round(float(value), DECIMALS_KEPT) + 0.0  # + 0.0: no negative zero
 

@@ -393,6 +393,7 @@ def test_weeks_of_supply_are_days(read: Read) -> None:
         ({"whenHandedOver": None, "whenPrepared": "2024-04-01"}, "supply-not-handed-over", 0),
         ({"status": "entered-in-error"}, "entered-in-error", 0),
         ({"daysSupply": None}, "supply-days-unknown", 1),
+        ({"daysSupply": {"value": 10**14, "unit": "d"}}, "supply-days-unknown", 1),
         ({"daysSupply": {"value": 1, "unit": "box"}}, "supply-days-unknown", 1),
     ],
 )

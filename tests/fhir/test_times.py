@@ -130,3 +130,19 @@ def test_the_last_clock_time_is_never_later_and_at_most_25_hours_back(
 def test_any_text_is_a_moment_or_a_question(written: str) -> None:
     with suppress(ReadError):
         assert read_moment(written, ZONE).at.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["0001-01-01", "0001-01-01T00:00:00Z", "1753-01-01", "1899-12-30T00:00:00", "1900-01-01"],
+)
+def test_what_databases_write_for_no_date_is_not_a_date(written: str) -> None:
+    with pytest.raises(ReadError, match="stands for a date that was not entered"):
+        read_moment(written, ZONE)
+
+
+@pytest.mark.parametrize("written", ["9999-12-31", "9999-12", "9999"])
+def test_a_period_until_the_end_of_time_ends_after_all_others(written: str) -> None:
+    end = after(read_moment(written, ZONE), ZONE)
+
+    assert end.at >= datetime(9998, 12, 31, tzinfo=UTC)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from cds.fhir.elements import number
+from cds.fhir.problems import ReadError
 from cds.fhir.validate import read_resource
 from tests.fhir.factories import PATIENT, coded, dosage, level, request
 
@@ -106,3 +108,16 @@ def test_the_resource_that_was_given_is_not_changed() -> None:
     given = request(note=[], foo=1)
     read_resource(given)
     assert given == request(note=[], foo=1)
+
+
+def test_nul_with_which_interfaces_pad_fields_is_taken_out() -> None:
+    reading = read_resource(request(priority="routine\0\0", note=[{"text": "\0"}]))
+
+    assert reading.resource == request(priority="routine")
+    assert reading.problems == ()
+
+
+def test_a_number_that_no_quantity_can_be_is_unreadable() -> None:
+    assert number({"value": 10**14}, "value") == 10**14
+    with pytest.raises(ReadError):
+        number({"value": 10**15}, "value")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pk
-from pk.dosing import _amounts
+from pk.dosing import _amounts, tablets_for
 
 from .cases import ADULT, DAILY_400, daily
 
@@ -185,3 +185,10 @@ def test_every_amount_is_made_exactly_by_its_tablets(strengths, top):
 def test_impossible_wishes_name_their_field(build, field):
     with pytest.raises(pk.errors.CaseError, match=field):
         build()
+
+
+def test_an_absurd_amount_is_made_of_no_tablets_and_costs_no_search():
+    options = pk.DoseOptions(strengths_mg=(100, 400), max_daily_mg=800, min_daily_mg=300)
+
+    assert tablets_for(1e14, options) == {}
+    assert tablets_for(1200, options) == {400: 3}

@@ -14,7 +14,7 @@ from cds.clinical.problem import Problem
 from cds.clinical.record import PatientRecord
 from cds.clinical.setting import Setting
 from cds.clinical.terminology import Drug, Terminology
-from cds.rulebook import Fact
+from cds.rulebook import Fact, is_usable, shortened
 
 Value = bool | int | float | str
 DAYS_PER_MONTH = 365.25 / 12.0
@@ -47,5 +47,14 @@ class Basis:
 
 def fact(kind: str, **values: Value | None) -> Fact:
     """A fact without its unknown attributes: what is not known is not there."""
-    known: Mapping[str, Value] = {k: v for k, v in values.items() if v is not None}
+    known: Mapping[str, Value] = {
+        name: shortened(value) if isinstance(value, str) else value
+        for name, value in values.items()
+        if value is not None and not _beyond_any_quantity(value)
+    }
     return Fact(kind, known)
+
+
+def _beyond_any_quantity(value: Value) -> bool:
+    """A number that only a conversion of an absurd one can give: nothing is known by it."""
+    return isinstance(value, float) and not is_usable(value)
