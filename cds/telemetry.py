@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -106,14 +106,8 @@ class Metrics:
         self.deviations = self._counter(
             "deviations", "Departures from CDS Hooks that were read leniently", "client", "code"
         )
-        self.rules = self._counter(
-            "rule",
-            "Decisions in which a rule fired, was undecided or was suppressed; "
-            "in all others it was silent or not asked",
-            "hook",
-            "rule",
-            "outcome",
-        )
+        self.rules = self._counter("rule", "Rule outcomes in decisions", "hook", "rule", "outcome")
+        self._rule_counts: dict[tuple[str, str, str], Any] = {}
         self.cards = self._counter("cards", "Cards by what became of them", "hook", "outcome")
         self.prefetch = self._counter("prefetch", "Where each prefetch key came from", "source")
         self.disagreements = self._counter(
@@ -130,6 +124,18 @@ class Metrics:
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"tdm_{name}", meaning, labels, registry=self.registry)
+
+    def count_rules(self, hook: str, outcomes: Iterable[tuple[str, str]]) -> None:
+        """Count (rule id, outcome) pairs of one decision.
+
+        There are as many pairs as rules, so the counter of each is looked up once and kept.
+        """
+        kept = self._rule_counts
+        for rule, outcome in outcomes:
+            count = kept.get((hook, rule, outcome))
+            if count is None:
+                count = kept[hook, rule, outcome] = self.rules.labels(hook, rule, outcome)
+            count.inc()
 
     def render(self) -> bytes:
         """Return the text a Prometheus server reads, over all worker processes."""

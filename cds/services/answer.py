@@ -11,7 +11,6 @@ from typing import Any
 from cds.cards import Answer, Outcome
 from cds.clinical.finding import Severity
 from cds.clinical.setting import Setting
-from cds.rulebook import Outcome as RuleOutcome
 from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
 from cds.services.counting import counted
@@ -54,8 +53,6 @@ _NOT_CONCERNED = Answered({"cards": []}, "not-concerned", None)
 """No data are kept of patients who do not take the drug: nothing was decided about them."""
 
 
-_COUNTED = frozenset({RuleOutcome.FIRED, RuleOutcome.UNDECIDED})
-"""Of two hundred rules nearly all are silent, so silence is what is left and not counted."""
 _SHARE_FOR_DECIDING = 0.1
 
 
@@ -192,9 +189,7 @@ class HookDesk:
         if decision.assessment is None:
             return
         verdict = decision.assessment.verdict
-        for trace in verdict.trace:
-            if trace.outcome in _COUNTED:
-                self.metrics.rules.labels(hook, trace.rule_id, str(trace.outcome)).inc()
+        self.metrics.count_rules(hook, ((t.rule_id, str(t.outcome)) for t in verdict.trace))
         if not verdict.agreed:
             self.metrics.disagreements.inc()
             log().error("engines-disagree", hook=hook)
