@@ -92,13 +92,13 @@ def test_the_inbox_lists_what_stands(site: Site, data_dir: Path) -> None:
 def test_a_worker_needs_a_registered_server(data_dir: Path) -> None:
     result = run(data_dir, "worker", "--once")
     assert result.exit_code == 2
-    assert "no FHIR server is registered" in result.output
+    assert "alerts.yaml: no server is registered under `servers:`" in result.output
 
 
 def test_subscribe_needs_a_registered_server(data_dir: Path) -> None:
     result = run(data_dir, "subscribe", "south")
     assert result.exit_code == 2
-    assert "south is not in the alerts file" in result.output
+    assert "alerts.yaml: no server 'south' is registered under `servers:`" in result.output
 
 
 def test_the_alerts_file_is_read_with_its_secrets(tmp_path: Path) -> None:
