@@ -72,10 +72,11 @@ bench: $(READY) ## print speed as ratios to baselines measured in the same run
 	@for b in pk_speed rules_speed hook_latency alert_latency pages load; do \
 	  echo "== $$b"; PYTHONPATH=. $(BIN)/python -m benchmarks.$$b || exit 1; done
 
-soak: $(READY) ## long differential and fuzz runs of the rule engine
+soak: $(READY) ## long differential and fuzz runs of the rule engine and of the hooks
 	@$(BIN)/python -m tests.rulebook.soak --count 1000000
 	@$(BIN)/python -m tests.rulebook.fuzz --count 10000
 	@$(BIN)/python -m tests.rulebook.soak --reloads 300
+	@TDM_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -q -n 2 tests/web/test_fuzz.py
 
 chaos: $(READY) ## kill -9 receiver and worker at random points (ARGS="--rounds 100")
 	@$(BIN)/python -m tests.alerts.chaos $(ARGS)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from mimetypes import guess_type
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -42,6 +44,7 @@ _PATIENCE_S = 30.0
 _ACTS = "open, select, review, sign, accept, override, level, amend, withdraw"
 _KEPT = ("medicine", "amount", "sent", "server")
 """Fields of the order form that stay as they were chosen."""
+_STATIC = {path.name: path.read_bytes() for path in (Path(__file__).parent / "static").iterdir()}
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
@@ -59,7 +62,7 @@ def create_hospital(
     With `smart` it is a registered EHR that opens reports by a launch; with a `notifier` its
     laboratory tells the service of new levels. `pause` is how its slow FHIR server waits.
     """
-    app = Flask("cds.demo", static_url_path="/static")
+    app = Flask("cds.demo", static_folder=None)
     now = now or (lambda: datetime.now().astimezone())
     tell = notifier.tell if notifier else None
     hospital = Hospital(stories, service, now, tell)
@@ -79,6 +82,13 @@ def create_hospital(
             origin = request.headers.get("Origin")
             if origin is not None and origin != request.host_url.rstrip("/"):
                 abort(403)
+
+    @app.get("/static/<filename>", endpoint="static")
+    def static(filename: str) -> Response:
+        # From memory: werkzeug's server leaves a file open when a browser goes away meanwhile.
+        if filename not in _STATIC:
+            abort(404)
+        return Response(_STATIC[filename], content_type=guess_type(filename)[0])
 
     @app.after_request
     def protect(response: Response) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Flask, Response
 
 from cds.settings import Settings
@@ -27,4 +29,11 @@ def register(app: Flask, settings: Settings) -> None:
             response.headers.setdefault(name, value)
         if secure:
             response.headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")
+        return response
+
+    @app.after_request
+    def close_unsent_file(response: Response) -> Response:
+        # For 304 the server never takes the body, and so never closes the file behind it.
+        if response.status_code == HTTPStatus.NOT_MODIFIED:
+            response.close()
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -112,6 +113,17 @@ def test_under_https_browsers_are_told_to_stay_there(
     headers = create_app(services).test_client().get("/healthz").headers
 
     assert headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+def test_a_file_the_browser_has_already_is_not_left_open(client: FlaskClient):
+    with client.get("/static/pages.css") as sent:
+        etag = sent.headers["ETag"]
+
+    again = client.get("/static/pages.css", headers={"If-None-Match": etag})
+
+    assert again.status_code == 304
+    del again  # an open file would now be a ResourceWarning, and warnings are errors
+    gc.collect()
 
 
 def test_alive_and_ready(client: FlaskClient):
