@@ -188,6 +188,30 @@ def report_growth(model: pk.PopulationModel, cases: list[pk.Case], repeats: int)
         print(f"{n:19d} {ms:8.2f}")
 
 
+def report_draws(case: pk.Case, repeats: int) -> None:
+    """Time against the number of draws, for a model with four random effects.
+
+    A measured trough's interval is printed beside it: what the further draws buy.
+    """
+    model = pk.load_model("petain-2008")
+    end = case.history.end_h
+    grid, probs = end + np.linspace(0.5, 24.0, 25), [0.05, 0.25, 0.5, 0.75, 0.95]
+    print(
+        f"\n{'draws':>19}    nodes ms  us/draw   bands ms  us/draw  effective  90 % of the trough"
+    )
+    for draws in (512, 1024, 2048, 4096, 8192, 16384, 32768):
+        options = pk.FitOptions(draws=draws)
+        posterior = pk.fit(case, model, options)
+        nodes_ms = least_ms(lambda o=options: pk.fit(case, model, o).nodes, repeats)
+        bands_ms = least_ms(lambda p=posterior: p.quantiles(grid, probs), repeats)
+        low, high = posterior.quantiles([end + 24.0], [0.05, 0.95])[:, 0]
+        print(
+            f"{draws:19d} {nodes_ms:10.2f} {1e3 * nodes_ms / draws:7.2f} {bands_ms:10.2f} "
+            f"{1e3 * bands_ms / draws:7.2f} {posterior.nodes.effective:10.0f}  "
+            f"{low:.0f} to {high:.0f} ng/mL  {'#' * round(1e3 * bands_ms / draws)}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
@@ -197,6 +221,7 @@ def main() -> None:
     base = compare_map(cases, model, repeats)
     report_uses(cases[0], model, base, repeats)
     report_growth(model, cases, max(repeats // 3, 3))
+    report_draws(cases[0], max(repeats // 3, 3))
 
 
 if __name__ == "__main__":

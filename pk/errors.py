@@ -37,6 +37,10 @@ class LevelNotUsedError(PkError):
     """
 
 
+class OptionsError(PkError):
+    """An option of a fit lies outside what it may be."""
+
+
 class NotReliableError(PkError):
     """The fit cannot carry a dose proposal; `reasons` says why."""
 

@@ -24,7 +24,8 @@ _COARSE: Final = (610, 377)
 _FINE: Final = (2584, 1597)
 _RADIUS: Final = 5.0  # standard deviations; 4e-6 of a normal density lies outside
 _LINE: Final = 301
-_DRAWS: Final = 4096
+#: Draws of importance sampling unless the caller asks for more or fewer.
+DRAWS: Final = 4096
 #: Heavy tails, so that no part of the posterior is missed by the proposal.
 _DEGREES: Final = 5.0
 _WIDEN: Final = 1.1
@@ -59,19 +60,21 @@ def _plane(n: int, generator: int) -> Array:
 
 
 @cache
-def _unit(q: int) -> Array:
+def _unit(draws: int, q: int) -> Array:
     """Points of the unit cube (draws, q): Kronecker sequence of the generalised golden ratio."""
     phi = 2.0
     for _ in range(60):
         phi = (1.0 + phi) ** (1.0 / (q + 1))
     steps = phi ** -np.arange(1.0, q + 1.0)
-    return np.asarray((0.5 + np.outer(np.arange(1, _DRAWS + 1), steps)) % 1.0)
+    return np.asarray((0.5 + np.outer(np.arange(1, draws + 1), steps)) % 1.0)
 
 
 @cache
-def prior_nodes(q: int) -> Nodes:
+def prior_nodes(q: int, draws: int = DRAWS) -> Nodes:
     """Nodes of the standard normal prior of z."""
-    return posterior_nodes(lambda z: 0.5 * (z * z).sum(axis=-1), np.zeros(q), np.eye(q), 0.0)
+    return posterior_nodes(
+        lambda z: 0.5 * (z * z).sum(axis=-1), np.zeros(q), np.eye(q), 0.0, draws=draws
+    )
 
 
 def posterior_nodes(
@@ -81,16 +84,18 @@ def posterior_nodes(
     constant: float,
     *,
     coarse: bool = False,
+    draws: int = DRAWS,
 ) -> Nodes:
     """Nodes of the density exp(-value(z)), given its mode and the Hessian there.
 
     `constant` is added to the log of its integral (normalisation left out of `value`). `coarse`
-    integrates two random effects over fewer nodes, for a `value` that is expensive.
+    integrates two random effects over fewer nodes, for a `value` that is expensive. `draws` counts
+    where more than two are sampled.
     """
     q = len(centre)
     scale = np.linalg.inv(np.linalg.cholesky(hessian)).T
     if q > 2:
-        return _importance(value, centre, scale, constant)
+        return _importance(value, centre, scale, constant, draws)
     # the first pass finds mean and spread of a skewed posterior, the second fits the lattice to it
     rough = _lattice(value, centre, scale, constant, _COARSE)
     mean = rough.mean(rough.z)
@@ -120,10 +125,10 @@ def _lattice(
 
 
 def _importance(
-    value: Callable[[Array], Array], centre: Array, scale: Array, constant: float
+    value: Callable[[Array], Array], centre: Array, scale: Array, constant: float, draws: int
 ) -> Nodes:
     q = len(centre)
-    u = _unit(q + 1)
+    u = _unit(draws, q + 1)
     normal = ndtri(u[:, :q])
     chi = 2.0 * gammaincinv(0.5 * _DEGREES, u[:, q])
     t = normal / np.sqrt(chi / _DEGREES)[:, None]

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from pk.case import Case, Regimen
 from pk.covariates import CovariateValue
 from pk.curve import Curve, Variability, curve, variability
+from pk.errors import OptionsError
 from pk.health import Criteria, FitHealth, assess_fit
 from pk.individual import DomainCheck, Individual, individual
 from pk.minimise import Minimum, minimise, minimise_alone
 from pk.model import PopulationModel
-from pk.nodes import Distribution, Nodes, posterior_nodes, prior_nodes, weighted_quantiles
+from pk.nodes import DRAWS, Distribution, Nodes, posterior_nodes, prior_nodes, weighted_quantiles
 from pk.objective import Objective, objective
 from pk.predict import (
     Prediction,
@@ -43,12 +44,18 @@ class FitOptions:
 
     prior_weight multiplies the log prior: 1 is Bayes' rule, less flattens the prior (as in PKPDsim
     and mapbayr's lambda). residual replaces the published error model, by analyte. criteria says
-    when a fit is reliable.
+    when a fit is reliable. draws: points of importance sampling, for models with more than two
+    random effects (100 to 1,000,000); time and memory grow in proportion. Raises OptionsError.
     """
 
     prior_weight: float = 1.0
     residual: Mapping[str, Residual] | None = None
     criteria: Criteria | None = None
+    draws: int = DRAWS
+
+    def __post_init__(self) -> None:
+        if not 100 <= self.draws <= 1_000_000:
+            raise OptionsError("draws", f"{self.draws} is not between 100 and 1,000,000")
 
 
 @dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
@@ -123,11 +130,11 @@ class Posterior:
         hessian = self._hessian
         if np.linalg.eigvalsh(hessian)[0] <= 0.0:
             hessian = self.objective.expand(self.z[None])[2][0]
-        return posterior_nodes(self.objective.value, self.z, hessian, 0.0)
+        return posterior_nodes(self.objective.value, self.z, hessian, 0.0, draws=self.options.draws)
 
     @cached_property
     def prior_nodes(self) -> Nodes:
-        return prior_nodes(len(self.z))
+        return prior_nodes(len(self.z), self.options.draws)
 
     @cached_property
     def _hessian(self) -> Array:

@@ -68,6 +68,30 @@ def test_importance_sampling_agrees_with_quadrature_on_a_skewed_posterior(model)
     )
 
 
+def test_more_draws_come_nearer_to_what_very_many_draws_say():
+    model = pk.load_model("menon-andersen-2009")  # three random effects
+    case = pk.Case(ADULT, daily(30), [pk.Level(719.0, 600.0)])
+    probs = [0.05, 0.5, 0.95]
+
+    def interval(draws: int):
+        posterior = pk.fit(case, model, pk.FitOptions(draws=draws))
+        assert posterior.nodes.method == "importance"
+        assert posterior.nodes.effective <= draws
+        return np.asarray(posterior.quantiles([743.0], probs))[:, 0]
+
+    exact = interval(65536)
+    few, usual = interval(256), interval(4096)
+    assert usual == pytest.approx(exact, rel=0.01)
+    assert np.abs(usual - exact).max() < np.abs(few - exact).max()
+
+
+@pytest.mark.parametrize("draws", [0, 99, 1_000_001])
+def test_an_absurd_number_of_draws_is_refused_by_name(draws):
+    with pytest.raises(pk.errors.OptionsError) as refusal:
+        pk.FitOptions(draws=draws)
+    assert refusal.value.field == "draws"
+
+
 def test_weighted_quantiles_of_equal_weights_are_plain_quantiles():
     values = np.arange(1.0, 1001.0)
     got = weighted_quantiles(values, np.full(1000, 1e-3), np.array([0.1, 0.5, 0.9]))
