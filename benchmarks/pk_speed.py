@@ -188,18 +188,18 @@ def report_growth(model: pk.PopulationModel, cases: list[pk.Case], repeats: int)
         print(f"{n:19d} {ms:8.2f}")
 
 
-def report_draws(case: pk.Case, repeats: int) -> None:
-    """Time against the number of draws, for a model with four random effects.
+def report_draws(case: pk.Case, name: str, repeats: int) -> None:
+    """Time against the number of draws, for a model with more than two random effects.
 
-    A measured trough's interval is printed beside it: what the further draws buy.
+    The interval of the next trough is printed beside it: what the further draws buy.
     """
-    model = pk.load_model("petain-2008")
+    model = pk.load_model(name)
     end = case.history.end_h
     grid, probs = end + np.linspace(0.5, 24.0, 25), [0.05, 0.25, 0.5, 0.75, 0.95]
     print(
         f"\n{'draws':>19}    nodes ms  us/draw   bands ms  us/draw  effective  90 % of the trough"
     )
-    for draws in (512, 1024, 2048, 4096, 8192, 16384, 32768):
+    for draws in (1024, 2048, 4096, 8192, 16384, 32768):
         options = pk.FitOptions(draws=draws)
         posterior = pk.fit(case, model, options)
         nodes_ms = least_ms(lambda o=options: pk.fit(case, model, o).nodes, repeats)
@@ -221,7 +221,8 @@ def main() -> None:
     base = compare_map(cases, model, repeats)
     report_uses(cases[0], model, base, repeats)
     report_growth(model, cases, max(repeats // 3, 3))
-    report_draws(cases[0], max(repeats // 3, 3))
+    for name in ("yamakawa-2011", "petain-2008"):
+        report_draws(cases[0], name, max(repeats // 3, 3))
 
 
 if __name__ == "__main__":

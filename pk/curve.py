@@ -28,6 +28,9 @@ from pk.structure import Structure
 Array = NDArray[np.float64]
 
 _APART_H = 120.0
+#: Draws evaluated at once: what they need stays in the processor's cache, so that time grows with
+#: their number and not faster.
+_BLOCK = 4096
 
 
 class Curve(Protocol):
@@ -137,6 +140,9 @@ class Superposed:
             names = self.structure.parameters
             clearance, volume = self.loads[[names.index("CL"), names.index("V")]] @ eta.T
             return self._sums.concentrations(np.exp(clearance - volume), np.exp(-volume))
+        if self.history is not None and eta.ndim == 2 and len(eta) > _BLOCK:
+            blocks = range(0, len(eta), _BLOCK)
+            return np.concatenate([self.at(eta[first : first + _BLOCK]) for first in blocks])
         theta = self.theta(eta)
         needed = absorption.duration_h(self.structure.named(theta))
         if needed > self.design.settle_h and self.history is not None:
