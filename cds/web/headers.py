@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from cds.settings import Settings
 
@@ -17,6 +17,8 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _YEAR_S = 31_536_000
+_READ_ON = 64 * 1024
+"""Bytes of a refused body that the server reads to its end, to go on with the connection."""
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -29,6 +31,15 @@ def register(app: Flask, settings: Settings) -> None:
             response.headers.setdefault(name, value)
         if secure:
             response.headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")
+        return response
+
+    @app.after_request
+    def close_before_the_rest(response: Response) -> Response:
+        # What is left of a body stands where the next request is looked for.
+        refused = response.status_code >= HTTPStatus.BAD_REQUEST
+        too_long = response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        if too_long or (refused and (request.content_length or 0) >= _READ_ON):
+            response.headers["Connection"] = "close"
         return response
 
     @app.after_request

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -34,6 +35,11 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn carries no types
         finally:
             del self._begun[conn]
 
+    def load_wsgi(self) -> None:
+        """Load the application; the server leaves out what it says of the connection."""
+        super().load_wsgi()
+        self.wsgi = closing(self.wsgi)
+
     def murder_pending(self) -> None:
         """Called about once a second by the loop of the worker, also while it stops."""
         super().murder_pending()
@@ -44,6 +50,20 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn carries no types
                 # Not the method of a TLS socket, which would forget its keys under the thread.
                 with suppress(OSError):  # the connection has ended meanwhile
                     socket.socket.shutdown(conn.sock, direction)
+
+
+def closing(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """The application, whose `Connection: close` ends the connection after the answer."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if ("Connection", "close") in headers:
+                start_response.__self__.force_close()
+            return start_response(status, headers, exc_info)
+
+        return application(environ, start)
+
+    return answer
 
 
 def overdue(seconds: float) -> int | None:
