@@ -69,7 +69,7 @@ pictures: $(READY) $(BROWSER) ## take the pictures of the documentation again, i
 	@$(BIN)/python -m tests.browser.pictures
 
 bench: $(READY) ## print speed as ratios to baselines measured in the same run
-	@for b in pk_speed rules_speed hook_latency alert_latency pages load; do \
+	@for b in pk_speed rules_speed hook_latency alert_latency pages load cohort; do \
 	  echo "== $$b"; PYTHONPATH=. $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 soak: $(READY) ## long differential and fuzz runs of the rule engine and of the hooks

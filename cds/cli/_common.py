@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,15 @@ settings_option = click.option(
     help="Settings file (YAML); otherwise $IMATINIB_TDM_SETTINGS, otherwise the defaults.",
 )
 """The option every command takes that needs settings."""
+
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=os.cpu_count() or 1,
+    show_default="one for each core",
+    help="How many patients are assessed side by side.",
+)
+"""The option of commands that assess many patients."""
 
 
 class SetupError(click.ClickException):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -30,6 +30,15 @@ def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
         yield from items
         return
     with click.progressbar(items, label=label, file=sys.stderr) as bar:
+        yield from bar
+
+
+def progress_of(items: Iterable[Item], length: int, label: str) -> Iterator[Item]:
+    """The same for items that come one by one, of which `length` are expected."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    with click.progressbar(items, length, label, file=sys.stderr, show_pos=True) as bar:
         yield from bar
 
 

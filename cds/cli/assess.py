@@ -136,13 +136,18 @@ def evaluation_input(
     jurisdiction: str | None,
 ) -> EvaluationInput:
     """Return what a hook call with these data would have handed to the decision."""
+    from cds.demo.compose import resources_of
     from cds.services.decide import EvaluationInput, new_evaluation_id
+    from cds.services.whole_record import whole_record
 
     is_request = "hook" in value
     context = value.get("context") if is_request else {}
     if not isinstance(context, dict):
         raise SetupError("the request's context is not an object")
-    resources = value.get("prefetch", {}) if is_request else _whole_record(value, knowledge)
+    if is_request:
+        resources = value.get("prefetch", {})
+    else:
+        resources = whole_record(resources_of(value), knowledge.rulebook)
     if not isinstance(resources, dict):
         raise SetupError("the request's prefetch is not an object")
     patient = str(context.get("patientId") or _patient_id(value))
@@ -166,17 +171,6 @@ def evaluation_input(
         context={**context, "patientId": patient},
         resources=resources,
     )
-
-
-def _whole_record(bundle: Mapping[str, Any], knowledge: Knowledge) -> dict[str, Any]:
-    """Return the Bundle as a record in which everything was looked for, so absent means none."""
-    from cds.demo.compose import resources_of
-    from cds.fhir.prefetch import prefetch_templates
-
-    rulebook = knowledge.rulebook
-    keys = prefetch_templates(rulebook.drug, rulebook.terminology)
-    patients = [r for r in resources_of(bundle) if r.get("resourceType") == "Patient"]
-    return {**dict.fromkeys(keys), "patient": patients[0] if patients else None, "record": bundle}
 
 
 def _patient_id(value: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cds.cli import _rules_shelf as shelf_commands
-from cds.cli._common import SetupError, read_settings, settings_option
+from cds.cli._common import SetupError, processes_option, read_settings, settings_option
+from cds.cli._rules_patients import tell_patients
 from cds.cli._screen import counted, progress, working
 from cds.clinical.setting import Jurisdiction, Occasion
 from cds.rulebook import Rulebook, RulebookError, catalogue, load
 
 if TYPE_CHECKING:
     from cds.assess import Assessment
-    from cds.rulebook.diff import PatientChange
     from cds.rulebook.mutation import Mutant
     from cds.services.decide import EvaluationInput
     from cds.settings import Settings
@@ -200,16 +199,23 @@ def explain(
 @command.command()
 @click.argument("old", type=_folder)
 @click.argument("new", type=_folder)
-@click.option("--patients", type=_folder, help="Bundles (*.json) to assess with both.")
+@click.option(
+    "--patients", type=_folder, help="Patients to assess with both: Bundles or bulk data (NDJSON)."
+)
+@processes_option
 @settings_option
-def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None) -> None:
+def diff(
+    old: Path, new: Path, patients: Path | None, processes: int, settings_file: Path | None
+) -> None:
     """Say what changed between two rulebooks, and which patients' findings change.
 
     \b
     Examples:
       imatinib-tdm rules diff rules/ my-rules/ --patients fhir_examples/patients
+      imatinib-tdm rules diff rules/ my-rules/ --patients bulk-export/
 
-    Exit codes: 0 compared, 2 one of them cannot be read.
+    Exit codes: 0 compared, 1 some patients could not be, 2 a rulebook or the patients cannot be
+    read.
     """
     from cds.rulebook.diff import compare
 
@@ -222,16 +228,7 @@ def diff(old: Path, new: Path, patients: Path | None, settings_file: Path | None
         f"{counted(len(changes), 'change')}, {before.revision[:12]} -> {after.revision[:12]}"
     )
     if patients is not None:
-        touched = 0
-        for patient in _patient_changes(before, after, patients, read_settings(settings_file)):
-            click.echo(f"{patient.patient}:")
-            for sign, lines in (("+", patient.appears), ("-", patient.vanishes)):
-                for line in lines:
-                    click.echo(f"  {sign} {line}")
-            for was, now in patient.changes:
-                click.echo(f"  ~ {was}\n    {now}")
-            touched += 1
-        click.echo(f"{touched} of {counted(len(list(patients.glob('*.json'))), 'patient')} differ")
+        tell_patients(old, new, patients, processes, read_settings(settings_file))
 
 
 def _check_chosen(rulebook: Rulebook, only: tuple[str, ...]) -> None:
@@ -314,26 +311,6 @@ def _input(
     at = patient.moment_of(now, value)
     knowledge = Knowledge(rulebook, {})
     return patient.evaluation_input(value, knowledge, settings, occasion, at, jurisdiction)
-
-
-def _patient_changes(
-    before: Rulebook, after: Rulebook, patients: Path, settings: Settings
-) -> Iterator[PatientChange]:
-    from cds.rulebook.diff import compare_patients
-    from cds.services.edit_effect import findings
-    from cds.services.knowledge import Knowledge, load_models
-
-    models = load_models()
-    for path in progress(sorted(patients.glob("*.json")), "assessing"):
-        case = {path.stem: _case(path, before, settings)}
-        yield from compare_patients(
-            before, after, case, lambda book, given: findings(given, Knowledge(book, models))
-        )
-
-
-def _case(path: Path, rulebook: Rulebook, settings: Settings) -> EvaluationInput:
-    with path.open("rb") as file:
-        return _input(file, rulebook, settings, None, None, None)
 
 
 for _each in (
