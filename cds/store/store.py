@@ -9,10 +9,10 @@ from typing import Any
 from cds.store import acts, answers, board, feedback, ledger, sessions, tally, tokens
 from cds.store.acts import Act
 from cds.store.answers import Answer
-from cds.store.board import Window
 from cds.store.cipher import Cipher
 from cds.store.database import Database
 from cds.store.feedback import FeedbackEntry, Stored
+from cds.store.figures import Window
 from cds.store.ledger import LedgerEntry, StoredDecision
 from cds.store.sessions import Launch, Session
 
