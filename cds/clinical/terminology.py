@@ -59,6 +59,8 @@ class Drug:
     level_codes: Mapping[Code, LevelCode]
     metabolite_names: frozenset[str] = frozenset()
     """Lower-case names of the active metabolite; a level that names it is of another analyte."""
+    first_given_year: int | None = None
+    """The year in which the drug was first given to people; no earlier date of it can be true."""
 
     @property
     def base_per_salt(self) -> float:

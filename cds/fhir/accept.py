@@ -16,6 +16,7 @@ from cds.fhir.findings import MedicationFindings
 from cds.fhir.identity import check_subject
 from cds.fhir.medications import unread_order
 from cds.fhir.mentions import mentions
+from cds.fhir.no_dates import without_placeholders
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.times import read_moment
 from cds.fhir.validate import read_name_only, read_resource
@@ -81,15 +82,17 @@ def accept(
         reading = reading if reading.resource is not None else read_name_only(raw)
         if reading.resource is None:
             continue
-        index.add(reading.resource, entry.url)
+        resource, undated = without_placeholders(reading.resource, drug)
+        index.add(resource, entry.url)
         if not entry.matches:
             continue
+        problems += undated
         if kind in MEDICATION_TYPES:
-            kept.medications.append((reading.resource, is_draft))
+            kept.medications.append((resource, is_draft))
         elif kind == "Observation":
-            kept.observations.append(reading.resource)
+            kept.observations.append(resource)
         else:
-            kept.others.append(reading.resource)
+            kept.others.append(resource)
     problems += _strangers(strangers, kept)
     for name in sorted(unread_types):
         message = f"Resources of type {name} are not read by this service."

@@ -23,6 +23,7 @@ from cds.fhir.elements import (
     referred,
     text,
 )
+from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.products import names_drug
 from cds.fhir.results import Measured, counting_status, measured
@@ -111,7 +112,8 @@ def read_level(
         message += f" Reason given: {absent[:80]}." if absent else ""
         return None, [problem("level-no-value", message, reference)]
     shown_value, shown_unit, stated, questions = value
-    problems = [question.as_problem(reference) for question in questions]
+    observation, problems = without_dates_before_drug(observation, context.drug)
+    problems += (question.as_problem(reference) for question in questions)
     ng_ml = None
     if stated is not None:
         ng_ml, unit_problems = _in_ng_ml(stated, context, reference)

@@ -24,6 +24,7 @@ from cds.fhir.elements import (
 )
 from cds.fhir.findings import MedicationFindings
 from cds.fhir.medicines import read_medicine
+from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.products import Product, is_drug, product_of, strength_of
 from cds.fhir.times import Span, moment, span
@@ -71,6 +72,8 @@ def read_medication(
         if medicine is not None:
             found.medicines.append(medicine)
         return
+    resource, undated = without_dates_before_drug(resource, context.drug)
+    found.problems.extend(undated)
     if resource.get("status") == "entered-in-error":
         message = f"{reference} was withdrawn as entered in error and is ignored."
         found.problems.append(problem("entered-in-error", message, reference))

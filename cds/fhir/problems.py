@@ -39,6 +39,14 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
             ),
             "status-unknown": ("The status of a resource is not one FHIR R4 defines.", _L),
             "entered-in-error": ("A resource was withdrawn as entered in error.", _N),
+            "date-not-entered": (
+                "A date stands for none that was entered; it was left out.",
+                _L,
+            ),
+            "date-before-drug": (
+                "A date lies before the drug was first given to anyone; it was left out.",
+                _L,
+            ),
             "other-patient": ("A resource belongs to another patient and was not used.", _L),
             "subject-missing": ("A resource does not say which patient it belongs to.", _L),
             "patient-mismatch": ("The Patient resource is not the patient asked about.", _P),

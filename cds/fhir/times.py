@@ -22,7 +22,7 @@ _DATETIME: Final = re.compile(
     r"(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?",
     re.ASCII,
 )
-_PLACEHOLDERS_UNTIL: Final = 1900
+LAST_YEAR_OF_PLACEHOLDERS: Final = 1900
 """Databases write 0001, 1753, 1899 and 1900 where nothing was entered; nobody alive was there."""
 _TIME: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?", re.ASCII)
 
@@ -44,7 +44,7 @@ def read_moment(written: str, zone: ZoneInfo) -> Moment:
     if match is None:
         raise _not_a_time(written)
     part = match.groupdict()
-    if int(part["year"]) <= _PLACEHOLDERS_UNTIL:
+    if int(part["year"]) <= LAST_YEAR_OF_PLACEHOLDERS:
         raise ReadError(
             "resource-unreadable", f"{written[:30]!r} stands for a date that was not entered."
         )

@@ -25,6 +25,8 @@ _SHORT_ZONE: Final = re.compile(
     r"(?P<minute>\d{4}-\d\d-\d\dT\d\d:\d\d)(?P<second>:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)",
     re.ASCII,
 )
+_ZERO_DATE: Final = "0000-00-00"
+"""What some databases write for no date; the readers leave it out (see `no_dates`)."""
 _SHORT_TIME: Final = re.compile(r"\d\d:\d\d", re.ASCII)
 
 _PASSED: Final = Passed()
@@ -233,6 +235,8 @@ def _completed(shadow: dict[str, Any], loc: tuple[str | int, ...]) -> bool:
             short["zone"] if short["zone"] == "Z" else f"{short['zone'][:3]}:{short['zone'][-2:]}"
         )
         holder[last] = short["minute"] + (short["second"] or ":00") + zone
+    elif value.startswith(_ZERO_DATE):
+        holder[last] = "0001-01-01"
     elif _SHORT_TIME.fullmatch(value):
         holder[last] = value + ":00"
     return bool(holder[last] != value)

@@ -66,6 +66,12 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
         salt_names, salt_mass = salt.words("names"), salt.number("molar_mass_g_mol")
         _notes(salt)
         salt.done()
+    first = entries.inner("first_given", required=False)
+    year: float | None = None
+    if first is not None:
+        year = first.number("year")
+        _notes(first)
+        first.done()
     ingredient_codes = frozenset(_codes(entries, "ingredient_codes", remarks))
     products = {}
     for item in entries.nodes("products"):
@@ -101,6 +107,7 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
         solution_mg_ml=solution,
         level_codes=level_codes,
         metabolite_names=frozenset(word.lower() for word in metabolites),
+        first_given_year=int(year) if year else None,
     )
 
 

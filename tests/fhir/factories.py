@@ -46,6 +46,7 @@ DRUG = Drug(
     strengths_mg=(100.0, 400.0),
     solution_mg_ml=80.0,
     metabolite_names=frozenset({"norimatinib", "n-desmethylimatinib", "cgp74588", "cgp 74588"}),
+    first_given_year=1998,
     level_codes={
         Code(LOINC, "57844-3"): LevelCode(Code(LOINC, "57844-3")),
         Code(LOINC, "103609-4"): LevelCode(Code(LOINC, "103609-4"), hours_post_dose=24.0),
