@@ -18,11 +18,17 @@ from cds.assess.course import Therapy
 from cds.assess.interactions import last_interaction_change
 from cds.assess.policy import Table, Tables
 from cds.assess.timeline import last_change, regimen_at
-from cds.clinical.level import Comparator, Level, ResultStatus, TimingClaim
+from cds.clinical.level import Comparator, Level, NoNumber, ResultStatus, TimingClaim
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import Regimen
 
 _HOURS_PER_DAY = 24.0
+_NO_NUMBER = {
+    NoNumber.UNIT: (Gate.UNIT_UNREADABLE, "the unit of the result could not be read"),
+    NoNumber.ZERO: (Gate.ZERO, "zero is no measured amount"),
+    NoNumber.NEGATIVE: (Gate.NEGATIVE, "a concentration cannot be negative"),
+    NoNumber.TEXT: (Gate.WRITTEN_AS_TEXT, "the result is text, not a number with a unit"),
+}
 
 
 def gate_levels(record: PatientRecord, therapy: Therapy, tables: Tables) -> tuple[GatedLevel, ...]:
@@ -108,9 +114,11 @@ def _gate(level: Level, record: PatientRecord, therapy: Therapy, tables: Tables)
     if level.status is ResultStatus.PRELIMINARY:
         return result(Gate.PRELIMINARY, "the result is preliminary")
     if level.ng_ml is None:
-        return result(Gate.UNIT_UNREADABLE, "the unit of the result could not be read")
+        return result(*_NO_NUMBER[level.no_number or NoNumber.UNIT])
     if level.comparator in (Comparator.LESS, Comparator.LESS_OR_EQUAL):
         return result(Gate.BELOW_QUANTIFICATION, "the level is below the limit of quantification")
+    if level.ng_ml < sampling["plausible_min_ng_ml"] and level.comparator is None:
+        return result(Gate.IMPLAUSIBLY_SMALL, "the value is implausibly small")
     if level.ng_ml > sampling["plausible_max_ng_ml"] or level.comparator is not None:
         return result(Gate.IMPLAUSIBLE, "the value is implausible or only a bound")
     if level.specimen == "dried-blood":

@@ -44,7 +44,7 @@ def _as_reported(gated: GatedLevel) -> str:
     level = gated.level
     unit = level.reported_unit
     comparator = str(level.comparator) if level.comparator else ""
-    reported = words.plain(f"{comparator}{level.reported_value} {unit or '(no unit)'}")
+    reported = words.plain(level.reported)
     if level.ng_ml is not None and unit != _CANONICAL_UNIT:
         reported += f" (= {words.plain(comparator)}{words.number(level.ng_ml)} {_CANONICAL_UNIT})"
     if level.status is not ResultStatus.FINAL:

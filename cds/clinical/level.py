@@ -26,6 +26,15 @@ class Comparator(StrEnum):
     GREATER = ">"
 
 
+class NoNumber(StrEnum):
+    """Why a reported value cannot be used as a number."""
+
+    UNIT = "unit"
+    ZERO = "zero"
+    NEGATIVE = "negative"
+    TEXT = "text"
+
+
 @dataclass(frozen=True, slots=True)
 class TimingClaim:
     """One source's statement of the time between the last dose and the sample."""
@@ -40,15 +49,16 @@ class TimingClaim:
 class Level:
     """One concentration of the monitored drug.
 
-    `ng_ml` is None when the unit could not be read (a Problem says so); the value and unit as
-    reported are kept for the card. `timing` holds every claim about the time since the last dose,
-    most trusted first; claims may disagree, and none means unknown. A claim with basis `schedule`
-    is an assumption from the order's clock times.
+    `ng_ml` is None when the value cannot be used as a number: `no_number` and a Problem say why.
+    The value and unit as reported are kept for the card. `timing` holds every claim about the time
+    since the last dose, most trusted first; claims may disagree, and none means unknown. A claim
+    with basis `schedule` is an assumption from the order's clock times.
     """
 
     reference: str
     status: ResultStatus
     reported_value: str
+    """With its comparator, if it has one: `<50`."""
     reported_unit: str | None
     ng_ml: float | None
     sampled: Moment | None
@@ -58,3 +68,11 @@ class Level:
     """`plasma`, `serum`, `blood`, `dried-blood` or None if not stated."""
     issued: Moment | None = None
     version: str | None = None
+    no_number: NoNumber | None = None
+
+    @property
+    def reported(self) -> str:
+        """The value with its unit as reported; text stands alone."""
+        if self.no_number is NoNumber.TEXT:
+            return self.reported_value
+        return f"{self.reported_value} {self.reported_unit or '(no unit)'}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from cds.clinical.level import Level, ResultStatus
+from cds.clinical.level import Level, NoNumber, ResultStatus
 from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.clinical.regimen import DrugOrder, TakenDose
@@ -114,10 +114,11 @@ def read_level(
     shown_value, shown_unit, stated, questions = value
     observation, problems = without_dates_before_drug(observation, context.drug)
     problems += (question.as_problem(reference) for question in questions)
-    ng_ml = None
+    ng_ml: float | None = None
+    no_number: NoNumber | None = _why_no_number(questions)
     if stated is not None:
-        ng_ml, unit_problems = _in_ng_ml(stated, context, reference)
-        problems += unit_problems
+        ng_ml, no_number, said = _in_ng_ml(stated, context, reference)
+        problems += said
     sampled, time_problems = _sampled(observation, context, reference)
     claims, claim_problems = timing_claims(
         observation,
@@ -142,6 +143,7 @@ def read_level(
             _specimen(observation, context),
             moment(observation, "issued", context.zone),
             text(element(observation, "meta") or {}, "versionId"),
+            no_number,
         ),
         problems,
     )
@@ -172,18 +174,32 @@ def _value(observation: Element) -> _Value | None:
     return None
 
 
+def _why_no_number(questions: Sequence[ReadError]) -> NoNumber:
+    as_text = any(question.code == "level-value-text" for question in questions)
+    return NoNumber.TEXT if as_text else NoNumber.UNIT
+
+
 def _in_ng_ml(
     stated: Measured, context: ReadContext, reference: str
-) -> tuple[float | None, list[Problem]]:
+) -> tuple[float | None, NoNumber | None, list[Problem]]:
     shown = f"{stated.value} {stated.shown_unit or ''}".strip()
     if stated.unit not in _LEVEL_UNITS:
         accepted = ", ".join(sorted(_LEVEL_UNITS))
         message = f"The level {shown} has no unit this service reads ({accepted})."
-        return None, [problem("level-unit-unreadable", message, reference, field="valueQuantity")]
-    if stated.value <= Decimal(0):
-        message = f"A level of {shown} cannot be used; what is the limit of quantification?"
-        return None, [problem("level-value-implausible", message, reference)]
-    return convert(stated.value, stated.unit, "ng/mL", context.drug.molar_mass), []
+        said = problem("level-unit-unreadable", message, reference, field="valueQuantity")
+        return None, NoNumber.UNIT, [said]
+    if stated.value < Decimal(0):
+        message = f"A level of {shown} cannot be true: no concentration is negative."
+        said = problem("level-value-implausible", message, reference)
+        return None, NoNumber.NEGATIVE, [said]
+    if stated.value == Decimal(0):
+        message = (
+            f"A level of {shown} cannot be used as a number: it usually stands for one below the "
+            "limit of quantification, which is not stated."
+        )
+        said = problem("level-value-implausible", message, reference)
+        return None, NoNumber.ZERO, [said]
+    return convert(stated.value, stated.unit, "ng/mL", context.drug.molar_mass), None, []
 
 
 def _sampled(

@@ -40,7 +40,7 @@ def reported(gated: GatedLevel) -> str:
     """Return a level as the laboratory wrote it, and in ng/mL when that is another unit."""
     level = gated.level
     sign = str(level.comparator) if level.comparator else ""
-    text = f"{sign}{level.reported_value} {level.reported_unit or '(no unit)'}"
+    text = level.reported
     if level.ng_ml is not None and level.reported_unit != "ng/mL":
         text += f" (= {sign}{words.concentration(level.ng_ml)})"
     return text if level.status is ResultStatus.FINAL else f"{text}, {level.status}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from cds.assess.assessment import Gate, GatedLevel
 from cds.assess.course import read_therapy
 from cds.assess.gate import gate_levels
 from cds.assess.policy import Tables
-from cds.clinical.level import Comparator, ResultStatus, TimingClaim
+from cds.clinical.level import Comparator, NoNumber, ResultStatus, TimingClaim
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import OrderStatus, PlannedDose, Regimen
 from tests.assess.build import NOW, level, medicine, order, record, taken
@@ -134,6 +135,32 @@ def test_the_status_is_looked_at_before_anything_else(tables: Tables) -> None:
 def test_the_unit_is_looked_at_before_the_time(tables: Tables) -> None:
     patient = on_400(levels=(level(None, hours_post_dose=None),))
     assert gate(patient, tables).gate is Gate.UNIT_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("why", "expected"),
+    [
+        (NoNumber.ZERO, Gate.ZERO),
+        (NoNumber.NEGATIVE, Gate.NEGATIVE),
+        (NoNumber.TEXT, Gate.WRITTEN_AS_TEXT),
+        (NoNumber.UNIT, Gate.UNIT_UNREADABLE),
+    ],
+)
+def test_a_level_that_is_no_number_says_what_it_is_instead(
+    tables: Tables, why: NoNumber, expected: Gate
+) -> None:
+    patient = on_400(levels=(replace(level(None), no_number=why),))
+    assert gate(patient, tables).gate is expected
+
+
+@pytest.mark.parametrize(
+    ("ng_ml", "expected"), [(9.9, Gate.IMPLAUSIBLY_SMALL), (10.0, Gate.TROUGH)]
+)
+def test_an_implausibly_small_level_is_not_used(
+    tables: Tables, ng_ml: float, expected: Gate
+) -> None:
+    patient = on_400(levels=(level(ng_ml),))
+    assert gate(patient, tables).gate is expected
 
 
 def test_a_level_below_quantification_is_no_number(tables: Tables) -> None:

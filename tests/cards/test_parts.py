@@ -55,7 +55,10 @@ def test_an_unknown_time_is_said_to_be_unknown() -> None:
 
 def test_a_bound_and_a_preliminary_result_are_shown_as_such() -> None:
     level = replace(
-        gated_level().level, comparator=Comparator.LESS, status=ResultStatus.PRELIMINARY
+        gated_level().level,
+        reported_value="<720",
+        comparator=Comparator.LESS,
+        status=ResultStatus.PRELIMINARY,
     )
     assert "**Level:** &lt;720 ng/mL, preliminary" in level_text(level=level)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds.clinical.level import Comparator, Level, ResultStatus, TimingClaim
+from cds.clinical.level import Comparator, Level, NoNumber, ResultStatus, TimingClaim
 from cds.clinical.moment import Precision
 from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
@@ -72,6 +72,33 @@ def test_a_level_in_doubt_keeps_its_words_but_has_no_number(
     assert _one(record).ng_ml is None
     assert _one(record).reported_value.endswith(str(value["value"]))
     assert _codes(record) == [code]
+
+
+@pytest.mark.parametrize(
+    ("value", "why", "said"),
+    [
+        ({"valueQuantity": quantity(0, "ng/mL")}, NoNumber.ZERO, "below the limit"),
+        ({"valueQuantity": quantity(-5, "ng/mL")}, NoNumber.NEGATIVE, "negative"),
+        ({"valueQuantity": {"value": 850}}, NoNumber.UNIT, "unit"),
+        ({"valueQuantity": None, "valueString": "850 ng/mL"}, NoNumber.TEXT, "text"),
+    ],
+)
+def test_a_level_that_is_no_number_says_why(
+    value: dict[str, Any], why: NoNumber, said: str, read: Read
+) -> None:
+    record = read(level(**value))
+    assert _one(record).no_number is why
+    assert said in record.problems[0].message
+
+
+def test_text_has_no_unit_to_miss(read: Read) -> None:
+    text = _one(read(level(valueQuantity=None, valueString="850 ng/mL")))
+    number = _one(read(level(valueQuantity={"value": 850})))
+    assert (text.reported, number.reported) == ("850 ng/mL", "850 (no unit)")
+
+
+def test_a_level_that_is_a_number_has_no_reason_not_to_be_one(read: Read) -> None:
+    assert _one(read(level())).no_number is None
 
 
 def test_an_old_level_in_doubt_does_not_prevent_advice_on_a_later_one(read: Read) -> None:

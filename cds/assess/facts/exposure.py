@@ -27,7 +27,7 @@ def level_facts(basis: Basis) -> Iterable[Fact]:
             status=level.status.value,
             gate=gated.gate.value,
             value_ng_ml=level.ng_ml,
-            reported=f"{level.reported_value} {level.reported_unit or '(no unit)'}",
+            reported=level.reported,
             converted=level.ng_ml is not None and _is_other_unit(level.reported_unit),
             trough_ng_ml=gated.trough_ng_ml,
             trough_low_ng_ml=gated.trough_low_ng_ml,
