@@ -1,10 +1,10 @@
-"""Which resources passed the R4B models before, remembered by digest and nothing else.
+"""Which resources passed the R4B models before, remembered by a digest of their form.
 
-Opening a chart, choosing an order and signing it send the same results and orders again within
-minutes. Whether a resource passes the models depends on its content alone, so content that passed
-once need not be asked about again (ADR 8). Nothing of a patient is kept: a digest is keyed with
-random bytes that never leave the process, so that it cannot be compared with anything outside, and
-the resource itself is read anew each time.
+Whether a resource passes the models depends on its form alone (see `form`), so a form that passed
+once need not be asked about again (ADR 8): the same result again within minutes, or another
+patient's result of the same test. Nothing of a patient is kept: a form lacks most of what is a
+patient's own, its digest is keyed with random bytes that never leave the process, so that it cannot
+be compared with anything outside, and the resource itself is read anew each time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Final
 
 from cds.fhir.elements import Element
+from cds.fhir.form import form
 
 _DIGEST_BYTES: Final = 16
 _PLACES: Final = 32_768
@@ -42,13 +43,8 @@ class Passed:
         self._table[at : at + _DIGEST_BYTES] = digest
 
     def digest(self, resource: Element) -> bytes:
-        """The keyed digest of a resource as JSON values; differs wherever a value or type does.
-
-        `repr` of JSON values is unambiguous: strings are quoted, and 1, 1.0, True and Decimal("1")
-        are written differently. Another order of keys is another digest, which merely costs time.
-        """
-        written = repr(resource).encode("utf-8", errors="surrogatepass")
-        return blake2b(written, key=self._key, digest_size=_DIGEST_BYTES).digest()
+        """The keyed digest of a resource's form."""
+        return blake2b(form(resource), key=self._key, digest_size=_DIGEST_BYTES).digest()
 
     def _place(self, digest: bytes) -> int:
         return int.from_bytes(digest[:8]) % self._places * _DIGEST_BYTES

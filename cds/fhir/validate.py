@@ -73,7 +73,7 @@ class Reading:
 def read_resource(data: Mapping[str, Any], passed: Passed = _PASSED) -> Reading:
     """Validate one resource; never raises for any JSON object.
 
-    Content that `passed` the models before as it is, is not put through them again.
+    A form that `passed` the models before as it was sent, is not put through them again.
 
     Repairs: surrounding spaces and NUL in strings, nulls and empty values; elements R4 does not
     know are left out and said. Never repaired: a missing zone, a status, anything in a dosage.
@@ -82,6 +82,9 @@ def read_resource(data: Mapping[str, Any], passed: Passed = _PASSED) -> Reading:
     kind = data.get("resourceType")
     if not isinstance(kind, str) or kind not in READ_TYPES:
         return _refused_type(kind, reference)
+    digest = passed.digest(data)
+    if digest in passed:
+        return _accepted(data, reference, [])
     modifiers: list[Any] = []
     resource = _tidy(data, modifiers)
     if modifiers:
@@ -90,7 +93,14 @@ def read_resource(data: Mapping[str, Any], passed: Passed = _PASSED) -> Reading:
             "know; it may change the meaning of the resource, so it was not used."
         )
         return Reading(None, (problem("modifier-extension", message, reference),))
-    return _through_models(kind, resource, reference, passed)
+    if resource != data:
+        digest = passed.digest(resource)
+        if digest in passed:
+            return _accepted(resource, reference, [])
+    reading, as_it_was = _through_models(kind, resource, reference)
+    if as_it_was:
+        passed.add(digest)
+    return reading
 
 
 def read_name_only(data: Mapping[str, Any]) -> Reading:
@@ -126,10 +136,8 @@ def _model(kind: str) -> Any:
     return get_fhir_model_class(kind)
 
 
-def _through_models(kind: str, resource: dict[str, Any], reference: str, passed: Passed) -> Reading:
-    digest = passed.digest(resource)
-    if digest in passed:
-        return _accepted(resource, reference, [])
+def _through_models(kind: str, resource: dict[str, Any], reference: str) -> tuple[Reading, bool]:
+    """What the models make of a resource, and whether they took it without any repair."""
     from pydantic import ValidationError
 
     shadow = resource
@@ -142,13 +150,13 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str, passed:
         except (KeyError, TypeError, AttributeError, RecursionError):
             # What the models themselves trip over: an unknown type inside `contained` (KeyError),
             # a resourceType that is no text (TypeError).
-            return Reading(None, (_unreadable(reference, "it contains an unknown resource"),))
+            return Reading(
+                None, (_unreadable(reference, "it contains an unknown resource"),)
+            ), False
         else:
-            if shadow is resource:  # as it was sent, without any repair
-                passed.add(digest)
-            return _accepted(resource, reference, dropped)
+            return _accepted(resource, reference, dropped), shadow is resource
         if any(_is_other_version(kind, item) for item in errors):
-            return Reading(None, (_other_version(reference),))
+            return Reading(None, (_other_version(reference),)), False
         shadow = _copy(shadow)
         resource = _copy(resource)
         for item in errors:
@@ -156,8 +164,8 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str, passed:
                 _remove(resource, item["loc"])
                 dropped.append(".".join(map(str, item["loc"])))
             elif not _completed(shadow, item["loc"]):
-                return Reading(None, (_unreadable(reference, _where(item)),))
-    return Reading(None, (_unreadable(reference, "it has too many errors"),))
+                return Reading(None, (_unreadable(reference, _where(item)),)), False
+    return Reading(None, (_unreadable(reference, "it has too many errors"),)), False
 
 
 def _accepted(resource: Element, reference: str, dropped: list[str]) -> Reading:
