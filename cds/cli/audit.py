@@ -1,4 +1,4 @@
-"""Export recorded decisions as FHIR AuditEvents."""
+"""Export decisions, and who looked at them, as FHIR AuditEvents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cds.store import DatabaseError
 
 @click.group()
 def command() -> None:
-    """Export recorded decisions as FHIR AuditEvents (IHE Basic Audit Log Patterns).
+    """Export decisions, and who looked at them, as FHIR AuditEvents (IHE Basic Audit Log Patterns).
 
     \b
     Examples:
@@ -29,11 +29,11 @@ def command() -> None:
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    help="Only decisions from this time on (UTC).",
+    help="Only what happened from this time on (UTC).",
 )
 @settings_option
 def export(since: datetime | None, settings_file: Path | None) -> None:
-    """Write one AuditEvent per decision as NDJSON; it names patients and users.
+    """Write an AuditEvent for each decision and each look at one, as NDJSON; it names patients.
 
     \b
     Examples:
@@ -42,11 +42,12 @@ def export(since: datetime | None, settings_file: Path | None) -> None:
 
     Exit codes: 0 success, 1 the ledger cannot be read, 2 wrong usage or settings.
     """
-    from cds.services.audit import audit_events
+    from cds.services.audit import audit_events, look_events
 
+    first = since.replace(tzinfo=UTC) if since else None
     store = prepared_store(read_settings(settings_file))
     try:
-        for event in audit_events(store, since.replace(tzinfo=UTC) if since else None):
+        for event in (*audit_events(store, first), *look_events(store, first)):
             click.echo(json.dumps(event, ensure_ascii=False))
     except DatabaseError as error:
         raise click.ClickException(str(error)) from None

@@ -1,7 +1,7 @@
-"""Recorded decisions as FHIR R4 AuditEvents, after the IHE Basic Audit Log Patterns.
+"""Decisions, and looks at them, as FHIR R4 AuditEvents after the IHE Basic Audit Log Patterns.
 
 One event per decision: which client asked, for which user, about which patient, and under which
-evaluation id the basis can be found.
+evaluation id the basis can be found. One per look: who was shown which decision, or the worklist.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from cds import __version__
-from cds.store import CipherError, Store, StoredDecision
+from cds.store import CipherError, Look, Store, StoredDecision, Way
 
 _DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 _EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
@@ -31,6 +31,56 @@ def audit_events(store: Store, since: datetime | None) -> Iterator[dict[str, Any
             continue  # sealed with a key that is gone: nothing about it can be said
         if decision is not None:
             yield audit_event(decision)
+
+
+def look_events(store: Store, since: datetime | None) -> Iterator[dict[str, Any]]:
+    """Yield the AuditEvents of everything that people were shown since a time, oldest first."""
+    for number, look in store.looks(since):
+        decision = None
+        if look.evaluation is not None:
+            try:
+                decision = store.decision(look.evaluation)
+            except CipherError:
+                decision = None  # sealed with a key that is gone; that it was looked at stays
+        yield look_event(number, look, decision)
+
+
+def look_event(number: int, look: Look, decision: StoredDecision | None) -> dict[str, Any]:
+    """Return one look as an AuditEvent; `decision` is what was looked at, if it is still here."""
+    person: dict[str, Any] = {
+        "type": {"coding": [_coding(_PARTICIPATION, "IRCP", "information recipient")]},
+        "requestor": True,
+    }
+    person["who"] = {"reference": look.user} if look.user else {"display": _SOMEBODY[look.way]}
+    source = {
+        "type": {"coding": [_coding(_DICOM, "110153", "Source Role ID")]},
+        "who": {"display": f"{_SOFTWARE} {__version__}"},
+        "requestor": False,
+    }
+    return {
+        "resourceType": "AuditEvent",
+        "id": f"look-{number}",
+        "type": _coding(_EVENT_TYPE, "rest"),
+        "subtype": [_coding(_INTERACTION, "read"), {"display": look.what}],
+        "action": "R",
+        "recorded": look.at.isoformat(),
+        "outcome": "0",
+        "agent": [person, source],
+        "source": {"observer": {"display": f"{_SOFTWARE} {__version__}"}},
+        "entity": _entities(decision) if decision is not None else [_worklist_entity(look)],
+    }
+
+
+_SOMEBODY = {
+    Way.SIGNED_IN: "signed in by the EHR, which named no user",
+    Way.LINK: "whoever held the link to this report",
+    Way.MACHINE: "somebody at the machine of the service",
+}
+
+
+def _worklist_entity(look: Look) -> dict[str, Any]:
+    named = {"name": f"evaluation {look.evaluation}"} if look.evaluation else {"name": look.what}
+    return {"type": _coding(_ENTITY_TYPE, "2", "System Object"), **named}
 
 
 def audit_event(decision: StoredDecision) -> dict[str, Any]:

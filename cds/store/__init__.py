@@ -1,4 +1,5 @@
-"""What is kept: decisions, answers of users, tokens that were seen, sessions, acts on alerts.
+"""What is kept: decisions, answers of users, tokens that were seen, sessions, acts on alerts,
+and who looked at what.
 
 SQLAlchemy Core on SQLite or PostgreSQL; nothing outside this package knows either.
 """
@@ -10,6 +11,7 @@ from cds.store.database import Database, DatabaseError
 from cds.store.feedback import FeedbackEntry
 from cds.store.figures import Comment, Figures, RuleFigures, Week, Window
 from cds.store.ledger import CardRow, LedgerEntry, StoredDecision
+from cds.store.looks import Look, Way
 from cds.store.sessions import Launch, Session
 from cds.store.store import Store
 from cds.store.tally import Count, Counted, Kind, Panel, PanelRule
@@ -32,12 +34,14 @@ __all__ = [
     "Kind",
     "Launch",
     "LedgerEntry",
+    "Look",
     "Panel",
     "PanelRule",
     "RuleFigures",
     "Session",
     "Store",
     "StoredDecision",
+    "Way",
     "Week",
     "Window",
     "read_or_create_key",

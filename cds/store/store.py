@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from cds.store import acts, answers, board, feedback, ledger, sessions, tally, tokens
+from cds.store import acts, answers, board, feedback, ledger, looks, sessions, tally, tokens
 from cds.store.acts import Act
 from cds.store.answers import Answer
 from cds.store.cipher import Cipher
@@ -14,6 +14,7 @@ from cds.store.database import Database
 from cds.store.feedback import FeedbackEntry, Stored
 from cds.store.figures import Window
 from cds.store.ledger import LedgerEntry, StoredDecision
+from cds.store.looks import Look
 from cds.store.sessions import Launch, Session
 
 
@@ -142,6 +143,16 @@ class Store:
         """What was done with the alerts of a client, oldest first."""
         with self.database.reading() as connection:
             return acts.of_client(connection, self.cipher, client, patient_key)
+
+    def record_look(self, look: Look) -> None:
+        """Keep that somebody was shown something."""
+        with self.database.writing() as connection:
+            looks.record(connection, look)
+
+    def looks(self, since: datetime | None = None) -> list[tuple[int, Look]]:
+        """Who was shown what since a time, numbered, oldest first."""
+        with self.database.reading() as connection:
+            return list(looks.since(connection, since))
 
     def purge(self, now: datetime, retention: timedelta) -> Mapping[str, int]:
         """Remove what need not be kept: expired tokens, sessions, content past retention."""

@@ -1,8 +1,8 @@
 """The tables, in the words of the product. Times are UTC; `body` columns are encrypted.
 
-`ledger`, `card`, `feedback`, `worklist_act`, `panel` and `tally` are append-only: the database
-refuses UPDATE and DELETE on them (migrations 0001 to 0003). Clinical content stands apart in
-`ledger_body`, whose rows end with the retention time while the record that a decision was made
+`ledger`, `card`, `feedback`, `worklist_act`, `panel`, `tally` and `look` are append-only: the
+database refuses UPDATE and DELETE on them (migrations 0001 to 0004). Clinical content stands apart
+in `ledger_body`, whose rows end with the retention time while the record that a decision was made
 stays.
 """
 
@@ -203,3 +203,17 @@ worklist_act = Table(
     Index("worklist_act_by_patient", "client", "patient_key"),
 )
 """What people did with alerts: who, when, and about which episode; the body is their comment."""
+
+look = Table(
+    "look",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("what", String(40), nullable=False),
+    Column("way", String(12), nullable=False),
+    Column("client", String(63)),
+    Column("user_reference", String(255)),
+    Column("evaluation", String(36), ForeignKey("ledger.evaluation")),
+    Index("look_by_time", "at"),
+)
+"""Who was shown what, when, and how they came to it."""

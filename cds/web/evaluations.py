@@ -12,6 +12,7 @@ from flask import Blueprint, Response
 from cds.services import Services
 from cds.store import CipherError
 from cds.web.errors import json_response, refuse
+from cds.web.looks import note
 from cds.web.signin import Doorkeeper
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,6 +31,7 @@ def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
             found = None  # written under another key: for this service it does not exist
         if found is None or found.body is None or not visitor.may_see(found):
             raise refuse(404, "not-found", "There is no such evaluation.", "url")
+        note(services, visitor, "decision", evaluation)
         return json_response(
             {
                 "evaluation": found.evaluation,

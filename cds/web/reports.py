@@ -20,6 +20,7 @@ from cds.report.what_if import REASONS, Imagined
 from cds.services import Services
 from cds.telemetry import log
 from cds.web.errors import refuse
+from cds.web.looks import note
 from cds.web.pages import page, refuse_in_words, wants_data
 from cds.web.recall import NotRecalled, Recall, Recalled
 from cds.web.signin import Doorkeeper
@@ -41,7 +42,7 @@ def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
         if wants_data():  # the record of the decision, for programs
             answer: Any = current_app.view_functions["evaluations.evaluation"](evaluation)
             return make_response(answer)
-        recalled = _recalled(evaluation)
+        recalled = _recalled(evaluation, "report")
         question = _question()
         imagined = _imagined(recalled, question) if question.asked else None
         knowledge, assessment = recalled.knowledge, recalled.assessment
@@ -79,25 +80,29 @@ def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
 
     @routes.get("/evaluations/<evaluation>/<any('report.json', 'report.csv'):name>")
     def file(evaluation: str, name: str) -> Response:
-        recalled = _recalled(evaluation)
+        recalled = _recalled(evaluation, name)
         content_type, write = _FILES[name]
         body = write(level_report(recalled.assessment, recalled.knowledge.rulebook))
         return _download(body, content_type, f"level-{name}")
 
     @routes.get("/evaluations/<evaluation>/diagnostic-report.json")
     def fhir(evaluation: str) -> Response:
-        recalled = _recalled(evaluation)
+        recalled = _recalled(evaluation, "diagnostic-report.json")
         report = level_report(recalled.assessment, recalled.knowledge.rulebook)
         body = json.dumps(diagnostic_report(report, evaluation), ensure_ascii=False, indent=2)
         return _download(body, "application/fhir+json", "diagnostic-report.json")
 
-    def _recalled(evaluation: str) -> Recalled:
+    def _recalled(evaluation: str, shown: str | None = None) -> Recalled:
+        """The evaluation; that it is `shown` is recorded (of a page's pictures it was already)."""
         visitor = door.admit()
         try:
-            return recall.find(evaluation, visitor.may_see)
+            found = recall.find(evaluation, visitor.may_see)
         except NotRecalled as why:
             status, reason = (404, "not-found") if why.gone else (410, "not-recalled")
             raise refuse(status, reason, str(why), "url") from None
+        if shown is not None:
+            note(services, visitor, shown, evaluation)
+        return found
 
     return routes
 

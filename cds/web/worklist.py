@@ -30,6 +30,7 @@ from cds.store import Act, ActKind
 from cds.telemetry import log
 from cds.web.auth.gate import LOOPBACK_CLIENT
 from cds.web.errors import refuse
+from cds.web.looks import note
 from cds.web.pages import page, refuse_in_words
 from cds.web.signin import Doorkeeper, Visitor
 
@@ -64,6 +65,7 @@ def blueprint(services: Services, door: Doorkeeper) -> Blueprint:
     def worklist() -> Response:
         visitor = _admitted(door.admit())
         alerts, hidden = _seen_by(visitor)
+        note(services, visitor, "worklist")
         zone = _zone(visitor)
         lines = [_line(entry, zone) for entry in _entries(alerts, visitor)]
         return page(

@@ -14,9 +14,11 @@ from cds.store import (
     Counted,
     Database,
     DatabaseError,
+    Look,
     Panel,
     PanelRule,
     Store,
+    Way,
 )
 from tests.store.build import NOW, card_row, entry
 
@@ -58,7 +60,7 @@ def test_a_decision_with_a_broken_card_leaves_nothing_behind(store: Store):
     assert store.decision(broken.evaluation) is None
 
 
-@pytest.mark.parametrize("table", ["ledger", "card", "feedback", "panel", "tally"])
+@pytest.mark.parametrize("table", ["ledger", "card", "feedback", "panel", "tally", "look"])
 @pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET {} = {}"])
 def test_the_database_refuses_to_change_what_was_recorded(
     store: Store, database: Database, table: str, change: str
@@ -67,6 +69,7 @@ def test_the_database_refuses_to_change_what_was_recorded(
 
     store.record(entry(counted=Counted(Panel.of([PanelRule("a", 1, "active")]))))
     store.add_feedback("north", "tdm-orders", [answer()], NOW)
+    store.record_look(Look(NOW, "report", Way.MACHINE, None, None, None))
     column = "revision" if table in ("panel", "tally") else "client"
 
     with pytest.raises(DatabaseError), database.writing() as connection:
