@@ -126,10 +126,10 @@ def _gate(level: Level, record: PatientRecord, therapy: Therapy, tables: Tables)
     if regimen is None:
         return result(Gate.REGIMEN_UNKNOWN, _why_no_regimen(therapy, sampled))
     if changed and sampled and sampled - changed < timedelta(days=sampling["steady_state_days"]):
-        days = int((sampled - changed).days)
         return result(
             Gate.NOT_STEADY_STATE,
-            f"sampled {days} days after the dose or an interacting medicine was changed",
+            f"sampled {_whole(sampled - changed)} after the dose or an interacting medicine was "
+            "changed",
         )
     if sampled and _interrupted(record, sampled, sampling):
         return result(Gate.INTERRUPTED, "a dose shortly before the sample was not taken")
@@ -212,6 +212,12 @@ def _why_no_regimen(therapy: Therapy, sampled: datetime | None) -> str:
         if therapy.overlaps
         else "the dose being taken at the time of the sample is unknown"
     )
+
+
+def _whole(span: timedelta) -> str:
+    """A time that has passed, in whole days; in hours below three days, where they matter."""
+    hours = int(span.total_seconds() // 3600)
+    return f"{hours} h" if span < timedelta(days=3) else f"{span.days} days"
 
 
 def _days(since: datetime | None, until: datetime | None) -> float | None:

@@ -11,8 +11,9 @@ from cds.cards.content import CardContent, Limit, Regard
 from cds.cards.quiet import Spoken
 from cds.cards.trace import Matched
 from cds.clinical.finding import Finding, SourceCitation
+from cds.clinical.probability import edge
 from cds.rulebook import catalogue
-from cds.rulebook.facts import Attribute
+from cds.rulebook.facts import DECIMALS_KEPT, Attribute
 from cds.rulebook.rule import Word
 
 _SCREEN = {"setting"}
@@ -26,6 +27,10 @@ _UNITS = {
     "mg/m2": "mg/m²",
 }
 _SPOKEN = {"h": "hours", "d": "days", "mo": "month", "wk": "week", "a": "years"}
+_DAYS_IN_HOURS = 3
+"""Durations of fewer days are said in hours."""
+_FINE_DECIMALS = 3
+"""A share measured over powers of ten needs its decimals only where they are not zero."""
 _HOLDS: Mapping[Word, Callable[[float, float], bool]] = {
     Word.BELOW: operator.lt,
     Word.AT_MOST: operator.le,
@@ -76,8 +81,14 @@ def _attribute_words(attribute: Attribute, value: object, limits: Sequence[Limit
     """The attribute's name without its unit, the value with it, and the limits it was held to."""
     label, unit = _label_and_unit(attribute.name, attribute.unit)
     held = _held(attribute.name, value, limits)
-    shown = f"{label} {_value(value, attribute)} {unit}".rstrip()
-    return f"{shown} ({' and '.join(held)})" if held else shown
+    marks = [limit.value for limit in limits if limit.attribute == attribute.name]
+    if attribute.unit == "d" and isinstance(value, float) and abs(value) < _DAYS_IN_HOURS:
+        marks = [24.0 * mark for mark in marks]
+        shown, held = f"{_rounded(24.0 * value, 0, marks)} hours", [f"{one} days" for one in held]
+    else:
+        shown = f"{_value(value, attribute, marks)} {unit}".rstrip()
+    said = f"{label} {shown}"
+    return f"{said} ({' and '.join(held)})" if held else said
 
 
 def _held(name: str, value: object, limits: Sequence[Limit]) -> list[str]:
@@ -110,14 +121,26 @@ def _label(name: str, unit: str | None) -> str:
     return name.removesuffix(ending).replace("_", " ")
 
 
-def _value(value: object, attribute: Attribute) -> str:
+def _value(value: object, attribute: Attribute, marks: Sequence[float]) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        # A value is never rounded onto a limit that stands beside it.
-        rounded = words.number(value, attribute.decimals)
-        return rounded if float(rounded) == value else words.number(value, attribute.decimals + 1)
+        near = edge(value) if attribute.probability else None
+        return near or _rounded(value, attribute.decimals, marks)
     return str(value)
+
+
+def _rounded(value: float, decimals: int, marks: Sequence[float]) -> str:
+    """A number as a clinician writes it, but never rounded onto or across a limit beside it."""
+    while decimals < DECIMALS_KEPT and any(_hides(round(value, decimals), value, m) for m in marks):
+        decimals += 1
+    text = words.number(value, decimals)
+    return text.rstrip("0").rstrip(".") if decimals >= _FINE_DECIMALS else text
+
+
+def _hides(rounded: float, value: float, mark: float) -> bool:
+    """Whether rounding moves a value to the other side of a limit, or onto it."""
+    return value != mark and (rounded - mark) * (value - mark) <= 0
 
 
 def _trimmed(value: float) -> str:

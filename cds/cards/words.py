@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from cds.cards.wire import SUMMARY_LIMIT
+from cds.clinical import probability
 
 _SPACES = re.compile(r"\s+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -73,12 +74,8 @@ def dose(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a percentage for Markdown; it never claims the certainty no model has."""
-    if value < 1:
-        return "&lt;1"
-    if value > 99:
-        return "&gt;99"
-    return number(value)
+    """Return a model's probability for Markdown."""
+    return _no_html(probability.percent(value))
 
 
 def interval(hours: float) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cds.cli._common import table
+from cds.clinical.probability import percent
 
 if TYPE_CHECKING:
     import pk
@@ -175,7 +176,7 @@ def _show(answer: dict[str, Any]) -> None:
                 f"{p['amount_mg']:g} mg every {p['interval_h']:g} h",
                 f"{p['trough_ng_ml']:.0f}",
                 _range(p["trough_interval"]),
-                *(f"{100 * p[key]:.0f} %" for key in ("p_below", "p_in", "p_above")),
+                *(f"{percent(100 * p[key])} %" for key in ("p_below", "p_in", "p_above")),
                 "; ".join([*(["current"] if p["current"] else []), *p["why_not"]]),
             ]
             for p in answer["proposals"]
@@ -206,7 +207,7 @@ def _show_fit(one: dict[str, Any]) -> None:
                 f"{v['time_h']:g}",
                 f"<{v['below_ng_ml']:g}" if v["below_ng_ml"] else f"{v['measured_ng_ml']:g}",
                 f"{v['fitted_ng_ml']:.0f}",
-                f"{v['population_percentile']:.0f}",
+                percent(v["population_percentile"]),
                 f"{v['distance_sd']:+.1f} SD",
             ]
             for v in one["levels"]
@@ -230,7 +231,7 @@ def _show_fit(one: dict[str, Any]) -> None:
 
 def _show_average(average: dict[str, Any]) -> None:
     rows = [
-        [m["model"], f"{100 * m['weight']:.1f} %", m["excluded_because"] or ""]
+        [m["model"], f"{percent(100 * m['weight'])} %", m["excluded_because"] or ""]
         for m in average["members"]
     ]
     click.echo(table(("model", "weight", "left out because"), rows))

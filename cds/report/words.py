@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cds.assess.assessment import Assessment, DoseOption
 from cds.clinical.moment import Moment, Precision
+from cds.clinical.probability import percent as percent
 
 THIN = "\u202f"
 """The narrow space that groups thousands and keeps a number beside its unit."""
@@ -44,13 +45,6 @@ def short(value: float) -> str:
 def concentration(value: float) -> str:
     """Return a concentration with its unit."""
     return f"{number(value)}{THIN}ng/mL"
-
-
-def percent(value: float) -> str:
-    """Return a percentage that never claims the certainty no model has."""
-    if value < 1:
-        return "<1"
-    return ">99" if value > 99 else number(value)
 
 
 def interval(hours: float) -> str:

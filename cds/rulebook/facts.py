@@ -56,6 +56,8 @@ class Attribute:
     always: bool = False
     decimals: int = 0
     decides: bool = True
+    probability: bool = False
+    """Whether it is a model's probability in percent, which is never written as 0 or 100."""
     default: Value | None = None
 
     @property
@@ -206,7 +208,7 @@ def read_catalogue(root: Node) -> Catalogue:
 def _attribute(name: str, node: Node) -> Attribute:
     entry = {key: value.plain() for key, value in (node.mapping or {}).items()}
     known = {"type", "unit", "values", "terms", "always", "decimals", "decides", "default"}
-    if unknown := set(entry) - known - {"meaning"}:
+    if unknown := set(entry) - known - {"meaning", "probability"}:
         raise FactError(f"{node.place}: unknown keys {unknown}")
     values = entry.get("values") or []
     unit, terms, decimals = entry.get("unit"), entry.get("terms"), entry.get("decimals", 0)
@@ -223,6 +225,7 @@ def _attribute(name: str, node: Node) -> Attribute:
         always=entry.get("always") is True,
         decimals=decimals,
         decides=entry.get("decides", True) is True,
+        probability=entry.get("probability") is True,
     )
     if default is None:
         return attribute

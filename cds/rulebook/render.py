@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from cds.clinical.probability import edge
 from cds.rulebook.facts import Attribute, AttributeType, Catalogue, Fact, Value
 from cds.rulebook.rule import Template
 
@@ -54,6 +55,8 @@ class Renderer:
             return UNKNOWN
         if attribute.type is AttributeType.TEXT:
             return plain_text(str(value), markdown=markdown)
+        if attribute.probability and isinstance(value, float) and (near := edge(value)):
+            return near
         if attribute.type is AttributeType.NUMBER and isinstance(value, float):
             return _rounded(value, self._decimals(fact, attribute), params)
         if isinstance(value, bool):

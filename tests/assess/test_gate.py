@@ -112,6 +112,16 @@ def test_a_level_before_steady_state_is_not_compared(tables: Tables) -> None:
     assert gate(patient, tables).gate is Gate.NOT_STEADY_STATE
 
 
+@pytest.mark.parametrize(
+    ("since", "words"), [(7.5, "5 days"), (4.5, "60 h"), (5.0, "3 days"), (2.1, "2 h")]
+)
+def test_the_time_since_a_change_is_said_in_days_and_below_three_in_hours(
+    tables: Tables, since: float, words: str
+) -> None:
+    patient = on_400(orders=(order(400, since_days=since),), levels=(level(640, days=2.0),))
+    assert gate(patient, tables).reason.startswith(f"sampled {words} after the dose")
+
+
 def test_eight_days_on_the_dose_are_steady_state(tables: Tables) -> None:
     patient = on_400(orders=(order(400, since_days=10),), levels=(level(640, days=2.0),))
     assert gate(patient, tables).gate is Gate.TROUGH

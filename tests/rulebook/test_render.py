@@ -27,6 +27,11 @@ def test_a_number_is_not_rounded_onto_the_limit_it_is_compared_with() -> None:
     assert said({"trough_ng_ml": 998.6}, text) == "999 is below 1000"
 
 
+@pytest.mark.parametrize(("value", "words"), [(99.98, ">99"), (0.3, "<1"), (5.2, "5")])
+def test_a_probability_of_the_model_is_never_certain(value: float, words: str) -> None:
+    assert said({"percentile": value}, "{level.percentile}%") == f"{words}%"
+
+
 def test_a_lab_value_is_shown_with_the_decimals_of_its_key() -> None:
     rule = TEXTS["interactions/quiet.yaml"].partition("when:")[0] + (
         "when:\n  - lab: {is: lab, value: {known: true}}\n"

@@ -1,0 +1,66 @@
+"""The facts behind a card are said as a clinician would say them, and never across a limit."""
+
+from __future__ import annotations
+
+import pytest
+
+from cds.cards.content import Limit, Regard
+from cds.cards.trace import Matched
+from cds.cards.why import fact_words
+from cds.rulebook import Fact
+from cds.rulebook.rule import Word
+
+
+def said(kind: str, name: str, value: float, limit: float | None = None) -> str:
+    """One attribute of a fact, beside an upper limit it may be held to."""
+    fact = Fact(kind, {**_ALWAYS.get(kind, {}), name: value})
+    limits = (Limit(name, Word.AT_MOST, limit),) if limit is not None else ()
+    return fact_words(Matched(kind, fact, frozenset({name})), Regard(frozenset({name}), limits))
+
+
+_ALWAYS = {
+    "level": {
+        "reference": "Observation/1",
+        "is_latest": True,
+        "status": "final",
+        "gate": "trough",
+        "reported": "720 ng/mL",
+        "converted": False,
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (12.3, "age 12 days (at most 90)"),
+        (3.0, "age 3 days (at most 90)"),
+        (2.1, "age 50 hours (at most 90 days)"),
+        (0.02, "age 0 hours (at most 90 days)"),
+        (89.7, "age 89.7 days (at most 90)"),
+        (90.0, "age 90 days (at most 90)"),
+        (90.3, "age 90.3 days"),
+    ],
+)
+def test_days_are_whole_unless_a_limit_lies_between(days: float, words: str) -> None:
+    assert said("level", "age_days", days, 90).endswith(words)
+
+
+def test_hours_are_whole_unless_a_limit_lies_between() -> None:
+    assert said("level", "age_days", 1.99, 2).endswith("age 47.8 hours (at most 2 days)")
+
+
+def test_a_value_is_never_rounded_onto_its_limit() -> None:
+    assert "trough 999.6 ng/mL" in said("level", "trough_ng_ml", 999.6, 1000)
+    assert "trough 999 ng/mL" in said("level", "trough_ng_ml", 998.6, 1000)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(99.97, ">99 %"), (0.02, "<1 %"), (37.2, "37 %"), (100.0, ">99 %")]
+)
+def test_a_probability_of_the_model_is_never_certain(value: float, words: str) -> None:
+    assert said("level", "percentile", value).endswith(f"percentile {words}")
+
+
+def test_what_was_counted_may_be_all_of_it() -> None:
+    assert said("adherence", "pdc_percent", 100.0).endswith("100 %")
