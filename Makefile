@@ -78,7 +78,7 @@ soak: $(READY) ## long differential and fuzz runs of the rule engine and of the 
 	@$(BIN)/python -m tests.rulebook.soak --reloads 300
 	@TDM_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -q -n 2 tests/web/test_fuzz.py
 
-chaos: $(READY) ## kill -9 receiver and worker at random points (ARGS="--rounds 100")
+chaos: $(READY) ## kill receiver and worker, fill their disk, set their clock (ARGS="--rounds 100")
 	@$(BIN)/python -m tests.alerts.chaos $(ARGS)
 
 clean: ## remove what the other commands made

@@ -1,34 +1,29 @@
 """The statements by which work gets into somebody's hands, each one statement and made once.
 
-Building a statement anew costs more than running it. All take the values of `at`; those that take
-rows also the values `hands` and `until`.
+Building a statement anew costs more than running it. Looking and claiming take the values of `at`;
+what takes rows takes the values `hands` and `until` too.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import String, bindparam, func, or_, select, update
+from sqlalchemy import String, bindparam, select, update
 
 from cds.alerts.tables import work
 from cds.store.tables import UtcTime
 
-LONGEST_WAIT: Final = timedelta(hours=1)
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When the lease of a row ended that is in nobody's hands."""
 
 _NOW: Final = bindparam("now", type_=UtcTime)
-_HORIZON: Final = bindparam("horizon", type_=UtcTime)
-_FREE: Final = or_(work.c.lease_until <= _NOW, work.c.lease_until > _HORIZON)
-"""In nobody's hands, or in those of a worker that took too long."""
+_OVER: Final = bindparam("over", type_=UtcTime)
 
 
-def at(now: datetime) -> dict[str, datetime]:
-    """The values of a moment.
-
-    A time that lies further ahead than any we write shows that the clock was set back; it counts as
-    past, or work would wait for the day the clock was set to.
-    """
-    return {"now": now, "horizon": now + 2 * LONGEST_WAIT}
+def at(now: datetime, *, take_over: bool) -> dict[str, datetime]:
+    """The values of a moment; `take_over` is whether leases are believed to have ended by then."""
+    return {"now": now, "over": now if take_over else NEVER}
 
 
 def look() -> Any:
@@ -50,20 +45,17 @@ def take() -> Any:
         work.c.state == "open",
         work.c.attempts == 0,
         work.c.claims == 0,
-        _FREE,
+        work.c.lease.is_(None),
     )
 
 
 def _next(*, locking: bool) -> Any:
-    # Each part is a range of the index, so that what waits for later is not even looked at.
-    rows = []
-    for due in (work.c.due <= _NOW, work.c.due > _HORIZON):
-        row = select(work.c.id).where(work.c.state == "open", due, _FREE)
-        row = row.order_by(work.c.due, work.c.id).limit(1)
-        if locking:
-            row = row.with_for_update(skip_locked=True)
-        rows.append(row.scalar_subquery())
-    return func.coalesce(*rows)
+    # A range of the index, so that what waits for later is not even looked at.
+    row = select(work.c.id).where(
+        work.c.state == "open", work.c.due <= _NOW, work.c.lease_until <= _OVER
+    )
+    row = row.order_by(work.c.due, work.c.id).limit(1)
+    return (row.with_for_update(skip_locked=True) if locking else row).scalar_subquery()
 
 
 def _lease(*which: Any) -> Any:

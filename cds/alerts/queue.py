@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -26,8 +26,11 @@ from cds.alerts.tables import insert_into, work
 from cds.store import Cipher, Database
 from cds.store.jsontext import decode, encode
 
-_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SETTLE: Final = timedelta(seconds=5)
+_SHORTEST_WAIT: Final = timedelta(seconds=1)
+_LONGEST_WAIT: Final = timedelta(hours=1)
+_CLOCKS_DIFFER: Final = timedelta(seconds=5)
+"""By how much the clocks of two machines may, without one having been set."""
 _FEWEST_ATTEMPTS: Final = 20
 _MOST_CLAIMS: Final = 12
 """A row whose workers died this often in a row is what kills them."""
@@ -64,6 +67,7 @@ class Work:
     key: str
     generation: int
     attempts: int
+    failing_since: datetime | None
     lease: str
     body: Mapping[str, Any]
 
@@ -115,7 +119,7 @@ class Queue:
         settle = self.patience.settle if kind is Kind.PATIENT else timedelta()
         row = self._row(kind, server, key, body, now, due=now + settle)
         waiting = and_(work.c.state == "open", work.c.wanted > work.c.done)
-        latest = work.c.opened <= now + settle - _LONGEST_SETTLE
+        latest = ~work.c.opened.between(now + settle - _LONGEST_SETTLE, now + _CLOCKS_DIFFER)
         statement = insert_into(connection, work).values(row)
         statement = statement.on_conflict_do_update(
             index_elements=["kind", "server", "key"],
@@ -134,14 +138,18 @@ class Queue:
         )
         return int(connection.execute(statement.returning(work.c.wanted)).scalar_one())
 
-    def claim(self, now: datetime) -> Work | None:
-        """Take the work that has been due longest; None when nothing is due."""
+    def claim(self, now: datetime, *, take_over: bool = True) -> Work | None:
+        """Take the work that has been due longest; None when nothing is due.
+
+        Without `take_over` what is in somebody's hands stays there, though its lease has ended.
+        """
+        moment = claims.at(now, take_over=take_over)
         with self.database.reading() as connection:
-            if connection.execute(_LOOK, claims.at(now)).scalar() is None:
+            if connection.execute(_LOOK, moment).scalar() is None:
                 return None
         with self.database.writing() as connection:
             statement = _CLAIM_AMONG if connection.dialect.name == "postgresql" else _CLAIM
-            row = connection.execute(statement, self._hands(now)).first()
+            row = connection.execute(statement, moment | self._hands(now)).first()
             if row is None:
                 return None
             if row.claims > _MOST_CLAIMS:
@@ -174,13 +182,33 @@ class Queue:
                 connection.execute(
                     update(work)
                     .where(work.c.id == one.id, work.c.lease == one.lease)
-                    .values(lease=None, lease_until=_NEVER, claims=work.c.claims - 1)
+                    .values(lease=None, lease_until=claims.NEVER, claims=work.c.claims - 1)
                 )
 
     def _hands(self, now: datetime) -> dict[str, Any]:
         """Whose hands a row gets into, and until when."""
         lease = f"{self.rng.getrandbits(128):032x}"
-        return claims.at(now) | {"hands": lease, "until": now + self.patience.lease}
+        return {"hands": lease, "until": now + self.patience.lease}
+
+    def mend(self, now: datetime) -> None:
+        """Put right what was written by a clock that has been set back since.
+
+        What waits for a time reckoned from one that is still to come is due now; a lease that ends
+        later than any given now holds as long as one given now.
+        """
+        with self.database.writing() as connection:
+            connection.execute(
+                update(work)
+                .where(work.c.state == "open", work.c.due > now)
+                .where(work.c.updated > now + _CLOCKS_DIFFER)
+                .values(due=now, updated=now)
+            )
+            until = now + self.patience.lease
+            connection.execute(
+                update(work)
+                .where(work.c.state == "open", work.c.lease_until > until + _CLOCKS_DIFFER)
+                .values(lease_until=until)
+            )
 
     def finish(self, connection: Connection, done: Work, now: datetime) -> None:
         """Record that this run is done; LeaseLost if another worker has taken over."""
@@ -191,7 +219,7 @@ class Queue:
                 done=done.generation,
                 state=case((work.c.wanted > done.generation, "open"), else_="done"),
                 lease=None,
-                lease_until=_NEVER,
+                lease_until=claims.NEVER,
                 claims=0,
                 attempts=0,
                 failing_since=None,
@@ -206,29 +234,28 @@ class Queue:
     def fail(self, failed: Work, problem: str, now: datetime, *, permanent: bool = False) -> bool:
         """Record that this run failed and when to try again; whether the work was given up."""
         attempts = failed.attempts + 1
+        since = failed.failing_since or now
         with self.database.writing() as connection:
             row = connection.execute(
                 update(work)
                 .where(work.c.id == failed.id, work.c.lease == failed.lease)
                 .values(
                     lease=None,
-                    lease_until=_NEVER,
+                    lease_until=claims.NEVER,
                     claims=0,
                     attempts=attempts,
-                    failing_since=case(
-                        (work.c.failing_since.is_(None), now), else_=work.c.failing_since
-                    ),
+                    failing_since=since,
                     problem=problem[:120],
-                    due=now + self.wait_after(attempts),
+                    due=now + self.wait_after(attempts, now - since),
                     updated=now,
                 )
-                .returning(work.c.failing_since)
+                .returning(work.c.id)
             ).first()
             if row is None:
                 return False  # overtaken: the other worker reports for itself
             # Both time and attempts must have run out, so that a clock that is set forward by
             # days gives nothing up.
-            spent = now - row.failing_since >= self.patience.give_up
+            spent = now - since >= self.patience.give_up
             if permanent or (spent and attempts >= _FEWEST_ATTEMPTS):
                 connection.execute(
                     update(work).where(work.c.id == failed.id).values(state="dead", updated=now)
@@ -236,10 +263,16 @@ class Queue:
                 return True
         return False
 
-    def wait_after(self, attempts: int) -> timedelta:
-        """Seconds doubling up to an hour, spread so that rows do not come back all at once."""
-        seconds = min(2.0 ** min(attempts - 1, 12), claims.LONGEST_WAIT.total_seconds())
-        return timedelta(seconds=seconds * self.rng.uniform(0.75, 1.0))
+    def wait_after(self, attempts: int, failing: timedelta) -> timedelta:
+        """Seconds doubling up to an hour, spread so that rows do not come back all at once.
+
+        No longer than it has been failing, because every new reason is an attempt too and would
+        let the last one wait long; and no longer than the attempts say, because the time it has
+        been failing is wrong after a clock was set.
+        """
+        doubled = timedelta(seconds=2.0 ** min(attempts - 1, 12))
+        wait = min(doubled, max(abs(failing), _SHORTEST_WAIT), _LONGEST_WAIT)
+        return wait * self.rng.uniform(0.75, 1.0)
 
     def retry(self, row_id: int, now: datetime) -> bool:
         """Open work again that was given up or is waiting; whether there is such work."""
@@ -254,7 +287,7 @@ class Queue:
                     claims=0,
                     failing_since=None,
                     lease=None,
-                    lease_until=_NEVER,
+                    lease_until=claims.NEVER,
                     updated=now,
                 )
             )
@@ -273,6 +306,7 @@ class Queue:
             key=row.key,
             generation=row.wanted,
             attempts=row.attempts,
+            failing_since=row.failing_since,
             lease=row.lease,
             body=self.opened_body(row),
         )
@@ -296,7 +330,7 @@ class Queue:
             "state": "open",
             "due": due,
             "opened": now,
-            "lease_until": _NEVER,
+            "lease_until": claims.NEVER,
             "claims": 0,
             "attempts": 0,
             "body": self.cipher.seal(encode(dict(body)), f"{kind.value}/{server}/{key}"),

@@ -54,6 +54,7 @@ class Watchman:
     def look(self) -> None:
         """Look once."""
         now = self.now()
+        self.queue.mend(now)
         for server in self.settings.servers:
             self._poll(server, now)
             self._listen(server, now)

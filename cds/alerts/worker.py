@@ -21,6 +21,7 @@ from cds.alerts.queue import Kind, LeaseLost, Queue, Work
 from cds.alerts.receiver import event_key
 from cds.alerts.remote import Refused, Remote
 from cds.alerts.sightings import Unusable, admit, mark_read
+from cds.alerts.steady import WatchedClock
 from cds.fhir.client import FetchError
 from cds.store import CipherError, DatabaseError
 from cds.telemetry import error_fields, log
@@ -41,6 +42,10 @@ class Worker:
     wake: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
     monotonic: Callable[[], float] = time.monotonic
+    clock: WatchedClock = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clock", WatchedClock(self.now, self.monotonic))
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop.
@@ -67,16 +72,23 @@ class Worker:
 
     def step(self) -> bool:
         """Do the work that has been due longest, and what follows from it at once; whether any."""
-        claimed = self.queue.claim(self.now())
+        claimed = self._claim()
         if claimed is None:
             return False
         self._work_off(claimed)
         return True
 
+    def _claim(self) -> Work | None:
+        now, stepped = self.clock.read()
+        if stepped:
+            self.queue.mend(now)
+        steady = self.clock.steady_s() > self.queue.patience.lease.total_seconds()
+        return self.queue.claim(now, take_over=steady)
+
     def _await_work(self, stop: threading.Event) -> Work | None:
         while not stop.is_set():
             try:
-                claimed = self.queue.claim(self.now())
+                claimed = self._claim()
             except (DatabaseError, CipherError) as error:
                 _not_usable(error, stop)
                 continue

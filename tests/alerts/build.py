@@ -21,14 +21,24 @@ LEVEL_CODE = {"system": "http://loinc.org", "code": "57844-3"}
 
 @dataclass
 class FakeClock:
-    """A clock that moves only when told."""
+    """A clock that moves only when told, and can be set."""
 
     at: datetime = NOW
+    measured: float = 0.0
 
     def now(self) -> datetime:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.measured
+
     def advance(self, **how_far: float) -> None:
+        """Let time pass."""
+        self.set(**how_far)
+        self.measured += timedelta(**how_far).total_seconds()
+
+    def set(self, **how_far: float) -> None:
+        """Set the clock; no time passes."""
         self.at += timedelta(**how_far)
 
 

@@ -1,12 +1,12 @@
-"""Kill receiver and worker with SIGKILL at random points, and count what was lost or done twice.
+"""Kill, fill the disk, set the clock - and count what was lost or done twice.
 
     python -m tests.alerts.chaos --rounds 100
-    python -m tests.alerts.chaos --rounds 100 --database postgresql
+    python -m tests.alerts.chaos --rounds 100 --trouble disk --database postgresql
 
-In each round levels are filed at a FHIR server, which notifies until it is answered with 2xx, as
-servers do; meanwhile a process is killed and started again, and now and then the FHIR server is
-down. At the end the standing Tasks of every patient must be about the last level filed, and no
-resource of ours may exist twice.
+Receiver and worker are processes as in production, on SQLite and on PostgreSQL. `kill`: they are
+killed with SIGKILL at random points, and now and then the FHIR server is down. `disk`: the disk of
+the database is full for a while; the table says by which means. `clock`: the wall clock of receiver
+and worker is set forward and back, by seconds and by hours across a change of summer time.
 """
 
 from __future__ import annotations
@@ -17,221 +17,132 @@ import random
 import socket
 import sys
 import tempfile
-import threading
-import time
-from collections import Counter
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from cds.store import Database
 from cds.store.migrate import upgrade
-from tests.alerts import chaos_processes
-from tests.alerts.build import BEARER, ENDPOINT, backport, level, patient_on_imatinib
+from tests.alerts import chaos_processes, chaos_troubles, postgresql
+from tests.alerts.build import patient_on_imatinib
+from tests.alerts.chaos_clock import CHANGES, SetClock
+from tests.alerts.chaos_disk import family, small_disk, use_what_is_set_aside
+from tests.alerts.chaos_site import PATIENTS, Outcome, Site
 from tests.alerts.fake_fhir import FakeFhir, served
-from tests.alerts.postgresql import running
 
-PATIENTS = 6
-_PATIENCE_S = 90.0
+TROUBLES = ("kill", "disk", "clock")
+DATABASES = ("sqlite", "postgresql")
+_SQLITE_MB = 16
+_POSTGRESQL_MB = 160
 
 
-@dataclass
-class Outcome:
-    """What came of it. All but the first five must be zero or empty."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do to which site; `mount` False fills the disk by a limit on files."""
 
-    rounds: int = 0
-    kills: Counter[str] = field(default_factory=Counter)
-    outages: int = 0
-    ended: int = 0
-    """Processes that ended by themselves, and were started again as a service manager does."""
-    filed: int = 0
-    sent_again: int = 0
-    lost: list[str] = field(default_factory=list)
-    twice: list[str] = field(default_factory=list)
-    unfinished: list[str] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing was lost, repeated or left over."""
-        return not (self.lost or self.twice or self.unfinished)
-
-    def line(self, database: str) -> str:
-        """One line of the table."""
-        return (
-            f"{database:10} {self.rounds:6} {self.kills['worker']:6} {self.kills['receiver']:8} "
-            f"{self.outages:7} {self.ended:5} {self.filed:6} {self.sent_again:10} "
-            f"{len(self.lost):5} {len(self.twice):6} {len(self.unfinished):10}"
-        )
+    trouble: str
+    database: str
+    rounds: int
+    seed: int = 1
+    mount: bool = True
 
 
 HEADER = (
-    "database   rounds worker receiver outages ended  filed sent again  lost  twice unfinished\n"
-    "                   kills    kills"
+    "trouble database   rounds filed sent again ended  lost twice unfinished  what befell it\n"
+    + "-" * 100
 )
 
 
-@dataclass
-class Chaos:
-    """One site under fire."""
-
-    place: chaos_processes.Place
-    fhir: FakeFhir
-    rng: random.Random
-    outcome: Outcome = field(default_factory=Outcome)
-    last: dict[str, float] = field(default_factory=dict)
-    events: int = 0
-    processes: dict[str, BaseProcess] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def start(self, role: str) -> None:
-        """Start a process from the fork server."""
-        context = multiprocessing.get_context("forkserver")
-        target = {"receiver": chaos_processes.receive, "worker": chaos_processes.labour}[role]
-        process = context.Process(target=target, args=(self.place,), daemon=True)
-        process.start()
-        self.processes[role] = process
-
-    def supervise(self) -> None:
-        """Start again what ended by itself."""
-        with self.lock:
-            for role, process in list(self.processes.items()):
-                if not process.is_alive():
-                    self.outcome.ended += 1
-                    self.start(role)
-
-    def kill(self, role: str) -> None:
-        """kill -9."""
-        process = self.processes[role]
-        process.kill()
-        process.join()
-        self.outcome.kills[role] += 1
-
-    def round(self) -> None:
-        """File levels, kill something meanwhile, start it again."""
-        self.outcome.rounds += 1
-        sender = threading.Thread(target=self._file_some, args=(self.rng.randint(1, 3),))
-        sender.start()
-        if self.rng.random() < 0.1:
-            self.fhir.down = True
-            self.outcome.outages += 1
-        time.sleep(self.rng.uniform(0.0, 0.6))
-        for role in self.rng.choice((["worker"], ["receiver"], ["worker", "receiver"])):
-            with self.lock:
-                self.kill(role)
-                self.start(role)
-        sender.join()
-        self.fhir.down = False
-
-    def settle(self) -> None:
-        """Let everything be done, then count."""
-        until = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < until and (self._open() or self._wrong()):
-            self.supervise()
-            time.sleep(0.1)
-        for role in list(self.processes):
-            self.processes[role].kill()
-            self.processes[role].join()
-        self.outcome.unfinished = self._open()
-        self.outcome.lost = self._wrong()
-        self.outcome.twice = [
-            identity for identity, count in self.fhir.identifiers("Task").items() if count > 1
-        ]
-
-    def _file_some(self, count: int) -> None:
-        for _ in range(count):
-            patient = f"p{self.rng.randrange(PATIENTS)}"
-            value = float(self.rng.randrange(200, 480))
-            name = f"level-{patient}"
-            self.fhir.put(
-                level(value, name=name, patient=patient, now=datetime.now(UTC), status="amended")
-            )
-            self.last[patient] = value
-            self.events += 1
-            self.outcome.filed += 1
-            self._notify(backport("event-notification", (self.events, f"Observation/{name}")))
-
-    def _notify(self, body: dict[str, Any]) -> None:
-        """Notify until answered with 2xx."""
-        url = f"http://127.0.0.1:{self.place.port}/subscriptions/{ENDPOINT}"
-        headers = {"Authorization": BEARER, "Content-Type": "application/fhir+json"}
-        until = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < until:
-            try:
-                answer = httpx.post(url, json=body, headers=headers, timeout=10, trust_env=False)
-            except httpx.HTTPError:
-                self.supervise()
-                self.outcome.sent_again += 1
-                time.sleep(0.05)
-                continue
-            if answer.is_success:
-                return
-            self.outcome.sent_again += 1
-            time.sleep(0.05)
-        self.outcome.lost.append("a notification that was never accepted")
-
-    def _open(self) -> list[str]:
-        """Work that is not done."""
-        from cds.alerts.operator import find_work
-        from cds.alerts.tables import open_database
-        from cds.alerts.wiring import open_queue
-        from cds.services import open_store
-        from tests.alerts.build import alert_settings
-
-        settings = self.place.settings
-        database = open_database(settings.database)
-        store = open_store(settings)
-        queue = open_queue(database, store.cipher, alert_settings())
-        lines = [line for line in find_work(queue, limit=100_000) if line.state != "done"]
-        database.close()
-        store.database.close()
-        return [f"{line.kind} {line.state} {line.problem}" for line in lines]
-
-    def _wrong(self) -> list[str]:
-        """Patients whose standing Tasks are none, or about another than their last level.
-
-        One level may give rise to Tasks on several matters (exposure, adherence).
-        """
-        found = []
-        for patient, value in self.last.items():
-            standing = [
-                task["description"]
-                for task in self.fhir.of("Task")
-                if task["status"] == "requested"
-                and task["for"]["reference"] == f"Patient/{patient}"
-            ]
-            if not standing or any(f"{value:.0f}" not in words for words in standing):
-                found.append(f"{patient}: {value:.0f} wanted, standing {standing}")
-        return found
-
-
-def run(rounds: int, seed: int, directory: Path, url: str | None, *, conditional: bool) -> Outcome:
-    """Run the rounds on one database."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(
-        ["tests.alerts.chaos_processes"]
+def line(plan: Plan, outcome: Outcome) -> str:
+    """One line of the table."""
+    befell = ", ".join(f"{count} {what}" for what, count in sorted(outcome.troubles.items()))
+    refused = ", ".join(f"{count} x {status}" for status, count in sorted(outcome.refused.items()))
+    return (
+        f"{plan.trouble:7} {plan.database:10} {outcome.rounds:6} {outcome.filed:5} "
+        f"{outcome.sent_again:10} {outcome.ended:5} {len(outcome.lost):5} {len(outcome.twice):5} "
+        f"{len(outcome.unfinished):10}  {befell}{f'; refused {refused}' if refused else ''}"
     )
-    # It takes batches, and says of itself truthfully whether it honours If-None-Exist.
-    fhir = FakeFhir(conditional=conditional, declares=True)
+
+
+def run(plan: Plan, directory: Path, url: str | None = None) -> Outcome:
+    """Run the rounds; `url` is a PostgreSQL that may be used, where nothing is done to it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.alerts.chaos_processes"])
+    with ExitStack() as stack:
+        if plan.trouble == "disk":
+            site, trouble = stack.enter_context(_on_small_disk(plan, directory))
+        else:
+            if plan.database == "postgresql" and url is None:
+                url = stack.enter_context(postgresql.running(directory / "postgresql"))
+            site = stack.enter_context(_site(plan, directory / "data", url))
+            trouble = chaos_troubles.killing
+            if plan.trouble == "clock":
+                trouble = chaos_troubles.stepping
+        for _ in range(plan.rounds):
+            site.round(trouble, until_refused=plan.trouble == "disk")
+        site.settle()
+    return site.outcome
+
+
+@contextmanager
+def _on_small_disk(plan: Plan, directory: Path) -> Iterator[tuple[Site, chaos_troubles.Trouble]]:
+    """A site whose database lies on a disk that can be filled."""
+    place = directory / "disk"
+    with ExitStack() as stack:
+        if plan.database == "sqlite":
+            running: list[Site] = []
+            disk = stack.enter_context(
+                small_disk(place, _SQLITE_MB, lambda: running[0].pids(), mount=plan.mount)
+            )
+            site = stack.enter_context(_site(plan, place / "data", None))
+            running.append(site)
+            before = partial(use_what_is_set_aside, site.place.settings.database)
+            site.begin()
+            yield site, chaos_troubles.filling(disk, before)
+            return
+        servers: list[Any] = []
+        disk = stack.enter_context(
+            small_disk(
+                place, _POSTGRESQL_MB, lambda: family(servers[0].get_pid()), mount=plan.mount
+            )
+        )
+        (place / "postgresql").mkdir()
+        servers.append(stack.enter_context(postgresql.server(place / "postgresql")))
+        url = str(servers[0].get_uri())
+        site = stack.enter_context(_site(plan, directory / "data", url))
+        full = partial(chaos_troubles.need_a_new_log, url)
+        after = partial(postgresql.start_again, servers[0])
+        site.begin()
+        yield site, chaos_troubles.filling(disk, full=full, after=after)
+
+
+@contextmanager
+def _site(plan: Plan, data_dir: Path, url: str | None) -> Iterator[Site]:
+    """A site that runs; of its servers one honours If-None-Exist and the other must be searched."""
+    rng = random.Random(plan.seed)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    steps = data_dir / "clock"
+    clock = SetClock(steps)
+    fhir = FakeFhir(conditional=plan.database == "postgresql", declares=True, now=clock.site)
     for number in range(PATIENTS):
         patient_on_imatinib(fhir, f"p{number}")
-    with ExitStack() as stack:
+    with served(fhir) as base:
         # The base of references in notifications is not the address: both are accepted.
-        base = stack.enter_context(served(fhir))
-        place = chaos_processes.Place(directory, url, base, free_port())
+        place = chaos_processes.Place(data_dir, url, base, free_port())
+        if plan.trouble == "clock":
+            place = replace(place, clock=steps)
+            clock.begin(CHANGES[plan.seed % len(CHANGES)])
+            fhir.delay_s = 0.03  # so that work is in hand when the clock is set
         database = Database(place.settings.database)
         upgrade(database)
         database.close()
-        chaos = Chaos(place, fhir, random.Random(seed))
-        chaos.start("receiver")
-        chaos.start("worker")
-        for _ in range(rounds):
-            chaos.round()
-        chaos.settle()
-    return chaos.outcome
+        site = Site(place, fhir, clock, rng)
+        site.start("receiver")
+        site.start("worker")
+        yield site
 
 
 def free_port() -> int:
@@ -246,30 +157,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--trouble", choices=[*TROUBLES, "all"], default="all")
+    parser.add_argument("--database", choices=[*DATABASES, "both"], default="both")
+    parser.add_argument("--no-mount", action="store_true", help="fill the disk by a limit on files")
     chosen = parser.parse_args()
-    kinds = ["sqlite", "postgresql"] if chosen.database == "both" else [chosen.database]
+    troubles = TROUBLES if chosen.trouble == "all" else (chosen.trouble,)
+    databases = DATABASES if chosen.database == "both" else (chosen.database,)
     _say(HEADER)
     clean = True
-    for kind in kinds:
-        with tempfile.TemporaryDirectory() as directory:
-            outcome = _run_on(kind, chosen.rounds, chosen.seed, Path(directory))
-        _say(outcome.line(kind))
-        for trouble in (*outcome.lost, *outcome.twice, *outcome.unfinished):
-            _say(f"    {trouble}")
-        clean = clean and outcome.clean
+    for trouble in troubles:
+        for database in databases:
+            plan = Plan(trouble, database, chosen.rounds, chosen.seed, not chosen.no_mount)
+            with tempfile.TemporaryDirectory() as directory:
+                outcome = run(plan, Path(directory))
+            _say(line(plan, outcome))
+            for found in (*outcome.lost, *outcome.twice, *outcome.unfinished):
+                _say(f"    {found}")
+            clean = clean and outcome.clean
     return 0 if clean else 1
 
 
-def _run_on(kind: str, rounds: int, seed: int, directory: Path) -> Outcome:
-    if kind == "sqlite":
-        return run(rounds, seed, directory, None, conditional=False)
-    with running(directory / "postgresql") as url:
-        return run(rounds, seed, directory / "data", url, conditional=True)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 

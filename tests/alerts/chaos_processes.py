@@ -7,6 +7,8 @@ that a restart takes as long as a fork and not as long as a start of Python.
 from __future__ import annotations
 
 import logging
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +16,11 @@ import structlog
 
 from cds.alerts import AlertServices, AlertSettings, build_alerts
 from cds.services import Services, build_services, open_store
+from cds.services.clock import Clock
 from cds.services.knowledge import load_knowledge
 from cds.settings import LedgerSettings, Settings
 from tests.alerts.build import alert_settings, north
+from tests.alerts.chaos_clock import ZONE, SetClock
 
 KEY = "07" * 32
 KNOWLEDGE = load_knowledge(Settings())
@@ -34,19 +38,28 @@ class Place:
     lease_s: float = 2.0
     """So short that take-over is seen at once."""
     threads: int = AlertSettings().threads
+    clock: Path | None = None
+    """Where the clock is that they go by, if not this machine's."""
 
     @property
     def settings(self) -> Settings:
         ledger = LedgerSettings.model_validate({"key": KEY})
-        return Settings(data_dir=self.data_dir, database_url=self.database_url, ledger=ledger)
+        return Settings(
+            data_dir=self.data_dir, database_url=self.database_url, ledger=ledger, time_zone=ZONE
+        )
 
 
 def build(place: Place) -> tuple[Services, AlertServices]:
     """The services of one process."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    os.environ["TZ"] = ZONE  # summer time begins and ends there
+    time.tzset()
     settings = place.settings
-    services = build_services(settings, knowledge=KNOWLEDGE, store=open_store(settings))
+    clock = Clock(SetClock(place.clock).ours) if place.clock else Clock()
+    services = build_services(
+        settings, clock=clock, knowledge=KNOWLEDGE, store=open_store(settings)
+    )
     chosen = alert_settings(
         north(fhir_base=place.fhir_base),
         lease_s=place.lease_s,

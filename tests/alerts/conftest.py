@@ -123,7 +123,7 @@ def make_site(
         chosen = Settings(data_dir=data_dir, **more)
         services = build_services(
             chosen,
-            clock=Clock(clock.now),
+            clock=Clock(clock.now, clock.monotonic),
             knowledge=knowledge,
             store=open_store(chosen),
         )

@@ -13,14 +13,32 @@ from typing import Any
 @contextmanager
 def running(directory: Path) -> Iterator[str]:
     """Start PostgreSQL in a directory; yields its URL."""
+    with server(directory) as started:
+        yield str(started.get_uri())
+
+
+@contextmanager
+def server(directory: Path) -> Iterator[Any]:
+    """The same for tests that do something to the server."""
     with warnings.catch_warnings():
         # The package asks the system for a runtime directory that containers lack.
         warnings.simplefilter("ignore")
-        server = _start(directory)
+        started = _start(directory)
         try:
-            yield str(server.get_uri())
+            yield started
         finally:
-            server.cleanup()
+            started.cleanup()
+
+
+def start_again(server: Any) -> None:
+    """What a service manager does with a server that ended: start it until it runs."""
+    for _ in range(5):
+        try:
+            server.ensure_postgres_running()
+        except (subprocess.SubprocessError, FileNotFoundError, ValueError):
+            continue
+        return
+    server.ensure_postgres_running()
 
 
 def _start(directory: Path) -> Any:

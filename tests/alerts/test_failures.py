@@ -352,6 +352,48 @@ def test_an_unusable_result_in_a_notification_does_not_hide_the_others(site: Sit
     assert [row.problem for row in site.rows(state="dead")] == ["subject-missing"]
 
 
+def test_a_clock_set_forward_takes_nothing_out_of_hands_that_work(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fhir.conditional = False
+    file(site, 1)
+    apply = effects.apply
+
+    def interrupted(*args: Any) -> None:
+        monkeypatch.undo()
+        site.clock.set(hours=5)
+        assert site.work() == 0, "another thread looks for work meanwhile"
+        apply(*args)
+
+    monkeypatch.setattr("cds.alerts.worker.effects.apply", interrupted)
+    site.work()
+    assert set(site.fhir.identifiers("Task").values()) == {1}
+    assert {row.state for row in site.rows()} == {"done"}
+
+
+@pytest.mark.parametrize("hours", [-5.0, 5.0])
+def test_work_of_a_dead_worker_is_taken_over_though_the_clock_was_set(
+    site: Site, monkeypatch: pytest.MonkeyPatch, hours: float
+) -> None:
+    file(site, 1)
+
+    class Killed(BaseException):
+        """As if by a signal: nothing after it runs."""
+
+    def killed(*_args: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr("cds.alerts.worker.effects.apply", killed)
+    with pytest.raises(Killed):
+        site.work()
+    monkeypatch.undo()
+    site.clock.set(hours=hours)
+    assert site.work() == 0
+    site.clock.advance(minutes=2)
+    site.work()
+    assert {row.state for row in site.rows()} == {"done"}
+
+
 def test_a_disk_that_is_full_while_working_loses_nothing_and_repeats_nothing(site: Site) -> None:
     """SQLite refuses to grow the file, at whatever point of the work that happens."""
     from sqlalchemy import event

@@ -176,7 +176,8 @@ def test_a_burst_settles_but_never_waits_for_long(queue: Queue, clock: FakeClock
 
 
 def test_failed_work_waits_longer_each_time_up_to_an_hour(queue: Queue) -> None:
-    waits = [queue.wait_after(attempt).total_seconds() for attempt in range(1, 60)]
+    day = timedelta(days=1)
+    waits = [queue.wait_after(attempt, day).total_seconds() for attempt in range(1, 60)]
     assert waits[0] <= 1.0
     assert max(waits) <= 3600
     assert min(waits[14:]) >= 2700
@@ -244,9 +245,45 @@ def test_a_clock_that_is_stepped_holds_nothing_up(
     add(queue, "waiting")
     claimed(queue, clock)
     queue.fail(claimed(queue, clock), "unreachable", clock.now())
-    clock.advance(days=days)
-    clock.advance(hours=2)
+    clock.set(days=days)
+    queue.mend(clock.now())
+    clock.advance(minutes=1)
     assert {claimed(queue, clock).key, claimed(queue, clock).key} == {"claimed", "waiting"}
+
+
+def test_many_new_reasons_while_nothing_works_do_not_make_the_last_one_wait(
+    queue: Queue, clock: FakeClock
+) -> None:
+    for _ in range(30):
+        bump(queue, clock)
+        queue.fail(claimed(queue, clock), "unreachable", clock.now())
+        clock.advance(seconds=0.1)
+    clock.advance(seconds=3)
+    assert claimed(queue, clock).generation == 30
+
+
+def test_new_reasons_are_not_put_off_by_a_clock_that_was_ahead(
+    queue: Queue, clock: FakeClock
+) -> None:
+    patient = Queue(queue.database, queue.cipher, Patience(settle=timedelta(seconds=1)), queue.rng)
+    bump(patient, clock)
+    clock.set(hours=-5)
+    bump(patient, clock)
+    assert claimed(patient, clock).generation == 2
+
+
+def test_what_is_in_hand_stays_there_while_leases_cannot_be_believed(
+    queue: Queue, clock: FakeClock
+) -> None:
+    add(queue)
+    claimed(queue, clock)
+    clock.set(hours=5)
+    add(queue, "b")
+    free = queue.claim(clock.now(), take_over=False)
+    assert free is not None
+    assert free.key == "b"
+    assert queue.claim(clock.now(), take_over=False) is None
+    assert claimed(queue, clock).key == "a"
 
 
 def test_a_clock_set_forward_gives_nothing_up(queue: Queue, clock: FakeClock) -> None:
