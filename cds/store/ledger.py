@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from cds.store import tally
 from cds.store.cipher import Cipher
+from cds.store.insert import Insert
 from cds.store.jsontext import decode, encode
 from cds.store.tables import card, ledger, ledger_body
 from cds.store.tally import Count, Counted, Kind
@@ -73,10 +74,9 @@ class StoredDecision:
     patient_key: str = ""
 
 
-# Made once: building a statement anew costs more than running it.
-_NEW_DECISION = insert(ledger)
-_NEW_BODY = insert(ledger_body)
-_NEW_CARD = insert(card)
+_new_decision = Insert(ledger)
+_new_body = Insert(ledger_body)
+_new_cards = Insert(card)
 
 
 def seal(cipher: Cipher, entry: LedgerEntry) -> bytes | None:
@@ -91,47 +91,46 @@ def record(
 ) -> None:
     """Write one decision, its body as `seal` made it, its cards and what is counted of it."""
     patient_key = cipher.patient_key(entry.client, entry.patient)
-    connection.execute(
-        _NEW_DECISION,
-        {
-            "evaluation": entry.evaluation,
-            "at": entry.at,
-            "client": entry.client,
-            "hook": entry.hook,
-            "hook_instance": entry.hook_instance[:64],
-            "patient_key": patient_key,
-            "user_reference": entry.user[:255] if entry.user else None,
-            "input_digest": entry.input_digest,
-            "rulebook_revision": entry.rulebook_revision,
-            "rulebook_version": entry.rulebook_version,
-            "models": dict(entry.models),
-            "code_version": entry.code_version,
-            "deviations": list(entry.deviations),
-            "cards": len(entry.cards),
-            "suppressed": entry.suppressed,
-        },
+    _new_decision(
+        connection,
+        [
+            {
+                "evaluation": entry.evaluation,
+                "at": entry.at,
+                "client": entry.client,
+                "hook": entry.hook,
+                "hook_instance": entry.hook_instance[:64],
+                "patient_key": patient_key,
+                "user_reference": entry.user[:255] if entry.user else None,
+                "input_digest": entry.input_digest,
+                "rulebook_revision": entry.rulebook_revision,
+                "rulebook_version": entry.rulebook_version,
+                "models": dict(entry.models),
+                "code_version": entry.code_version,
+                "deviations": list(entry.deviations),
+                "cards": len(entry.cards),
+                "suppressed": entry.suppressed,
+            }
+        ],
     )
     if sealed is not None:
-        connection.execute(
-            _NEW_BODY, {"evaluation": entry.evaluation, "at": entry.at, "body": sealed}
-        )
-    if entry.cards:
-        connection.execute(
-            _NEW_CARD,
-            [
-                {
-                    "uuid": row.uuid,
-                    "evaluation": entry.evaluation,
-                    "client": entry.client,
-                    "patient_key": patient_key,
-                    "matter": row.matter,
-                    "indicator": row.indicator,
-                    "findings": [dict(finding) for finding in row.findings],
-                    "suggestions": list(row.suggestions),
-                }
-                for row in entry.cards
-            ],
-        )
+        _new_body(connection, [{"evaluation": entry.evaluation, "at": entry.at, "body": sealed}])
+    _new_cards(
+        connection,
+        [
+            {
+                "uuid": row.uuid,
+                "evaluation": entry.evaluation,
+                "client": entry.client,
+                "patient_key": patient_key,
+                "matter": row.matter,
+                "indicator": row.indicator,
+                "findings": [dict(finding) for finding in row.findings],
+                "suggestions": list(row.suggestions),
+            }
+            for row in entry.cards
+        ],
+    )
     tally.record(
         connection,
         (*entry.counted.every(), *_shown(entry.cards)),

@@ -15,14 +15,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cds.store.insert import Insert
 from cds.store.jsontext import canonical
 from cds.store.tables import panel, tally
 
 _LONGEST = 128
-_NEW_COUNT = insert(tally)
+_new_counts = Insert(tally)
 
 
 class Kind(StrEnum):
@@ -113,8 +114,7 @@ def record(
     rows = [_row(count, common) for count in counts]
     # A rule may speak of several subjects; per decision each thing counts once.
     once = {(row["kind"], row["item"], row["detail"]): row for row in rows}
-    if once:
-        connection.execute(_NEW_COUNT, list(once.values()))
+    _new_counts(connection, list(once.values()))
 
 
 def keep_panel(connection: Connection, asked: Panel) -> None:
