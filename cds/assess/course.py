@@ -26,6 +26,7 @@ from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder, OrderStatus
 
 _FOLLOWED_NOW = (OrderStatus.ACTIVE, OrderStatus.ON_HOLD)
+_ENDED = (OrderStatus.STOPPED, OrderStatus.COMPLETED)
 _ENDS_ONE = (OrderStatus.STOPPED, OrderStatus.COMPLETED, OrderStatus.ON_HOLD)
 
 
@@ -127,6 +128,10 @@ def _first_dose(
 ) -> datetime | None:
     """The earliest sign of therapy that is not in the future."""
     signs = [s.starts for s in segments]
+    # An order that ended nobody knows when is on no segment, but with it the therapy had begun.
+    ended = [o for o in record.orders if o.status in _ENDED and not o.is_draft]
+    begun = [regimen.starts or o.authored for o in ended for regimen in o.regimens]
+    signs += [moment.at for moment in begun if moment]
     signs += [d.at.at for d in record.taken if d.taken]
     signs += [s.handed_over.at for s in record.supplies]
     past = [sign for sign in signs if sign <= now]

@@ -188,6 +188,7 @@ def _medications(kept: Accepted, context: ReadContext, selections: Collection[st
                 selected = reference in selections
                 order = unread_order(resource, is_draft=is_draft, selected=selected)
                 kept.findings.orders.append(order)
+    kept.findings.settle_stops()
 
 
 def _levels(

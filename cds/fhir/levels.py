@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Final
 
 from cds.clinical.level import Level, NoNumber, ResultStatus
-from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.clinical.regimen import DrugOrder, TakenDose
 from cds.clinical.terminology import LevelCode
 from cds.clinical.units import convert
 from cds.fhir.context import ReadContext
+from cds.fhir.drawn import sampled_when, specimen
 from cds.fhir.elements import (
     Element,
     concept,
     element,
     elements,
     reference_of,
-    referred,
     text,
 )
 from cds.fhir.no_dates import without_dates_before_drug
@@ -28,7 +26,7 @@ from cds.fhir.problems import ReadError, problem
 from cds.fhir.products import names_drug
 from cds.fhir.results import Measured, counting_status, measured
 from cds.fhir.sampling import timing_claims
-from cds.fhir.times import moment, span
+from cds.fhir.times import moment
 
 # The units in which laboratories report; another unit is a question even where it would convert,
 # because nobody reports a level in it and a slip is likelier.
@@ -43,18 +41,6 @@ _LEVEL_WORDS: Final = (
     "mass/volume",
 )
 _UNUSED: Final = frozenset({"cancelled", "entered-in-error"})
-_SPECIMENS: Final = MappingProxyType(
-    {
-        "119361006": "plasma",  # SNOMED CT
-        "119364003": "serum",
-        "119297000": "blood",
-        "440500007": "dried-blood",
-        "PLAS": "plasma",  # HL7 v2 table 0487
-        "SER": "serum",
-        "BLD": "blood",
-    }
-)
-_SAME_TIME_H: Final = 1 / 60
 
 
 def level_code(observation: Element, context: ReadContext) -> LevelCode | None:
@@ -119,7 +105,7 @@ def read_level(
     if stated is not None:
         ng_ml, no_number, said = _in_ng_ml(stated, context, reference)
         problems += said
-    sampled, time_problems = _sampled(observation, context, reference)
+    sampled, time_problems = sampled_when(observation, context, reference)
     claims, claim_problems = timing_claims(
         observation,
         sampled,
@@ -140,7 +126,7 @@ def read_level(
             sampled,
             stated.comparator if stated is not None else None,
             claims,
-            _specimen(observation, context),
+            specimen(observation, context),
             moment(observation, "issued", context.zone),
             text(element(observation, "meta") or {}, "versionId"),
             no_number,
@@ -202,75 +188,6 @@ def _in_ng_ml(
     return convert(stated.value, stated.unit, "ng/mL", context.drug.molar_mass), None, []
 
 
-def _sampled(
-    observation: Element, context: ReadContext, reference: str
-) -> tuple[Moment | None, list[Problem]]:
-    """When the sample was drawn: the Observation's time, else the specimen's; never `issued`."""
-    zone = context.zone
-    at = moment(observation, "effectiveDateTime", zone)
-    at = at or moment(observation, "effectiveInstant", zone)
-    if at is None:
-        during = span(observation, "effectivePeriod", zone)
-        if during is not None and during.start is not None and during.start == during.end:
-            at = during.start
-        elif during is not None:
-            message = "The level was sampled over a period, not at one time; when was it drawn?"
-            return None, [problem("level-sampling-interval", message, reference)]
-    collected = _collected(observation, context)
-    if at is None:
-        at = collected
-    elif collected is not None and collected.has_clock_time:
-        if not at.has_clock_time:
-            at = collected
-        elif abs(at.hours_until(collected)) > _SAME_TIME_H:
-            message = (
-                f"The sample was drawn {_shown(collected, context)} by the specimen and "
-                f"{_shown(at, context)} by the result; the result's time was used."
-            )
-            return at, [problem("sampling-times-disagree", message, reference)]
-    if at is None:
-        message = "The record does not say when the sample was drawn."
-        return None, [problem("level-time-unknown", message, reference)]
-    if at.has_clock_time and at.zone_assumed:
-        message = "The sampling time has no time zone; it was read as local time of this site."
-        return at, [problem("level-zone-assumed", message, reference, field="effective")]
-    if not at.has_clock_time:
-        message = "The level has a date but no clock time, so its time after the dose is unknown."
-        return at, [problem("level-clock-time-unknown", message, reference, field="effective")]
-    return at, []
-
-
-def _collected(observation: Element, context: ReadContext) -> Moment | None:
-    specimen = _resolved_specimen(observation, context)
-    collection = element(specimen, "collection") if specimen is not None else None
-    if collection is None:
-        return None
-    at = moment(collection, "collectedDateTime", context.zone)
-    if at is not None:
-        return at
-    during = span(collection, "collectedPeriod", context.zone)
-    return during.start if during is not None else None
-
-
-def _specimen(observation: Element, context: ReadContext) -> str | None:
-    specimen = _resolved_specimen(observation, context)
-    kind = concept(element(specimen, "type")) if specimen is not None else concept(None)
-    for code in kind.codes:
-        if code.code in _SPECIMENS:
-            return _SPECIMENS[code.code]
-    shown = text(element(observation, "specimen") or {}, "display") or ""
-    words = f"{kind.text or ''} {shown}".lower()
-    if "dried" in words and "blood" in words:
-        return "dried-blood"
-    return next((name for name in ("plasma", "serum", "blood") if name in words), None)
-
-
-def _resolved_specimen(observation: Element, context: ReadContext) -> Element | None:
-    target = referred(element(observation, "specimen"))
-    found = context.resolve(target, observation) if target else None
-    return found if found is not None and found.get("resourceType") == "Specimen" else None
-
-
 def _why_not(observation: Element, reference: str, is_latest: bool) -> Problem:
     status = text(observation, "status")
     if status in _UNUSED:
@@ -314,7 +231,3 @@ def _metabolite(observation: Element, context: ReadContext) -> str | None:
 def _codings(observation: Element) -> list[Element]:
     code = element(observation, "code")
     return elements(code, "coding") if code is not None else []
-
-
-def _shown(at: Moment, context: ReadContext) -> str:
-    return at.at.astimezone(context.zone).strftime("%Y-%m-%d %H:%M")

@@ -22,7 +22,7 @@ from cds.fhir.elements import (
     referred,
     text,
 )
-from cds.fhir.findings import MedicationFindings
+from cds.fhir.findings import STOP_UNDATED, MedicationFindings
 from cds.fhir.medicines import read_medicine
 from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.problems import ReadError, problem
@@ -186,7 +186,7 @@ def _status_notes(order: DrugOrder, stopped: Moment | None, context: ReadContext
         return [problem("order-status-unknown", message, order.reference, field="status")]
     if order.status is OrderStatus.STOPPED and stopped is None:
         message = f"The {name} order was stopped, but the record does not say when."
-        return [problem("order-stop-date-unknown", message, order.reference, field="status")]
+        return [problem(STOP_UNDATED, message, order.reference, field="status")]
     return []
 
 

@@ -36,6 +36,18 @@ def test_one_active_order_is_the_current_regimen() -> None:
     assert course.started == ago(days=200).at
 
 
+def test_an_order_that_ended_nobody_knows_when_still_dates_the_start() -> None:
+    old = order(600, since_days=900, reference="MedicationRequest/0", status=OrderStatus.STOPPED)
+    course = read(record(orders=(old, order(400)))).course
+    assert course.started == ago(days=900).at
+    assert course.regimen == once_daily(400)
+
+
+def test_an_order_that_was_cancelled_dates_no_start() -> None:
+    old = order(600, since_days=900, reference="MedicationRequest/0", status=OrderStatus.CANCELLED)
+    assert read(record(orders=(old, order(400)))).course.started == ago(days=200).at
+
+
 def test_a_draft_is_never_part_of_the_course() -> None:
     course = read(record(orders=(order(600, draft=True),))).course
     assert course.regimen is None

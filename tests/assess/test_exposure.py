@@ -150,7 +150,7 @@ def test_a_patient_outside_every_models_domain_gets_reasons_instead_of_numbers(
 def test_a_level_no_patient_could_have_makes_the_fit_unreliable_and_offers_no_dose(
     rulebook: Rulebook, models: Models
 ) -> None:
-    exposure = run(record(orders=(order(400),), levels=(level(8),)), rulebook, models).exposure
+    exposure = run(record(orders=(order(400),), levels=(level(10),)), rulebook, models).exposure
     assert exposure.state is ExposureState.UNRELIABLE
     assert exposure.reasons
     assert exposure.options == ()

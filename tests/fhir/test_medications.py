@@ -209,6 +209,19 @@ def test_a_stopped_order_ends_with_its_bounds_or_says_that_the_date_is_unknown(r
     assert [problem.code for problem in record.problems] == ["order-stop-date-unknown"]
 
 
+def test_a_stop_without_a_date_is_a_note_once_a_later_order_is_followed(read: Read) -> None:
+    old = request("old", status="stopped")
+    (alone,) = read(old).problems
+    (settled,) = read(old, request("new", authoredOn="2024-03-01")).problems
+    (earlier,) = read(old, request("new", authoredOn="2023-03-01")).problems
+    (over,) = read(old, request("new", authoredOn="2024-03-01", status="cancelled")).problems
+
+    assert alone.impact is Impact.LIMITS
+    assert settled.impact is Impact.NOTICE
+    assert earlier.impact is Impact.LIMITS
+    assert over.impact is Impact.LIMITS
+
+
 def test_an_unreadable_order_that_is_over_does_not_prevent_advice(read: Read) -> None:
     record = read(request(), request("old", status="completed", dosageInstruction=[]))
     assert [problem.impact for problem in record.problems] == [Impact.LIMITS]

@@ -1,0 +1,100 @@
+"""When the sample of a level was drawn, and what it is."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from cds.clinical.moment import Moment
+from cds.clinical.problem import Problem
+from cds.fhir.context import ReadContext
+from cds.fhir.elements import Element, concept, element, referred, text
+from cds.fhir.problems import problem
+from cds.fhir.times import moment, span
+
+_SPECIMENS: Final = MappingProxyType(
+    {
+        "119361006": "plasma",  # SNOMED CT
+        "119364003": "serum",
+        "119297000": "blood",
+        "440500007": "dried-blood",
+        "PLAS": "plasma",  # HL7 v2 table 0487
+        "SER": "serum",
+        "BLD": "blood",
+    }
+)
+_SAME_TIME_H: Final = 1 / 60
+
+
+def sampled_when(
+    observation: Element, context: ReadContext, reference: str
+) -> tuple[Moment | None, list[Problem]]:
+    """When the sample was drawn: the Observation's time, else the specimen's; never `issued`."""
+    zone = context.zone
+    at = moment(observation, "effectiveDateTime", zone)
+    at = at or moment(observation, "effectiveInstant", zone)
+    if at is None:
+        during = span(observation, "effectivePeriod", zone)
+        if during is not None and during.start is not None and during.start == during.end:
+            at = during.start
+        elif during is not None:
+            message = "The level was sampled over a period, not at one time; when was it drawn?"
+            return None, [problem("level-sampling-interval", message, reference)]
+    collected = _collected(observation, context)
+    if at is None:
+        at = collected
+    elif collected is not None and collected.has_clock_time:
+        if not at.has_clock_time:
+            at = collected
+        elif abs(at.hours_until(collected)) > _SAME_TIME_H:
+            message = (
+                f"The sample was drawn {_shown(collected, context)} by the specimen and "
+                f"{_shown(at, context)} by the result; the result's time was used."
+            )
+            return at, [problem("sampling-times-disagree", message, reference)]
+    if at is None:
+        message = "The record does not say when the sample was drawn."
+        return None, [problem("level-time-unknown", message, reference)]
+    if at.has_clock_time and at.zone_assumed:
+        message = "The sampling time has no time zone; it was read as local time of this site."
+        return at, [problem("level-zone-assumed", message, reference, field="effective")]
+    if not at.has_clock_time:
+        message = "The level has a date but no clock time, so its time after the dose is unknown."
+        return at, [problem("level-clock-time-unknown", message, reference, field="effective")]
+    return at, []
+
+
+def _collected(observation: Element, context: ReadContext) -> Moment | None:
+    found = _resolved_specimen(observation, context)
+    collection = element(found, "collection") if found is not None else None
+    if collection is None:
+        return None
+    at = moment(collection, "collectedDateTime", context.zone)
+    if at is not None:
+        return at
+    during = span(collection, "collectedPeriod", context.zone)
+    return during.start if during is not None else None
+
+
+def specimen(observation: Element, context: ReadContext) -> str | None:
+    """Plasma, serum, blood or dried blood, by code or by the words; None if not stated."""
+    found = _resolved_specimen(observation, context)
+    kind = concept(element(found, "type")) if found is not None else concept(None)
+    for code in kind.codes:
+        if code.code in _SPECIMENS:
+            return _SPECIMENS[code.code]
+    shown = text(element(observation, "specimen") or {}, "display") or ""
+    words = f"{kind.text or ''} {shown}".lower()
+    if "dried" in words and "blood" in words:
+        return "dried-blood"
+    return next((name for name in ("plasma", "serum", "blood") if name in words), None)
+
+
+def _resolved_specimen(observation: Element, context: ReadContext) -> Element | None:
+    target = referred(element(observation, "specimen"))
+    found = context.resolve(target, observation) if target else None
+    return found if found is not None and found.get("resourceType") == "Specimen" else None
+
+
+def _shown(at: Moment, context: ReadContext) -> str:
+    return at.at.astimezone(context.zone).strftime("%Y-%m-%d %H:%M")
