@@ -88,7 +88,16 @@ def acts_on(store: Store, alerts: Sequence[StandingAlert], patient_key: str | No
     return [act for client in clients for act in store.acts(client, patient_key)]
 
 
-def patient_of(store: Store, alert: StandingAlert) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How a person on the worklist is told from the others."""
+
+    name: str
+    born: str | None = None
+    """The date of birth as the record writes it."""
+
+
+def patient_of(store: Store, alert: StandingAlert) -> Named | None:
     """Name and birth date as the record had them; None when the record is past its retention."""
     try:
         decision = store.decision(alert.evaluation)
@@ -97,11 +106,11 @@ def patient_of(store: Store, alert: StandingAlert) -> str | None:
     if decision is None or decision.body is None:
         return None
     given = decision.body["input"]
-    return patient_label(given["resources"].get("patient"), given["patientId"])
+    return named(given["resources"].get("patient"), given["patientId"])
 
 
-def patient_label(resource: Any, patient_id: str) -> str:
-    """How a person on the worklist is told from the others."""
+def named(resource: Any, patient_id: str) -> Named:
+    """Name and birth date of a Patient resource, as far as it has them."""
     person = resource if isinstance(resource, dict) else {}
     names = person.get("name")
     official = next((n for n in names if isinstance(n, dict)), {}) if _is_list(names) else {}
@@ -113,10 +122,8 @@ def patient_label(resource: Any, patient_id: str) -> str:
     name = ", ".join(part for part in said if isinstance(part, str) and part)
     name = name or (official["text"] if isinstance(official.get("text"), str) else "")
     born = person.get("birthDate")
-    words = [name[:_LONGEST_NAME] or f"Patient {patient_id}"]
-    if isinstance(born, str) and born:
-        words.append(f"born {born[:10]}")
-    return ", ".join(words)
+    known = isinstance(born, str) and born
+    return Named(name[:_LONGEST_NAME] or f"Patient {patient_id}", born[:10] if known else None)
 
 
 def _entry(alert: StandingAlert, acts: Sequence[Act], now: datetime) -> Entry:

@@ -20,6 +20,7 @@ from cds.services import Services
 from cds.services.worklist import (
     MOST_ALERTS,
     Entry,
+    Named,
     StandingAlert,
     State,
     acts_on,
@@ -49,7 +50,7 @@ class Line:
 
     key: str
     entry: Entry
-    patient: str | None
+    patient: Named | None
     age: str
     earliest: str | None
     """First and last day a snoozed alert may come back; None where it may not be snoozed."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cds.alerts.inbox import StoredInbox
-from cds.services.worklist import State, acts_on, entries, patient_of
+from cds.services.worklist import Named, State, acts_on, entries, patient_of
 from cds.store import Act
 from tests.alerts.build import (
     LEVEL_CODE,
@@ -392,4 +392,4 @@ def test_what_was_put_aside_on_the_worklist_speaks_again_when_the_state_changes(
     assert listed() == [State.OPEN]
     (changed,) = inbox.standing("north")
     assert changed.episode.number == alert.episode.number + 1
-    assert patient_of(store, changed) == "Patient p1, born 1970-01-01"
+    assert patient_of(store, changed) == Named("Patient p1", "1970-01-01")

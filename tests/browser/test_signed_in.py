@@ -75,6 +75,20 @@ def test_an_alert_is_acknowledged_snoozed_and_speaks_again_without_scripts(look,
     assert summary not in again.inner_text()
 
 
+def test_a_date_of_birth_stays_whole_at_any_width(look, registered):
+    page = look(360).page
+    file_level(page, registered.hospital, "cml-low-trough", "420")
+    registered.work()
+    page.goto(f"{registered.hospital}/worklist")
+    born = page.locator(".about .whole").first
+    lines = set()
+    for width in range(320, 480, 8):
+        page.set_viewport_size({"width": width, "height": 900})
+        lines.add(born.evaluate("one => one.getClientRects().length"))
+    assert born.inner_text().startswith("born ")
+    assert lines == {1}
+
+
 def test_a_level_goes_by_the_subscription_to_chart_and_worklist_until_it_is_withdrawn(
     look, registered
 ):

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from cds.alerts.inbox import Alert, Change, Place, StoredInbox, write
 from cds.alerts.tables import create_tables
 from cds.services import Services
-from cds.services.worklist import patient_label
+from cds.services.worklist import Named, named
 from cds.store import Act
 from cds.telemetry import configure_logging
 from cds.web import create_app
@@ -117,7 +117,7 @@ def test_the_most_urgent_comes_first_and_among_equals_the_oldest(ward: Ward, her
     order = [text.index(word) for word in ("urgent", "older warning", "newer warning", "mild")]
     assert order == sorted(order)
     assert "3 h" in text
-    assert "Ada, Test, born 1970-01-01" in text
+    assert 'Ada, Test, <span class="whole">born 1970-01-01</span>' in text
 
 
 def test_an_alert_leads_to_its_report(ward: Ward, here: Here):
@@ -279,18 +279,20 @@ def test_the_page_has_no_script_no_inline_style_and_one_name_for_each_thing(ward
 
 
 @pytest.mark.parametrize(
-    ("resource", "label"),
+    ("resource", "name", "born"),
     [
-        ({"name": [{"family": "Muster", "given": ["Eva", "M"]}]}, "Muster, Eva M"),
-        ({"name": [{"text": "Eva Muster"}], "birthDate": "1970-02"}, "Eva Muster, born 1970-02"),
-        ({"name": []}, "Patient 7"),
-        ({"name": "x", "birthDate": 7}, "Patient 7"),
-        ({"name": [{"family": 7, "given": [None, "A"]}]}, "A"),
-        (None, "Patient 7"),
+        ({"name": [{"family": "Muster", "given": ["Eva", "M"]}]}, "Muster, Eva M", None),
+        ({"name": [{"text": "Eva Muster"}], "birthDate": "1970-02"}, "Eva Muster", "1970-02"),
+        ({"name": []}, "Patient 7", None),
+        ({"name": "x", "birthDate": 7}, "Patient 7", None),
+        ({"name": [{"family": 7, "given": [None, "A"]}]}, "A", None),
+        (None, "Patient 7", None),
     ],
 )
-def test_people_are_named_as_far_as_the_record_names_them(resource: Any, label: str):
-    assert patient_label(resource, "7") == label
+def test_people_are_named_as_far_as_the_record_names_them(
+    resource: Any, name: str, born: str | None
+):
+    assert named(resource, "7") == Named(name, born)
 
 
 # After a launch from the EHR
