@@ -42,6 +42,10 @@ class Passed:
         at = self._place(digest)
         self._table[at : at + _DIGEST_BYTES] = digest
 
+    def forget(self) -> None:
+        """Ask about everything again, as after a start."""
+        self._table[:] = bytes(len(self._table))
+
     def digest(self, resource: Element) -> bytes:
         """The keyed digest of a resource's form."""
         return blake2b(form(resource), key=self._key, digest_size=_DIGEST_BYTES).digest()

@@ -29,7 +29,7 @@ _ZERO_DATE: Final = "0000-00-00"
 """What some databases write for no date; the readers leave it out (see `no_dates`)."""
 _SHORT_TIME: Final = re.compile(r"\d\d:\d\d", re.ASCII)
 
-_PASSED: Final = Passed()
+PASSED: Final = Passed()
 
 _MODIFIERS: Final = frozenset({"modifierExtension", "implicitRules"})
 
@@ -70,7 +70,7 @@ class Reading:
     problems: tuple[Problem, ...] = ()
 
 
-def read_resource(data: Mapping[str, Any], passed: Passed = _PASSED) -> Reading:
+def read_resource(data: Mapping[str, Any], passed: Passed = PASSED) -> Reading:
     """Validate one resource; never raises for any JSON object.
 
     A form that `passed` the models before as it was sent, is not put through them again.

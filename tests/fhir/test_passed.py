@@ -34,6 +34,14 @@ def test_the_models_are_asked_once_about_the_same_content(asked: list[str]) -> N
     assert [reading.resource for reading in readings] == [request()] * 3
 
 
+def test_a_memory_that_forgot_asks_again(asked: list[str]) -> None:
+    memory = Passed()
+    read_resource(request(), memory)
+    memory.forget()
+    read_resource(request(), memory)
+    assert asked == ["MedicationRequest"] * 2
+
+
 def test_the_models_are_asked_once_about_results_of_the_same_test(asked: list[str]) -> None:
     memory = Passed()
     results = [
