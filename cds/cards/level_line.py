@@ -26,8 +26,10 @@ def level_lines(assessment: Assessment) -> list[str]:
     gated = assessment.latest_level
     if gated is None:
         return []
-    lines = [f"**Level:** {_as_reported(gated)}, {_sampled(gated)}."]
-    if gated.trough_ng_ml is not None:
+    measured = gated.trough_ng_ml is not None and not _corrected(gated)
+    trough = "; taken as the trough" if measured else ""
+    lines = [f"**Level:** {_as_reported(gated)}, {_sampled(gated)}{trough}."]
+    if _corrected(gated):
         lines.append(_trough(gated))
     if not gated.gate.comparable:
         lines.append(f"Not compared with the target: {words.plain(gated.reason).rstrip('.')}.")
@@ -66,11 +68,15 @@ def _sampled(gated: GatedLevel) -> str:
     return f"{day}, {words.number(gated.hours_post_dose, 1)} h after the last dose ({basis})"
 
 
+def _corrected(gated: GatedLevel) -> bool:
+    """Whether the trough is another number than the one measured."""
+    untouched = gated.gate is Gate.TROUGH or gated.correction in (None, "none")
+    return gated.trough_ng_ml is not None and not untouched
+
+
 def _trough(gated: GatedLevel) -> str:
-    """The trough that is compared with the target, with its interval when it was corrected."""
+    """The corrected trough with its interval: what is compared with the target."""
     trough = f"{words.number(gated.trough_ng_ml or 0.0)} {_CANONICAL_UNIT}"
-    if gated.gate is Gate.TROUGH or gated.correction in (None, "none"):
-        return f"Taken as the trough: {trough}."
     low, high = gated.trough_low_ng_ml, gated.trough_high_ng_ml
     span = ""
     if low is not None and high is not None:

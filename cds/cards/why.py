@@ -40,20 +40,31 @@ _HOLDS: Mapping[Word, Callable[[float, float], bool]] = {
 
 
 def why_lines(group: Sequence[Spoken], content: CardContent) -> list[str]:
-    """Return one Markdown list: each rule with what made it fire."""
+    """Return one Markdown list: each rule with what made it fire, said once for all of them."""
+    told: set[tuple[str, str]] = set()
     lines = []
     for item in group:
-        finding = item.finding
-        regards = [
-            (matched, content.regard(finding.rule_id, matched.binding))
-            for matched in item.facts
-            if matched.fact.kind not in _SCREEN
-        ]
-        said = [fact_words(matched, regard) for matched, regard in regards]
-        because = "; ".join(words.plain(text) for text in said if text)
-        line = f"- rule `{finding.rule_id}`, revision {finding.revision}"
-        lines.append(f"{line}: {because}" if because else line)
+        rule = f"- rule `{item.finding.rule_id}`, revision {item.finding.revision}"
+        because = "; ".join(_reasons(item, content, told))
+        lines.append(f"{rule}: {because}" if because else rule)
     return ["\n".join(["**Why:**", *lines])]
+
+
+def _reasons(item: Spoken, content: CardContent, told: set[tuple[str, str]]) -> list[str]:
+    """What a rule matched, without what an earlier one on the card has told already."""
+    reasons = []
+    is_known = False
+    for matched in item.facts:
+        if matched.fact.kind in _SCREEN:
+            continue
+        regard = content.regard(item.finding.rule_id, matched.binding)
+        place, said = fact_words(matched, regard)
+        new = [phrase for phrase in said if (place, phrase) not in told]
+        is_known = is_known or len(new) < len(said)
+        told.update((place, phrase) for phrase in new)
+        if new:
+            reasons.append(words.plain(f"{place}: {', '.join(new)}"))
+    return ["what stands above", *reasons] if is_known else reasons
 
 
 def source_lines(findings: Iterable[Finding]) -> list[str]:
@@ -64,8 +75,8 @@ def source_lines(findings: Iterable[Finding]) -> list[str]:
     return ["\n".join(["**Sources:**", *(f"- {_citation(c)}" for c in cited.values())])]
 
 
-def fact_words(item: Matched, regard: Regard | None) -> str:
-    """Return a matched fact as a reader would say it: level: trough 720 ng/mL (below 1000)."""
+def fact_words(item: Matched, regard: Regard | None) -> tuple[str, list[str]]:
+    """Return a matched fact as a reader would say it: level; trough 720 ng/mL (below 1000)."""
     limits = regard.limits if regard else ()
     values = item.values
     said = [
@@ -74,7 +85,7 @@ def fact_words(item: Matched, regard: Regard | None) -> str:
         if name != "reference" or len(values) == 1
     ]
     where = f" ({item.fact.reference})" if item.fact.reference else ""
-    return f"{item.fact.kind}{where}: {', '.join(said)}" if said else ""
+    return f"{item.fact.kind}{where}", said
 
 
 def _attribute_words(attribute: Attribute, value: object, limits: Sequence[Limit]) -> str:
@@ -150,4 +161,4 @@ def _trimmed(value: float) -> str:
 def _citation(citation: SourceCitation) -> str:
     text = words.plain(citation.citation)
     linked = f"[{text}]({citation.url})" if citation.url else text
-    return linked if citation.verified else f"{linked} (unverified: not checked at the source)"
+    return linked if citation.verified else f"{linked} (unverified)"

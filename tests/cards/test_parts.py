@@ -22,7 +22,7 @@ def level_text(**changes: object) -> str:
 def test_a_level_is_shown_with_its_time_and_who_says_so() -> None:
     assert level_text() == (
         "**Level:** 720 ng/mL, sampled 2026-11-18 10:00, 24.0 h after the last dose "
-        "(by the administration record). Taken as the trough: 720 ng/mL."
+        "(by the administration record); taken as the trough."
     )
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import pytest
 
 from cds.cards.content import Limit, Regard
+from cds.cards.quiet import Spoken
 from cds.cards.trace import Matched
-from cds.cards.why import fact_words
+from cds.cards.why import fact_words, why_lines
 from cds.rulebook import Fact
 from cds.rulebook.rule import Word
+from tests.cards.patients import CONTENT, low_trough
 
 
 def said(kind: str, name: str, value: float, limit: float | None = None) -> str:
     """One attribute of a fact, beside an upper limit it may be held to."""
     fact = Fact(kind, {**_ALWAYS.get(kind, {}), name: value})
     limits = (Limit(name, Word.AT_MOST, limit),) if limit is not None else ()
-    return fact_words(Matched(kind, fact, frozenset({name})), Regard(frozenset({name}), limits))
+    regard = Regard(frozenset({name}), limits)
+    (words,) = fact_words(Matched(kind, fact, frozenset({name})), regard)[1]
+    return words
 
 
 _ALWAYS = {
@@ -28,6 +32,28 @@ _ALWAYS = {
         "converted": False,
     }
 }
+
+
+def spoken(rule: str, **values: float) -> Spoken:
+    """A finding of a rule that looks at some values of one level."""
+    fact = Fact("level", _ALWAYS["level"] | values)
+    return Spoken(
+        low_trough(rule_id=rule, revision=1), "digest", (Matched("level", fact, frozenset(values)),)
+    )
+
+
+def test_what_an_earlier_rule_told_is_not_told_again() -> None:
+    one = spoken("t.one", trough_ng_ml=720.0, age_days=12.0)
+    two = spoken("t.two", trough_ng_ml=720.0, percentile=37.0)
+    three = spoken("t.three", age_days=12.0)
+
+    (block,) = why_lines([one, two, three], CONTENT)
+
+    assert block.splitlines()[1:] == [
+        "- rule `t.one`, revision 1: level (Observation/1): trough 720 ng/mL, age 12 days",
+        "- rule `t.two`, revision 1: what stands above; level (Observation/1): percentile 37 %",
+        "- rule `t.three`, revision 1: what stands above",
+    ]
 
 
 @pytest.mark.parametrize(
