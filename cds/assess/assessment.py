@@ -29,6 +29,7 @@ class Gate(StrEnum):
     TROUGH = "trough"
     CORRECTED = "corrected"
     PRELIMINARY = "preliminary"
+    DATED_AHEAD = "dated-ahead"
     UNIT_UNREADABLE = "unit-unreadable"
     ZERO = "zero"
     NEGATIVE = "negative"

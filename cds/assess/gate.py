@@ -113,6 +113,8 @@ def _gate(level: Level, record: PatientRecord, therapy: Therapy, tables: Tables)
 
     if level.status is ResultStatus.PRELIMINARY:
         return result(Gate.PRELIMINARY, "the result is preliminary")
+    if level.dated_ahead:
+        return result(Gate.DATED_AHEAD, "the result is dated in the future")
     if level.ng_ml is None:
         return result(*_NO_NUMBER[level.no_number or NoNumber.UNIT])
     if level.comparator in (Comparator.LESS, Comparator.LESS_OR_EQUAL):

@@ -16,6 +16,8 @@ from enum import StrEnum
 from cds.cards.trace import Matched
 from cds.clinical.finding import SNOOZE_DAYS, Finding, Matter, Severity
 
+_OWN = frozenset({"lab", "condition"})
+
 
 class Outcome(StrEnum):
     """What CDS Hooks feedback can say about a card."""
@@ -124,7 +126,7 @@ def merged(spoken: Iterable[Spoken]) -> list[list[Spoken]]:
     for item in spoken:
         groups.setdefault((item.finding.matter, item.finding.subject), []).append(item)
     for group in groups.values():
-        group.sort(key=lambda item: (-item.finding.severity, item.finding.rule_id))
+        group.sort(key=_urgency)
     order = list(Matter)
     return sorted(
         groups.values(),
@@ -134,6 +136,13 @@ def merged(spoken: Iterable[Spoken]) -> list[list[Spoken]]:
             group[0].finding.subject or "",
         ),
     )
+
+
+def _urgency(item: Spoken) -> tuple[int, bool, str]:
+    """The graver first; among limits of a dose, this patient's organs before what is general."""
+    of_dose = item.finding.matter is Matter.DOSE
+    own = of_dose and any(matched.fact.kind in _OWN for matched in item.facts)
+    return -item.finding.severity, not own, item.finding.rule_id
 
 
 def capped(

@@ -69,6 +69,8 @@ class Level:
     issued: Moment | None = None
     version: str | None = None
     no_number: NoNumber | None = None
+    dated_ahead: bool = False
+    """The sampling time lies in the future, further than clocks differ."""
 
     @property
     def reported(self) -> str:

@@ -78,6 +78,7 @@ _UNITS: Final = MappingProxyType(
                 "10*12/L": "1000000000000",
                 "10*9/L": "1000000000",
                 "10*6/L": "1000000",
+                "10*5/uL": "100000000000",
                 "10*6/uL": "1000000000000",
                 "10*3/uL": "1000000000",
                 "/uL": "1000000",
@@ -143,8 +144,13 @@ _SPELLINGS: Final = MappingProxyType(
             "10*6/L": "10^6/l x10^6/l 10e6/l",
             "10*6/uL": "10^6/ul x10^6/ul 10e6/ul x10e6/ul x10*6/ul m/ul mil/ul",
             "10*3/uL": "10^3/ul x10^3/ul 10e3/ul x10e3/ul x10*3/ul k/ul thou/ul th/ul k/mm3 k/cumm "
-            "10*3/mm3 10^3/mm3 k/mcl thousand/ul thous/mcl x10(3)/mcl 10*3/mcl "
+            "10*3/mm3 10^3/mm3 k/mcl thousand/ul thous/mcl "
+            "thou/mcl thous/ul thousand/mcl thou/mm3 thousand/mm3 10^3/mcl"
+            " x10(3)/mcl 10*3/mcl "
             "x10^3/mm3 x10*3/mm3 10x3/ul x10x3/ul tsd/ul tsd./ul",
+            # One lakh is a hundred thousand: platelets in South Asia.
+            "10*5/uL": "lakh/ul lakhs/ul lakh/mcl lakhs/mcl lakh/mm3 lakhs/mm3 lakh/cumm "
+            "lakhs/cumm lac/cumm lacs/cumm lac/ul lacs/ul",
             "/uL": "cells/ul cells/mcl /mcl {cells}/ul cell/ul",
             "/mm3": "cells/mm3 /cumm cells/cumm",
             "U/L": "iu/l units/l unit/l u/liter ui/l ie/l",

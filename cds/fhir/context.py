@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cds.clinical.terminology import Drug, Terminology
 from cds.fhir.products import Resolve
+
+CLOCKS_DIFFER: Final = timedelta(days=1)
+"""A result may be ahead of our clock by this much: another zone, a date without a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 from cds.clinical.labs import Lab
@@ -12,15 +11,13 @@ from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.clinical.terminology import LabDefinition
 from cds.clinical.units import UnitError, convert
-from cds.fhir.context import ReadContext
+from cds.fhir.context import CLOCKS_DIFFER, ReadContext
 from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.results import counting_status, measured, sampled_at, upper_limit
 
 _GIGA: Final = "G/L"
 """So laboratories in France and Switzerland write 10*9/L; of a protein the same signs are g/L."""
-_CLOCKS_DIFFER: Final = timedelta(days=1)
-"""A result may be ahead of our clock by this much: another zone, a date without a time."""
 
 
 def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], list[Problem]]:
@@ -51,7 +48,7 @@ def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], li
             message = f"A result ({_name(definition)}) does not say when it was taken."
             problems.append(problem("lab-time-unknown", message, reference))
             continue
-        if at.at > context.now + _CLOCKS_DIFFER:
+        if at.at > context.now + CLOCKS_DIFFER:
             written = at.at.astimezone(context.zone).date()
             message = f"{_name(definition)} is dated {written}, in the future; it was not used."
             problems.append(problem("lab-time-future", message, reference))

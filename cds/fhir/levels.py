@@ -11,7 +11,7 @@ from cds.clinical.problem import Problem
 from cds.clinical.regimen import DrugOrder, TakenDose
 from cds.clinical.terminology import LevelCode
 from cds.clinical.units import convert
-from cds.fhir.context import ReadContext
+from cds.fhir.context import CLOCKS_DIFFER, ReadContext
 from cds.fhir.drawn import sampled_when, specimen
 from cds.fhir.elements import (
     Element,
@@ -130,6 +130,7 @@ def read_level(
             moment(observation, "issued", context.zone),
             text(element(observation, "meta") or {}, "versionId"),
             no_number,
+            sampled is not None and sampled.at > context.now + CLOCKS_DIFFER,
         ),
         problems,
     )

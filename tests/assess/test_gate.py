@@ -147,6 +147,11 @@ def test_the_unit_is_looked_at_before_the_time(tables: Tables) -> None:
     assert gate(patient, tables).gate is Gate.UNIT_UNREADABLE
 
 
+def test_a_level_dated_in_the_future_is_not_compared(tables: Tables) -> None:
+    patient = on_400(levels=(replace(level(700), dated_ahead=True),))
+    assert gate(patient, tables).gate is Gate.DATED_AHEAD
+
+
 @pytest.mark.parametrize(
     ("why", "expected"),
     [

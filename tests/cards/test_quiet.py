@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,8 +17,9 @@ from cds.cards.quiet import (
     snoozed_until,
     without_answered,
 )
+from cds.cards.trace import Matched
 from cds.clinical.finding import Matter, Severity
-from tests.cards.patients import NOW, finding
+from tests.cards.patients import NOW, fact, finding
 
 DAYS = {Severity.INFO: 14, Severity.WARNING: 7, Severity.CRITICAL: 0}
 
@@ -55,6 +57,17 @@ def test_without_an_answer_nothing_rests_however_often_it_was_shown() -> None:
     kept, quiet = without_answered([said()], [], QuietPolicy(), NOW)
 
     assert (len(kept), quiet) == (1, [])
+
+
+def test_among_limits_of_a_dose_the_organs_of_this_patient_lead() -> None:
+    general = said("dosing.a-label-maximum", Severity.WARNING)
+    clearance = Matched("lab", fact("lab", key="crcl", recent=True), frozenset({"recent"}))
+    own = replace(said("dosing.b-kidney", Severity.WARNING), facts=(clearance,))
+    graver = said("dosing.c-too-much", Severity.CRITICAL)
+
+    (group,) = merged([general, own, graver])
+
+    assert group == [graver, own, general]
 
 
 def test_another_state_speaks_at_once() -> None:

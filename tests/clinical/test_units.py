@@ -71,6 +71,7 @@ def test_a_level_converts_exactly_into_ng_per_ml(value: float, unit: str, expect
         (1.0, "mg/dL", "umol/L", 113.12, 88.402),  # creatinine
         (13.5, "g/dL", "g/L", None, 135.0),
         (1.2, "10*3/uL", "10*9/L", None, 1.2),
+        (0.42, "10*5/uL", "10*9/L", None, 42.0),
         (1200, "/uL", "10*9/L", None, 1.2),
         (1, "ukat/L", "U/L", None, 60.0),
         (154, "[lb_av]", "kg", None, 69.853),
@@ -95,6 +96,9 @@ def test_known_conversions(
         ("µmol/l", "umol/L"),
         ("x10^9/L", "10*9/L"),
         ("K/uL", "10*3/uL"),
+        ("thou/mcL", "10*3/uL"),
+        ("lakhs/cumm", "10*5/uL"),
+        ("lakh/µL", "10*5/uL"),
         ("10^3/µL", "10*3/uL"),
         ("10E3/uL", "10*3/uL"),
         ("cells/uL", "/uL"),

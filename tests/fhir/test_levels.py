@@ -91,6 +91,16 @@ def test_a_level_that_is_no_number_says_why(
     assert said in record.problems[0].message
 
 
+@pytest.mark.parametrize(
+    ("sampled", "ahead"),
+    [("2024-06-01T14:00:00Z", False), ("2024-06-02T11:59:00Z", False), ("2024-06-05", True)],
+)
+def test_a_level_dated_more_than_a_day_ahead_is_known_to_be(
+    sampled: str, ahead: bool, read: Read
+) -> None:
+    assert _one(read(level(effectiveDateTime=sampled))).dated_ahead is ahead
+
+
 def test_text_has_no_unit_to_miss(read: Read) -> None:
     text = _one(read(level(valueQuantity=None, valueString="850 ng/mL")))
     number = _one(read(level(valueQuantity={"value": 850})))
