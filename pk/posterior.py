@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,10 @@ from pk.residual import Residual
 from pk.structure import PARENT
 
 Array = NDArray[np.float64]
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+
+_INTERVALS_KEPT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +231,13 @@ class Posterior:
     def trough_nodes(self, interval_h: float, clearance_factor: float = 1.0) -> tuple[Array, Array]:
         """Steady-state trough per mg (ng/mL) at each node of the posterior, and the weights."""
         key = (interval_h, clearance_factor)
-        if key not in self._troughs:
-            self._troughs[key] = trough_per_mg(self, self.nodes.z, *key)
-        return self._troughs[key], self.nodes.weight
+        values = _once(self._troughs, key, lambda: trough_per_mg(self, self.nodes.z, *key))
+        return values, self.nodes.weight
 
     def trough(self, interval_h: float, clearance_factor: float = 1.0) -> Distribution:
         """Distribution of the steady-state trough per mg, ng/mL."""
         key = (interval_h, clearance_factor)
-        if key not in self._sorted:
-            self._sorted[key] = Distribution.of(*self.trough_nodes(*key))
-        return self._sorted[key]
+        return _once(self._sorted, key, lambda: Distribution.of(*self.trough_nodes(*key)))
 
     @cached_property
     def _troughs(self) -> dict[tuple[float, float], Array]:
@@ -265,6 +267,16 @@ class Posterior:
     def _named(self, theta: Array) -> Mapping[str, float]:
         names = self.model.structure.parameters
         return MappingProxyType(dict(zip(names, theta.tolist(), strict=True)))
+
+
+def _once(known: dict[Key, Found], key: Key, find: Callable[[], Found]) -> Found:
+    """What is known, or found now; of many questions about one patient only some are kept."""
+    found = known.get(key)
+    if found is None:
+        if len(known) >= _INTERVALS_KEPT:
+            known.clear()
+        found = known[key] = find()
+    return found
 
 
 def residual_of(model: PopulationModel, options: FitOptions, analyte: str = PARENT) -> Residual:

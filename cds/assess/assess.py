@@ -17,6 +17,7 @@ from cds.assess.gate import gate_levels
 from cds.assess.indication import indication_of
 from cds.assess.measured import beside_the_measured
 from cds.assess.policy import policy_for
+from cds.assess.remembered import REMEMBERED, Remembered
 from cds.assess.tables import tables_for, usual_doses
 from cds.clinical.record import PatientRecord
 from cds.clinical.setting import Setting
@@ -30,9 +31,11 @@ def assess(
     setting: Setting,
     *,
     now: datetime,
+    memory: Remembered = REMEMBERED,
 ) -> Assessment:
     """Assess one patient's therapy; pure, and the only way a decision is made.
 
+    `memory` may hold what the models said before; it spares their work and changes no result.
     The policy is chosen, the course and the levels are read, the model is asked, and only then the
     rules decide over facts in which all of that is known or honestly missing.
     """
@@ -56,7 +59,7 @@ def assess(
     )
     gated = gate_levels(record, therapy, tables)
     patient = Patient(record, therapy, gated, policy, tables, setting, now)
-    exposure = evaluate_exposure(patient, models)
+    exposure = evaluate_exposure(patient, models, memory)
     gated = corrected_by_model(gated, exposure, therapy)
     exposure = beside_the_measured(exposure, gated, policy, tables)
     problems = (*record.problems, *therapy.problems)

@@ -41,6 +41,14 @@ class Patient:
         """The site's zone, in which clock times of orders are meant."""
         return ZoneInfo(self.setting.time_zone)
 
+    @property
+    def day(self) -> datetime:
+        """The midnight that began this day at the site: zero on the clock of the case.
+
+        So the case stays the same, as time goes on, until something about the patient changes.
+        """
+        return self.setting.day_of(self.now)
+
 
 def usable_levels(levels: Iterable[GatedLevel]) -> tuple[GatedLevel, ...]:
     """Levels a model may learn from: at steady state, with known dose, dose time and value."""
@@ -49,11 +57,11 @@ def usable_levels(levels: Iterable[GatedLevel]) -> tuple[GatedLevel, ...]:
 
 
 def build_case(patient: Patient) -> pk.Case:
-    """Build the case; its clock counts hours from `patient.now`, so the past is negative.
+    """Build the case; its clock counts hours from `patient.day`, so most of the past is negative.
 
     Raises pk.errors.CaseError when the record holds a value that cannot be true.
     """
-    used = usable_levels(patient.levels)
+    used, zero = usable_levels(patient.levels), patient.day
     since = min((_sampled(g) for g in used), default=patient.now) - _MEMORY
     history = dose_history(
         patient.therapy.segments,
@@ -63,20 +71,21 @@ def build_case(patient: Patient) -> pk.Case:
         since=since,
         until=patient.now,
     )
-    doses = [pk.Dose(_hours(d.at, patient.now), d.amount_mg) for d in history]
+    doses = [pk.Dose(_hours(d.at, zero), d.amount_mg) for d in history]
     steady = _steady_before(patient.therapy.segments, since, doses)
     if steady is not None:
         doses = doses[1:]
     if not doses and steady is None:
-        # Nothing taken yet: the population is all there is, and an empty dose stands for it.
-        doses = [pk.Dose(0.0, 0.0)]
+        # Nothing taken yet: the population is all there is, and an empty dose stands for it. It is
+        # not put before a level, where something was taken: of that the case shall say so.
+        doses = [pk.Dose(_hours(max((_sampled(g) for g in used), default=zero), zero), 0.0)]
     return pk.Case(
         covariates=covariates_of(patient.record, patient.therapy, patient.now),
         doses=doses,
-        levels=[pk.Level(_hours(_sampled(g), patient.now), g.level.ng_ml or 0.0) for g in used],
+        levels=[pk.Level(_hours(_sampled(g), zero), g.level.ng_ml or 0.0) for g in used],
         steady_state=steady,
         clearance_effects=clearance_effects(
-            patient.record, patient.tables.interactions, since=since, now=patient.now
+            patient.record, patient.tables.interactions, since=since, now=patient.now, zero=zero
         ),
     )
 

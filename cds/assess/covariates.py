@@ -24,7 +24,11 @@ _INDICATIONS = {"cml": "cml", "gist": "gist", "all": "all"}
 
 
 def covariates_of(record: PatientRecord, therapy: Therapy, now: datetime) -> dict[str, float | str]:
-    """Covariates that are known; what a model needs beyond them it imputes visibly or refuses."""
+    """Covariates that are known; what a model needs beyond them it imputes visibly or refuses.
+
+    Age is that at the last full hour (less than a millionth apart in clearance), so that two
+    questions about one patient within minutes are the same question.
+    """
     found: dict[str, float | str] = {}
     for name, (key, unit) in _FROM_LABS.items():
         lab = record.latest_lab(key)
@@ -33,7 +37,7 @@ def covariates_of(record: PatientRecord, therapy: Therapy, now: datetime) -> dic
     surface = body_surface(record)
     if surface is not None:
         found["bsa_m2"] = surface.m2
-    age = record.person.age_years(now)
+    age = record.person.age_years(now.replace(minute=0, second=0, microsecond=0))
     if age is not None:
         found["age_years"] = age
     if record.person.sex is not None:

@@ -7,21 +7,26 @@ fit is sound; otherwise the state says which of these failed, in words.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pk
 from cds.assess.assessment import AdherenceView, Exposure, ExposureState
 from cds.assess.case import Patient, build_case, to_pk, usable_levels
 from cds.assess.interactions import unquantified_inducers
 from cds.assess.options import readable_drafts, with_options
+from cds.assess.remembered import REMEMBERED, About, Remembered
 
 ModelLibrary = Mapping[str, pk.PopulationModel]
 
 
-def evaluate_exposure(patient: Patient, models: ModelLibrary) -> Exposure:
+def evaluate_exposure(
+    patient: Patient, models: ModelLibrary, memory: Remembered = REMEMBERED
+) -> Exposure:
     """Fit the models that may speak for this patient and weigh the regimens the policy allows.
 
     The first model of the policy that accepts the patient is quoted; the others show how far
-    published models disagree.
+    published models disagree. What they said about the same case shortly before is not worked out
+    again.
     """
     refused = _refusal(patient)
     if refused is not None:
@@ -30,9 +35,11 @@ def evaluate_exposure(patient: Patient, models: ModelLibrary) -> Exposure:
         case = build_case(patient)
     except pk.errors.CaseError as refusal:
         return Exposure(ExposureState.NOT_POSSIBLE, (str(refusal),))
-    members, refusals = _fits(case, patient, models)
+    asked, options = [models[name] for name in patient.policy.model_ids], _fit_options(patient)
+    said = memory.about(case, asked, options, patient.now)
+    members, refusals = said.recall("fits", lambda: _fits(case, asked, options))
     if not members:
-        return Exposure(ExposureState.OUT_OF_DOMAIN, tuple(refusals))
+        return Exposure(ExposureState.OUT_OF_DOMAIN, refusals)
     posterior = members[0]
     health = posterior.health
     if not health.reliable:
@@ -47,13 +54,13 @@ def evaluate_exposure(patient: Patient, models: ModelLibrary) -> Exposure:
         model_title=posterior.model.title,
         model_verified=posterior.model.verified,
         posterior=posterior,
-        adherence=_adherence(posterior, patient),
+        adherence=_adherence(posterior, patient, said),
         levels_used=tuple(g.level.reference for g in usable_levels(patient.levels)),
         imputed=dict(posterior.imputed),
-        model_troughs_ng_ml=_troughs(members, patient),
+        model_troughs_ng_ml=_troughs(members, patient, said),
         members=members,
     )
-    return with_options(exposure, posterior, patient) if state.quantitative else exposure
+    return with_options(exposure, posterior, patient, said) if state.quantitative else exposure
 
 
 def _refusal(patient: Patient) -> Exposure | None:
@@ -88,36 +95,40 @@ def _fit_options(patient: Patient) -> pk.FitOptions:
 
 
 def _fits(
-    case: pk.Case, patient: Patient, models: ModelLibrary
-) -> tuple[tuple[pk.Posterior, ...], list[str]]:
+    case: pk.Case, models: Sequence[pk.PopulationModel], options: pk.FitOptions
+) -> tuple[tuple[pk.Posterior, ...], tuple[str, ...]]:
     """The fits of the models that accept the patient, by preference, and why others did not."""
-    options = _fit_options(patient)
     members: list[pk.Posterior] = []
     refusals: list[str] = []
-    for name in patient.policy.model_ids:
+    for model in models:
         try:
-            found = pk.fit(case, models[name], options)
+            found = pk.fit(case, model, options)
         except (
             pk.errors.MissingCovariateError,
             pk.errors.OutOfDomainError,
             pk.errors.LevelNotUsedError,
         ) as refusal:
-            refusals.append(f"{models[name].title}: {refusal}")
+            refusals.append(f"{model.title}: {refusal}")
             continue
         if found.domain.hard:
-            refusals.append(f"{models[name].title}: {'; '.join(found.domain.hard)}")
+            refusals.append(f"{model.title}: {'; '.join(found.domain.hard)}")
         else:
             members.append(found)
-    return tuple(members), refusals
+    return tuple(members), tuple(refusals)
 
 
-def _troughs(members: Sequence[pk.Posterior], patient: Patient) -> dict[str, float]:
+def _troughs(members: Sequence[pk.Posterior], patient: Patient, said: About) -> Mapping[str, float]:
     """Steady-state trough under the current regimen by each model that accepts the patient."""
     regimen = to_pk(patient.therapy.course.regimen)
-    return {m.model.id: m.trough_at_map(regimen) for m in members} if regimen else {}
+    if regimen is None:
+        return {}
+    return said.recall(
+        ("troughs", regimen),
+        lambda: MappingProxyType({m.model.id: m.trough_at_map(regimen) for m in members}),
+    )
 
 
-def _adherence(posterior: pk.Posterior, patient: Patient) -> AdherenceView | None:
+def _adherence(posterior: pk.Posterior, patient: Patient, said: About) -> AdherenceView | None:
     """What the levels say about recent doses, when they are lower than usual for this patient.
 
     A level that is as high as expected raises no question about intake, so none is asked.
@@ -128,6 +139,10 @@ def _adherence(posterior: pk.Posterior, patient: Patient) -> AdherenceView | Non
     asked_below = float(patient.tables.models["reliability"]["ask_intake_below_percentile"])
     if 100.0 * posterior.health.levels[-1].prior_percentile >= asked_below:
         return None
+    return said.recall(("intake", regimen), lambda: _intake(posterior, regimen))
+
+
+def _intake(posterior: pk.Posterior, regimen: pk.Regimen) -> AdherenceView:
     found = pk.infer_adherence(posterior.case, posterior.model, fit_options=posterior.options)
     trough, interval = found.trough_if_read_as_taken(regimen)
     return AdherenceView(

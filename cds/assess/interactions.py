@@ -22,9 +22,9 @@ _HALF_LIVES_TO_FULL = 5.0
 
 
 def clearance_effects(
-    record: PatientRecord, interactions: Table, *, since: datetime, now: datetime
+    record: PatientRecord, interactions: Table, *, since: datetime, now: datetime, zero: datetime
 ) -> tuple[pk.ClearanceEffect, ...]:
-    """Effects of medicines taken (not of those being ordered), on a clock of hours after `now`.
+    """Effects of medicines taken by `now` (not of those being ordered), in hours after `zero`.
 
     An effect that was complete before `since`, where the dose history begins, is constant, and one
     that had faded by then is left out: neither needs a solution that changes over time.
@@ -34,15 +34,17 @@ def clearance_effects(
         ratio = row.get("clearance_ratio")
         if ratio is None or medicine.is_draft or medicine.systemic is False:
             continue
-        began = _hours(medicine.started.at, now) if medicine.started else float("-inf")
-        ended = _hours(medicine.stopped.at, now) if medicine.stopped else None
-        if medicine.state not in (UseState.ACTIVE, UseState.STOPPED) or began > 0:
+        if medicine.state not in (UseState.ACTIVE, UseState.STOPPED):
             continue
+        if medicine.started and medicine.started.at > now:
+            continue
+        began = _hours(medicine.started.at, zero) if medicine.started else float("-inf")
+        ended = _hours(medicine.stopped.at, zero) if medicine.stopped else None
         if medicine.state is UseState.STOPPED and ended is None:
             continue
         if ended is not None and ended <= began:
             continue
-        window = _hours(since, now)
+        window = _hours(since, zero)
         if began + _settled(row.get("onset_days")) <= window:
             began = float("-inf")
         if ended is not None and ended + _settled(row.get("offset_days")) <= window:
@@ -54,7 +56,6 @@ def clearance_effects(
                 stop_h=ended,
                 onset_half_life_h=_half_life(row.get("onset_days")),
                 offset_half_life_h=_half_life(row.get("offset_days")),
-                name=medicine.display,
             )
         )
     return tuple(effects)
@@ -127,5 +128,5 @@ def _half_life(days_to_full: float | None) -> float:
     return float(days_to_full or 0.0) * _HOURS_PER_DAY / _HALF_LIVES_TO_FULL
 
 
-def _hours(at: datetime, now: datetime) -> float:
-    return (at - now).total_seconds() / 3600.0
+def _hours(at: datetime, zero: datetime) -> float:
+    return (at - zero).total_seconds() / 3600.0

@@ -10,25 +10,33 @@ from cds.assess.assessment import DoseOption, Exposure
 from cds.assess.case import Patient, to_pk
 from cds.assess.course import Therapy
 from cds.assess.policy import SAME_DOSE_MG, Policy
+from cds.assess.remembered import About
 from cds.clinical.regimen import DrugOrder, OrderStatus
 
 
-def with_options(exposure: Exposure, posterior: pk.Posterior, patient: Patient) -> Exposure:
+def with_options(
+    exposure: Exposure, posterior: pk.Posterior, patient: Patient, said: About
+) -> Exposure:
     """Add the dose options to an exposure whose fit is sound."""
     goal = patient.policy.target
     target = pk.Target(goal.low_ng_ml, goal.high_ng_ml, goal.best_ng_ml)
     current = to_pk(patient.therapy.course.regimen)
-    rows: list[pk.Proposal] = []
+
+    def weighed(ordered: pk.Regimen | None) -> tuple[pk.Proposal, ...]:
+        limits = _limits(patient.policy, current, ordered)
+        return said.recall(
+            ("doses", target, limits), lambda: tuple(pk.propose(posterior, target, limits))
+        )
+
+    rows: Sequence[pk.Proposal] = ()
     ordered: dict[str, DoseOption] = {}
     for draft in readable_drafts(patient.therapy):
-        found = pk.propose(
-            posterior, target, _limits(patient.policy, current, to_pk(draft.regimens[0]))
-        )
+        found = weighed(to_pk(draft.regimens[0]))
         rows = rows or found
         for row in found:
             if row.is_ordered:
                 ordered[draft.reference] = _option(row, is_best=False)
-    rows = rows or pk.propose(posterior, target, _limits(patient.policy, current, None))
+    rows = rows or weighed(None)
     rows = _usual_intervals(rows, patient.policy, current)
     far = [row for row in rows if _too_far(row, patient, current)]
     needless = [row for row in rows if _needless(row, patient, current)]

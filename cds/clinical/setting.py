@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 
 class Jurisdiction(StrEnum):
@@ -33,3 +35,11 @@ class Setting:
     time_zone: str = "UTC"
     paediatric_doses: bool = False
     """Whether model-based dose numbers may be shown for children, where the models are biased."""
+
+    def day_of(self, moment: datetime) -> datetime:
+        """The midnight at the site that began the day of a moment.
+
+        In UTC: two datetimes of one zone are subtracted by their clocks, as if no clock changed.
+        """
+        local = moment.astimezone(ZoneInfo(self.time_zone))
+        return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

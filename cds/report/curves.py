@@ -44,7 +44,7 @@ def population_of(posterior: pk.Posterior) -> pk.Posterior:
 
 
 def over_time(posterior: pk.Posterior, hours: Array) -> Ribbon:
-    """Return the concentration at times on the case's clock (hours from the assessment).
+    """Return the concentration at times on the case's clock.
 
     The line is the best estimate, which is what a level's fit is judged by.
     """

@@ -30,13 +30,15 @@ def draw(assessment: Assessment, width: float, height: float, *, narrow: bool) -
         raise ValueError("there is no model to draw from")
     figure, (axes,) = canvas.new_figure(width, height, (1.0,))
     zone = words.zone_of(assessment)
-    middle = (centre - assessment.now).total_seconds() / 3600.0
+    zero = assessment.setting.day_of(assessment.now)  # of the clock of the case
+    middle = (centre - zero).total_seconds() / 3600.0
+    present = (assessment.now - zero).total_seconds() / 3600.0
     # Doses are known up to the present; past it, the curve would fall as if the drug were stopped.
-    end = min(middle + _AFTER_H, _MARGIN_H)
+    end = min(middle + _AFTER_H, present + _MARGIN_H)
     hours = np.linspace(end - _BEFORE_H - _AFTER_H, end, _POINTS)
 
     def times(at: np.ndarray) -> list[datetime]:
-        return [assessment.now.astimezone(zone) + timedelta(hours=h) for h in at.tolist()]
+        return [(zero + timedelta(hours=h)).astimezone(zone) for h in at.tolist()]
 
     target = assessment.policy.target
     marks.target_band(axes, target)
