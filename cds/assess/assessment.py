@@ -89,6 +89,8 @@ class Course:
     start_daily_mg: float | None
     current_order: str | None = None
     """Reference of the order that is being followed."""
+    reported_daily_mg: float | None = None
+    """What the patient is said to take instead, if that was said after the order began."""
 
 
 class ExposureState(StrEnum):

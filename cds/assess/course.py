@@ -65,11 +65,11 @@ def read_therapy(
         placed += [replace(o, status=OrderStatus.ACTIVE) for o in ends if o.status in _ENDS_ONE]
     segments = time_line([order for order in placed if not order.reported])
     reported = time_line([order for order in placed if order.reported])
-    differs = _reported_differs(segments, reported, now) if segments else ()
+    differs = _reported_differs(segments, reported, now) if segments else None
     segments = segments or reported
     current = [s for s in segments if s.covers(now) and not s.on_hold]
     overlaps = tuple(overlaps_of(current, usual_daily_mg))
-    problems = [*overlap_problems(overlaps), *differs]
+    problems = [*overlap_problems(overlaps), *([differs.problem] if differs else [])]
     segments = joined(segments, overlaps)
     current = [s for s in segments if s.covers(now)]
     held = any(s.on_hold for s in current)
@@ -95,32 +95,43 @@ def read_therapy(
         stopped=None if active or held else last_end(segments, now),
         start_daily_mg=segments[0].regimen.daily_mg if segments else None,
         current_order=following[0].order.reference if len(following) == 1 else None,
+        reported_daily_mg=differs.daily_mg if differs else None,
     )
     drafts = joined_drafts([o for o in written if o not in ends], usual_daily_mg)
     together = tuple(overlaps_being_written(drafts))
     return Therapy(course, segments, overlaps, (*drafts, *ends), tuple(problems), together)
 
 
+@dataclass(frozen=True, slots=True)
+class _SaidToTake:
+    """Another dose than the one prescribed now."""
+
+    problem: Problem
+    daily_mg: float | None
+    """The dose that is said to be taken; None where the prescription is newer than the saying."""
+
+
 def _reported_differs(
     prescribed: Sequence[Segment], reported: Sequence[Segment], now: datetime
-) -> tuple[Problem, ...]:
-    """A problem when the patient is said to take another dose than the one prescribed now."""
+) -> _SaidToTake | None:
+    """What the patient is said to take instead of the dose prescribed now."""
     here = [s for s in prescribed if s.covers(now) and not s.on_hold]
     said = [s for s in reported if s.covers(now) and not s.on_hold]
     if not here or not said:
-        return ()
+        return None
     ordered, stated = here[-1].regimen.daily_mg, said[-1].regimen.daily_mg
     if abs(sum(s.regimen.daily_mg for s in here) - stated) <= SAME_DOSE_MG:
-        return ()
-    return (
-        Problem(
-            "dose-reported-differs",
-            f"The patient is said to take {stated:g} mg a day; prescribed are {ordered:g} mg a "
-            "day. The prescribed dose was used.",
-            Impact.LIMITS,
-            said[-1].order.reference,
-        ),
+        return None
+    problem = Problem(
+        "dose-reported-differs",
+        f"The patient is said to take {stated:g} mg a day; prescribed are {ordered:g} mg a "
+        "day. The prescribed dose was used.",
+        Impact.LIMITS,
+        said[-1].order.reference,
     )
+    when = said[-1].order.authored
+    is_older = when is not None and when.at < here[-1].starts
+    return _SaidToTake(problem, None if is_older else stated)
 
 
 def _first_dose(

@@ -171,6 +171,14 @@ def test_a_statement_of_another_dose_is_said_and_the_order_is_used() -> None:
     therapy = read(record(orders=(order(400), said)))
     assert [p.code for p in therapy.problems] == ["dose-reported-differs"]
     assert therapy.course.regimen == once_daily(400)
+    assert therapy.course.reported_daily_mg == 200
+
+
+def test_what_was_said_before_the_present_order_disputes_nothing_that_is_taken_now() -> None:
+    said = replace(order(200, reference="MedicationStatement/1", since_days=300), reported=True)
+    therapy = read(record(orders=(order(400), said)))
+    assert [p.code for p in therapy.problems] == ["dose-reported-differs"]
+    assert therapy.course.reported_daily_mg is None
 
 
 def test_without_an_order_the_statement_is_the_course() -> None:

@@ -82,6 +82,7 @@ def course_facts(basis: Basis) -> Iterable[Fact]:
         interval_h=regimen.interval_h if regimen else None,
         mg_per_m2=regimen.daily_mg / surface.m2 if regimen and surface else None,
         start_daily_mg=course.start_daily_mg,
+        reported_daily_mg=course.reported_daily_mg,
         dose_changed_days_ago=basis.days_ago(course.dose_changed),
         interaction_changed_days_ago=basis.days_ago(interaction),
         level_since_change=level_since_change(basis),
