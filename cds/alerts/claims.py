@@ -1,4 +1,4 @@
-"""The statements by which work gets into somebody's hands, each one statement and made once.
+"""The statements by which work gets into hands and out of them, each one statement and made once.
 
 Building a statement anew costs more than running it. Looking and claiming take the values of `at`;
 what takes rows takes the values `hands` and `until` too.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import String, bindparam, select, update
+from sqlalchemy import Integer, String, bindparam, case, select, update
 
 from cds.alerts.tables import work
 from cds.store.tables import UtcTime
@@ -47,6 +47,25 @@ def take() -> Any:
         work.c.claims == 0,
         work.c.lease.is_(None),
     )
+
+
+def finish() -> Any:
+    """Put down the row `row` that is in `hands` as done up to `generation`; its id."""
+    covered = bindparam("generation", type_=Integer)
+    values = {
+        "done": covered,
+        "state": case((work.c.wanted > covered, "open"), else_="done"),
+        "lease": None,
+        "lease_until": NEVER,
+        "claims": 0,
+        "attempts": 0,
+        "failing_since": None,
+        "problem": None,
+        "updated": _NOW,
+    }
+    row = work.c.id == bindparam("row", type_=Integer)
+    held = work.c.lease == bindparam("hands", type_=String)
+    return update(work).where(row, held).values(values).returning(work.c.id)
 
 
 def _next(*, locking: bool) -> Any:

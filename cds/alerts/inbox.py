@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, bindparam, case, select
 
 from cds.alerts.tables import insert_into, slot
 from cds.cards import CardSet
@@ -133,9 +134,8 @@ def changes(
 def read(database: Database, server: str, patient_key: str) -> list[Said]:
     """What was last said about a patient."""
     with database.reading() as connection:
-        rows = connection.execute(
-            select(slot).where(slot.c.server == server, slot.c.patient_key == patient_key)
-        ).all()
+        which = {"server_": server, "patient_key_": patient_key}
+        rows = connection.execute(_OF_PATIENT, which).all()
     return [
         Said(Place(row.matter, row.subject), row.card, row.episode, row.state == "active")
         for row in rows
@@ -181,12 +181,7 @@ def write(
             "severity": change.alert.indicator,
             "body": cipher.seal(encode(dict(change.alert.card)), _row_name(server, patient_key)),
         }
-        statement = insert_into(connection, slot).values(row)
-        statement = statement.on_conflict_do_update(
-            index_elements=["server", "patient_key", "matter", "subject"],
-            set_={name: statement.excluded[name] for name in row},
-        )
-        connection.execute(statement)
+        connection.execute(_say(connection.dialect.name), row)
 
 
 def listed(database: Database, cipher: Cipher, limit: int = 100) -> list[Mapping[str, Any]]:
@@ -243,3 +238,17 @@ class StoredInbox:
 
 def _row_name(server: str, patient_key: str) -> str:
     return f"inbox/{server}/{patient_key}"
+
+
+_OF_PATIENT: Final = select(slot).where(
+    slot.c.server == bindparam("server_"), slot.c.patient_key == bindparam("patient_key_")
+)
+
+
+@cache
+def _say(dialect: str) -> Any:
+    statement = insert_into(dialect, slot)
+    return statement.on_conflict_do_update(
+        index_elements=["server", "patient_key", "matter", "subject"],
+        set_={column.name: statement.excluded[column.name] for column in slot.c},
+    )

@@ -19,10 +19,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, update
+from sqlalchemy import Connection, update
 
-from cds.alerts import claims
-from cds.alerts.tables import insert_into, work
+from cds.alerts import claims, reasons
+from cds.alerts.tables import work
 from cds.store import Cipher, Database
 from cds.store.jsontext import decode, encode
 
@@ -51,6 +51,7 @@ _LOOK: Final = claims.look()
 _CLAIM: Final = claims.claim(locking=False)
 _CLAIM_AMONG: Final = claims.claim(locking=True)
 _TAKE: Final = claims.take()
+_FINISH: Final = claims.finish()
 
 
 class LeaseLost(Exception):  # noqa: N818 - the run was overtaken; its transaction must not commit
@@ -102,9 +103,8 @@ class Queue:
     ) -> bool:
         """Add work unless it was ever added before; whether it is new."""
         row = self._row(kind, server, key, body, now, due=now)
-        statement = insert_into(connection, work).values(row)
-        statement = statement.on_conflict_do_nothing(index_elements=["kind", "server", "key"])
-        return connection.execute(statement.returning(work.c.id)).first() is not None
+        statement = reasons.add_once(connection.dialect.name)
+        return connection.execute(statement, row).first() is not None
 
     def bump(
         self,
@@ -118,25 +118,9 @@ class Queue:
         """Give one more reason to do this work, with a new body; the number of reasons."""
         settle = self.patience.settle if kind is Kind.PATIENT else timedelta()
         row = self._row(kind, server, key, body, now, due=now + settle)
-        waiting = and_(work.c.state == "open", work.c.wanted > work.c.done)
-        latest = ~work.c.opened.between(now + settle - _LONGEST_SETTLE, now + _CLOCKS_DIFFER)
-        statement = insert_into(connection, work).values(row)
-        statement = statement.on_conflict_do_update(
-            index_elements=["kind", "server", "key"],
-            set_={
-                "wanted": work.c.wanted + 1,
-                "state": "open",
-                "body": row["body"],
-                "updated": now,
-                "due": case((and_(waiting, latest), now), else_=now + settle),
-                "opened": case((waiting, work.c.opened), else_=now),
-                # Work that was given up gets its full patience again for a new reason.
-                "attempts": case((work.c.state == "open", work.c.attempts), else_=0),
-                "failing_since": case((work.c.state == "open", work.c.failing_since), else_=None),
-                "claims": case((work.c.state == "open", work.c.claims), else_=0),
-            },
-        )
-        return int(connection.execute(statement.returning(work.c.wanted)).scalar_one())
+        bounds = {"settled": now + settle - _LONGEST_SETTLE, "ahead": now + _CLOCKS_DIFFER}
+        statement = reasons.bump(connection.dialect.name)
+        return int(connection.execute(statement, row | bounds).scalar_one())
 
     def claim(self, now: datetime, *, take_over: bool = True) -> Work | None:
         """Take the work that has been due longest; None when nothing is due.
@@ -212,23 +196,8 @@ class Queue:
 
     def finish(self, connection: Connection, done: Work, now: datetime) -> None:
         """Record that this run is done; LeaseLost if another worker has taken over."""
-        row = connection.execute(
-            update(work)
-            .where(work.c.id == done.id, work.c.lease == done.lease)
-            .values(
-                done=done.generation,
-                state=case((work.c.wanted > done.generation, "open"), else_="done"),
-                lease=None,
-                lease_until=claims.NEVER,
-                claims=0,
-                attempts=0,
-                failing_since=None,
-                problem=None,
-                updated=now,
-            )
-            .returning(work.c.id)
-        ).first()
-        if row is None:
+        row = {"row": done.id, "hands": done.lease, "generation": done.generation, "now": now}
+        if connection.execute(_FINISH, row).first() is None:
             raise LeaseLost
 
     def fail(self, failed: Work, problem: str, now: datetime, *, permanent: bool = False) -> bool:

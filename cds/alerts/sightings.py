@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, or_, select, update
 
 from cds.alerts.notification import local
 from cds.alerts.queue import Kind, Queue
@@ -110,26 +111,13 @@ def admit(
         "body": sealed,
         "at": now,
     }
-    statement = insert_into(connection, seen).values(values)
-    changed = {name: statement.excluded[name] for name in values if name != "observation"}
-    statement = statement.on_conflict_do_update(
-        index_elements=["server", "observation"],
-        set_=changed,
-        where=or_(
-            seen.c.version != statement.excluded.version,
-            seen.c.patient_key != statement.excluded.patient_key,
-        ),
-    )
-    if connection.execute(statement.returning(seen.c.observation)).first() is None:
+    if connection.execute(_see(connection.dialect.name), values).first() is None:
         return False
     generation = queue.bump(
         connection, Kind.PATIENT, server, patient_key, {"patient": sighting.patient}, now
     )
-    connection.execute(
-        update(seen)
-        .where(seen.c.server == server, seen.c.observation == name)
-        .values(generation=generation)
-    )
+    which = {"server_": server, "observation_": name, "generation_": generation}
+    connection.execute(_GAVE_CAUSE, which)
     return True
 
 
@@ -153,16 +141,8 @@ def to_read(queue: Queue, server: str, patient_key: str) -> tuple[list[str], lis
     references: list[str] = []
     held: list[dict[str, Any]] = []
     with queue.database.reading() as connection:
-        rows = connection.execute(
-            select(seen)
-            .where(
-                seen.c.server == server,
-                seen.c.patient_key == patient_key,
-                or_(seen.c.fresh, seen.c.held),
-            )
-            .order_by(seen.c.at.desc())
-            .limit(_MOST_FRESH)
-        ).all()
+        which = {"server_": server, "patient_key_": patient_key}
+        rows = connection.execute(_TO_READ, which).all()
     for row in rows:
         body = decode(queue.cipher.open(row.body, f"seen/{server}/{row.observation}"))
         if row.held:
@@ -174,17 +154,46 @@ def to_read(queue: Queue, server: str, patient_key: str) -> tuple[list[str], lis
 
 def mark_read(connection: Connection, server: str, patient_key: str, generation: int) -> None:
     """Note that everything up to this generation has been assessed."""
-    connection.execute(
-        update(seen)
-        .where(
-            seen.c.server == server,
-            seen.c.patient_key == patient_key,
-            seen.c.generation <= generation,
-            seen.c.fresh,
-        )
-        .values(fresh=False)
-    )
+    which = {"server_": server, "patient_key_": patient_key, "generation_": generation}
+    connection.execute(_READ, which)
 
 
 def _key(reference: str) -> str:
     return hashlib.sha256(reference.encode()).hexdigest()
+
+
+# Statements, made once: building one anew costs several times what running it does.
+
+
+@cache
+def _see(dialect: str) -> Any:
+    """Note an observation; its name, or nothing if this version of it is known."""
+    statement = insert_into(dialect, seen)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["server", "observation"],
+        set_={column.name: new[column.name] for column in seen.c if not column.primary_key},
+        where=or_(seen.c.version != new.version, seen.c.patient_key != new.patient_key),
+    )
+    return statement.returning(seen.c.observation)
+
+
+_SERVER: Final = seen.c.server == bindparam("server_")
+_PATIENT: Final = seen.c.patient_key == bindparam("patient_key_")
+_GENERATION: Final = bindparam("generation_", type_=Integer)
+_GAVE_CAUSE: Final = (
+    update(seen)
+    .where(_SERVER, seen.c.observation == bindparam("observation_"))
+    .values(generation=_GENERATION)
+)
+_TO_READ: Final = (
+    select(seen)
+    .where(_SERVER, _PATIENT, or_(seen.c.fresh, seen.c.held))
+    .order_by(seen.c.at.desc())
+    .limit(_MOST_FRESH)
+)
+_READ: Final = (
+    update(seen)
+    .where(_SERVER, _PATIENT, seen.c.generation <= _GENERATION, seen.c.fresh)
+    .values(fresh=False)
+)

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
-    Connection,
     Index,
     Integer,
     LargeBinary,
@@ -141,11 +140,9 @@ def open_database(url: str, *, power_cut_safe: bool = True) -> Database:
     return database
 
 
-def insert_into(connection: Connection, table: Table) -> Any:
-    """An INSERT that can say what to do on conflict, in the database's dialect."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+def insert_into(dialect: str, table: Table) -> Any:
+    """An INSERT that can say what to do on conflict, in the dialect of a database."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _wait_for_others(connection: Any, _record: object) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, bindparam, case, select
 
 from cds.alerts.tables import insert_into, watch
 from cds.store import Database
+
+_LAST: Final = select(watch).where(
+    watch.c.server == bindparam("server_"), watch.c.name == bindparam("name_")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +39,12 @@ def note(
 ) -> None:
     """Record that we heard something; the number never falls, and a status stays until changed."""
     values = {"server": server, "name": name, "number": number, "status": status, "at": now}
-    statement = insert_into(connection, watch).values(values)
-    given = statement.excluded
-    rises = watch.c.number.is_(None) | (given.number > watch.c.number)
-    statement = statement.on_conflict_do_update(
-        index_elements=["server", "name"],
-        set_={
-            "number": case(
-                (given.number.is_(None), watch.c.number),
-                (rises, given.number),
-                else_=watch.c.number,
-            ),
-            "status": case((given.status.is_(None), watch.c.status), else_=given.status),
-            "at": now,
-        },
-    )
-    connection.execute(statement)
+    connection.execute(_note(connection.dialect.name), values)
 
 
 def last(connection: Connection, server: str, name: str) -> Heard | None:
     """What we last heard under a name."""
-    row = connection.execute(
-        select(watch).where(watch.c.server == server, watch.c.name == name)
-    ).first()
+    row = connection.execute(_LAST, {"server_": server, "name_": name}).first()
     return None if row is None else Heard(row.server, row.name, row.number, row.status, row.at)
 
 
@@ -66,3 +55,22 @@ def all_heard(database: Database, server: str) -> list[Heard]:
             select(watch).where(watch.c.server == server).order_by(watch.c.name)
         )
         return [Heard(row.server, row.name, row.number, row.status, row.at) for row in rows]
+
+
+@cache
+def _note(dialect: str) -> Any:
+    statement = insert_into(dialect, watch)
+    given = statement.excluded
+    rises = watch.c.number.is_(None) | (given.number > watch.c.number)
+    return statement.on_conflict_do_update(
+        index_elements=["server", "name"],
+        set_={
+            "number": case(
+                (given.number.is_(None), watch.c.number),
+                (rises, given.number),
+                else_=watch.c.number,
+            ),
+            "status": case((given.status.is_(None), watch.c.status), else_=given.status),
+            "at": given.at,
+        },
+    )
