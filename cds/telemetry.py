@@ -107,7 +107,7 @@ class Metrics:
             "deviations", "Departures from CDS Hooks that were read leniently", "client", "code"
         )
         self.rules = self._counter("rule", "Rule outcomes in decisions", "hook", "rule", "outcome")
-        self._rule_counts: dict[tuple[str, str, str], Any] = {}
+        self._rule_counts: dict[str, dict[tuple[str, str], Any]] = {}
         self.cards = self._counter("cards", "Cards by what became of them", "hook", "outcome")
         self.prefetch = self._counter("prefetch", "Where each prefetch key came from", "source")
         self.disagreements = self._counter(
@@ -130,11 +130,11 @@ class Metrics:
 
         There are as many pairs as rules, so the counter of each is looked up once and kept.
         """
-        kept = self._rule_counts
-        for rule, outcome in outcomes:
-            count = kept.get((hook, rule, outcome))
+        kept = self._rule_counts.setdefault(hook, {})
+        for pair in outcomes:
+            count = kept.get(pair)
             if count is None:
-                count = kept[hook, rule, outcome] = self.rules.labels(hook, rule, outcome)
+                count = kept[pair] = self.rules.labels(hook, *pair)
             count.inc()
 
     def render(self) -> bytes:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A code in a code system; equality is by system and code, never by display."""
+class Code(NamedTuple):
+    """A code in a code system; equality is by system and code, never by display.
+
+    A tuple, because codes are looked up in tables hundreds of times for each patient.
+    """
 
     system: str
     code: str

@@ -6,7 +6,7 @@ readers, so that no reader holds a code of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cds.clinical.codes import Code, Concept
@@ -156,9 +156,12 @@ class Terminology:
             if _mentions(said, name) and not any(_mentions(said, w) for w in meaning.unless):
                 yield from meaning.keys
 
-    def lab_of(self, concept: Concept) -> LabDefinition | None:
+    def lab_of(self, codes: Iterable[Code]) -> LabDefinition | None:
         """The definition of the first code that the rulebook knows."""
-        return next((self.labs[code] for code in concept.codes if code in self.labs), None)
+        for code in codes:
+            if code in self.labs:
+                return self.labs[code]
+        return None
 
 
 def _affirmed(text: str, denials: tuple[str, ...]) -> str:

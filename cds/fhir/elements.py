@@ -106,6 +106,16 @@ def concept(found: Element | None) -> Concept:
     return Concept(tuple(codes), said or None)
 
 
+def codes_of(found: Element | None) -> Iterator[Code]:
+    """The codes of a CodeableConcept, for a look-up that does not need its words."""
+    if found is None:
+        return
+    for coding in elements(found, "coding"):
+        code = text(coding, "code")
+        if code:
+            yield Code(text(coding, "system") or "", code)
+
+
 def display(found: Element | None) -> str | None:
     """The words by which a person would call a CodeableConcept."""
     if found is None:

@@ -12,7 +12,17 @@ from cds.clinical.problem import Problem
 from cds.clinical.terminology import LabDefinition
 from cds.clinical.units import UnitError, convert
 from cds.fhir.context import CLOCKS_DIFFER, ReadContext
-from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
+from cds.fhir.elements import (
+    Element,
+    codes_of,
+    concept,
+    element,
+    elements,
+    flag,
+    number,
+    reference_of,
+    text,
+)
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.results import counting_status, measured, sampled_at, upper_limit
 
@@ -63,7 +73,7 @@ def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], li
 
 
 def _definition(part: Element, context: ReadContext) -> LabDefinition | None:
-    return context.terminology.lab_of(concept(element(part, "code")))
+    return context.terminology.lab_of(codes_of(element(part, "code")))
 
 
 def _name(definition: LabDefinition) -> str:

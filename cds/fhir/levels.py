@@ -15,6 +15,7 @@ from cds.fhir.context import CLOCKS_DIFFER, ReadContext
 from cds.fhir.drawn import sampled_when, specimen
 from cds.fhir.elements import (
     Element,
+    codes_of,
     concept,
     element,
     elements,
@@ -45,9 +46,11 @@ _UNUSED: Final = frozenset({"cancelled", "entered-in-error"})
 
 def level_code(observation: Element, context: ReadContext) -> LevelCode | None:
     """The level code of an Observation, if it is a level of the monitored drug."""
-    codes = concept(element(observation, "code")).codes
     known = context.drug.level_codes
-    return next((known[code] for code in codes if code in known), None)
+    for code in codes_of(element(observation, "code")):
+        if code in known:
+            return known[code]
+    return None
 
 
 def looks_like_level(observation: Element, context: ReadContext) -> bool:

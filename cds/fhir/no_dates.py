@@ -7,7 +7,7 @@ was: its reader finds no date there and says what follows from that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from cds.clinical.problem import Impact, Problem
@@ -91,9 +91,24 @@ def _without(
     resource: Element, is_none: Callable[[str], bool]
 ) -> tuple[Element, list[tuple[str, str]]]:
     """The resource without the dates that are none, and each of these with its path."""
+    if not any(map(is_none, _dates(resource))):  # as nearly always: nothing to copy
+        return resource, []
     found: list[tuple[str, str]] = []
-    kept = _kept(resource, is_none, "", found)
-    return (kept, found) if found else (resource, [])
+    return _kept(resource, is_none, "", found), found
+
+
+def _dates(parent: Element) -> Iterator[str]:
+    """Every date that `_kept` looks at."""
+    for name, item in parent.items():
+        if name in _DATES:
+            if isinstance(item, str):
+                yield item
+        elif name in _HOLDERS:
+            for one in item if isinstance(item, list) else (item,):
+                if isinstance(one, dict):
+                    yield from _dates(one)
+        elif name == _EVENTS and isinstance(item, list):
+            yield from (one for one in item if isinstance(one, str))
 
 
 def _kept(

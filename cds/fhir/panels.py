@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import (
     Element,
-    concept,
+    codes_of,
     element,
     elements,
     local_reference,
@@ -76,5 +76,4 @@ def _links(observation: Element) -> set[str]:
 
 
 def _is_level(part: Element, context: ReadContext) -> bool:
-    codes = concept(element(part, "code")).codes
-    return any(code in context.drug.level_codes for code in codes)
+    return any(code in context.drug.level_codes for code in codes_of(element(part, "code")))

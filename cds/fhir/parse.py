@@ -28,9 +28,9 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-_OPENING, _CLOSING = b"[{", b"]}"
-_NOT_A_BRACKET: Final = bytes(set(range(256)) - set(_OPENING + _CLOSING))
-_DEEPER: Final = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, -1)
+_NOT_A_BRACKET: Final = bytes(set(range(256)) - set(b"[{]}"))
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_DEEPER: Final = {ord("["): 1, ord("]"): -1}
 
 
 def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
@@ -69,9 +69,20 @@ def _refuse_bombs(document: bytes, limits: Limits) -> None:
     outside = b"".join(_unescaped(document).split(b'"')[::2])  # every second part is in a string
     if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > limits.nodes:
         raise JsonError(f"more than {limits.nodes} values", "body")
-    brackets = outside.translate(None, _NOT_A_BRACKET)
-    if max(accumulate(map(_DEEPER.__getitem__, brackets)), default=0) > limits.depth:
+    brackets = outside.translate(_ONE_KIND, _NOT_A_BRACKET)
+    if _is_deeper(brackets, limits.depth):
         raise JsonError(f"nested deeper than {limits.depth}", "body")
+
+
+def _is_deeper(brackets: bytes, depth: int) -> bool:
+    """Whether brackets are nested deeper than `depth`: each round takes the innermost away."""
+    left = brackets
+    for _ in range(depth):
+        left = left.replace(b"[]", b"")
+        if not left:
+            return False
+    # Deep, or not closed, which the decoder will say.
+    return max(accumulate(map(_DEEPER.__getitem__, brackets)), default=0) > depth
 
 
 def _unescaped(document: bytes) -> bytes:

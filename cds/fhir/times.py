@@ -22,6 +22,11 @@ _DATETIME: Final = re.compile(
     r"(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?",
     re.ASCII,
 )
+_COMPLETE: Final = re.compile(
+    r"(?:19[1-9]\d|2\d{3})-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:[0-5]\d(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)",
+    re.ASCII,
+)
+"""As most times are written, with seconds and zone: Python reads these the same way, faster."""
 LAST_YEAR_OF_PLACEHOLDERS: Final = 1900
 """Databases write 0001, 1753, 1899 and 1900 where nothing was entered; nobody alive was there."""
 _TIME: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?", re.ASCII)
@@ -40,6 +45,15 @@ def read_moment(written: str, zone: ZoneInfo) -> Moment:
 
     Raises ReadError for anything else, such as an impossible date.
     """
+    if _COMPLETE.fullmatch(written):
+        try:
+            return Moment(datetime.fromisoformat(written).astimezone(UTC))
+        except ValueError:
+            raise _not_a_time(written) from None
+    return _read_in_parts(written, zone)
+
+
+def _read_in_parts(written: str, zone: ZoneInfo) -> Moment:
     match = _DATETIME.fullmatch(written)
     if match is None:
         raise _not_a_time(written)

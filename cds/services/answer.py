@@ -189,7 +189,7 @@ class HookDesk:
         if decision.assessment is None:
             return
         verdict = decision.assessment.verdict
-        self.metrics.count_rules(hook, ((t.rule_id, str(t.outcome)) for t in verdict.trace))
+        self.metrics.count_rules(hook, [(t.rule_id, t.outcome) for t in verdict.trace])
         if not verdict.agreed:
             self.metrics.disagreements.inc()
             log().error("engines-disagree", hook=hook)

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
-from cds.fhir.no_dates import without_placeholders
+from cds.fhir.no_dates import _kept, _without, without_placeholders
 from tests.fhir.factories import DRUG, SNOMED, coded, dosage, lab, level, quantity, request
+from tests.fhir.test_mutations import OTHERS, SHAPES, damaged
 
 Read = Callable[..., PatientRecord]
 
@@ -174,3 +177,16 @@ def test_a_resource_with_true_dates_is_not_copied() -> None:
     resource = request()
 
     assert without_placeholders(resource, DRUG)[0] is resource
+
+
+@given(
+    damaged([*OTHERS, *SHAPES.values()]), st.sampled_from(["2024-05", "2024", "2024-02-01", "x"])
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_resource_is_left_alone_only_where_no_date_would_be_taken_out(
+    resource: dict[str, Any], none: str
+) -> None:
+    found: list[tuple[str, str]] = []
+    kept = _kept(resource, lambda written: written.startswith(none), "", found)
+
+    assert _without(resource, lambda written: written.startswith(none)) == (kept, found)

@@ -94,3 +94,17 @@ def test_any_bytes_give_a_value_or_a_json_error(raw: bytes) -> None:
 )
 def test_a_document_within_limits_is_read_as_it_was_written(value: object) -> None:
     assert load_json(json.dumps(value).encode()) == value
+
+
+@given(st.text(alphabet="[{}]", max_size=24), st.integers(1, 8))
+def test_nesting_is_measured_as_by_counting(brackets: str, depth: int) -> None:
+    deepest = here = 0
+    for bracket in brackets:
+        here += 1 if bracket in "[{" else -1
+        deepest = max(deepest, here)
+    refused = ""
+    try:
+        load_json(brackets.encode(), limits=Limits(depth=depth))
+    except JsonError as error:
+        refused = error.message
+    assert ("nested deeper" in refused) == (deepest > depth)

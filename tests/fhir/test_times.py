@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -12,7 +14,14 @@ from hypothesis import strategies as st
 
 from cds.clinical.moment import Moment, Precision
 from cds.fhir.problems import ReadError
-from cds.fhir.times import after, clock_hours, last_clock_time_before, read_moment, span
+from cds.fhir.times import (
+    _read_in_parts,
+    after,
+    clock_hours,
+    last_clock_time_before,
+    read_moment,
+    span,
+)
 from tests.fhir.factories import ZONE
 
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -146,3 +155,24 @@ def test_a_period_until_the_end_of_time_ends_after_all_others(written: str) -> N
     end = after(read_moment(written, ZONE), ZONE)
 
     assert end.at >= datetime(9998, 12, 31, tzinfo=UTC)
+
+
+_COMPLETE_OR_NEARLY = st.from_regex(
+    re.compile(
+        r"(?:1[89]\d\d|2\d{3})-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d:[0-6]\d(?:\.\d)?"
+        r"(?:Z|[+-][01]\d:?[0-6]\d)?",
+        re.ASCII,
+    ),
+    fullmatch=True,
+)
+
+
+@given(_COMPLETE_OR_NEARLY)
+def test_the_short_way_reads_a_complete_time_as_the_long_way_does(written: str) -> None:
+    def read(way: Callable[[str, ZoneInfo], Moment]) -> Moment | str:
+        try:
+            return way(written, ZONE)
+        except ReadError as error:
+            return error.message
+
+    assert read(read_moment) == read(_read_in_parts)
