@@ -53,6 +53,12 @@ def test_a_doubted_or_foreign_diagnosis_is_none(terminology: Terminology, words:
     assert terminology.conditions_of(Concept((), words)) == ()
 
 
+@pytest.mark.parametrize("words", ["FIP1L1-PDGFRA negative HES", "without FIP1L1-PDGFRA fusion"])
+def test_a_fusion_that_was_not_found_is_not_read(terminology: Terminology, words: str) -> None:
+    found = terminology.conditions_of(Concept((), f"Hypereosinophilic syndrome, {words}"))
+    assert "hes-fip1l1" not in found
+
+
 def test_a_detail_alone_means_nothing(terminology: Terminology) -> None:
     """Metastatic breast cancer is no advanced GIST."""
     assert terminology.conditions_of(Concept((), "Metastatic breast cancer")) == ()
@@ -73,6 +79,8 @@ def test_a_detail_alone_means_nothing(terminology: Terminology) -> None:
         ("Chronic hepatitis B", "hepatitis-b"),
         ("Gilbert's syndrome", "gilbert"),
         ("High-risk GIST, adjuvant", "gist-adjuvant"),
+        ("Hypereosinophilic syndrome, FIP1L1-PDGFRA positive", "hes-fip1l1"),
+        ("Myelodysplastic syndrome with PDGFRB rearrangement", "mds-mpd"),
     ],
 )
 def test_a_problem_list_in_snomed_or_in_words_is_understood_by_its_words(
