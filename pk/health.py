@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import Level
+from pk.nodes import prior_nodes
 
 if TYPE_CHECKING:
     from pk.posterior import Posterior
@@ -118,7 +119,8 @@ def _value(level: Level) -> str:
 def _check_levels(posterior: "Posterior", criteria: Criteria) -> tuple[LevelCheck, ...]:
     used = posterior.case.used_levels
     found: dict[int, LevelCheck] = {}
-    prior = posterior.prior_nodes
+    # the error of measurement smooths the probability, so that few nodes give its tails to 1e-6
+    prior = prior_nodes(len(posterior.z), posterior.options.draws, coarse=True)
     root = posterior.effects.root
     for block in posterior.objective.blocks:
         f_prior = block.curve.at(prior.z @ root.T)

@@ -70,10 +70,15 @@ def _unit(draws: int, q: int) -> Array:
 
 
 @cache
-def prior_nodes(q: int, draws: int = DRAWS) -> Nodes:
-    """Nodes of the standard normal prior of z."""
+def prior_nodes(q: int, draws: int = DRAWS, *, coarse: bool = False) -> Nodes:
+    """Nodes of the standard normal prior of z; `coarse` and `draws` as for `posterior_nodes`."""
     return posterior_nodes(
-        lambda z: 0.5 * (z * z).sum(axis=-1), np.zeros(q), np.eye(q), 0.0, draws=draws
+        lambda z: 0.5 * (z * z).sum(axis=-1),
+        np.zeros(q),
+        np.eye(q),
+        0.0,
+        coarse=coarse,
+        draws=draws,
     )
 
 

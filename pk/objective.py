@@ -97,10 +97,13 @@ def objective(
     effects: Variability,
     prior_weight: float = 1.0,
     residual: Mapping[str, Residual] | None = None,
+    *,
+    checked: bool = False,
 ) -> Objective:
     """Build the objective of one patient; every level that is not excluded enters it.
 
-    Raises LevelNotUsedError if the model has no such analyte or cannot predict the level.
+    Raises LevelNotUsedError if the model has no such analyte or cannot predict the level; `checked`
+    says that it is known to predict it, as after a fit.
     """
     errors = {**person.model.residual, **(residual or {})}
     used = person.case.used_levels
@@ -115,12 +118,16 @@ def objective(
             [_reported(used[i].below_loq, used[i].lloq_ng_ml, used[i].ng_ml) for i in chosen]
         )
         line = curve(person, effects, times, analyte)
-        typical = line.at(np.zeros(effects.omega.shape[0]))
-        if not (np.isfinite(typical).all() and (typical > 0.0).all()):
-            worst = chosen[int(np.argmin(np.where(np.isfinite(typical), typical, -1.0)))]
-            raise LevelNotUsedError(f"levels[{worst}]", "the model predicts no concentration then")
+        if not checked:
+            _check_predicted(line.at(np.zeros(effects.omega.shape[0])), chosen)
         blocks.append(LevelBlock(line, errors[analyte], y, below, None, tuple(chosen)))
     return Objective(blocks, effects.root, prior_weight)
+
+
+def _check_predicted(typical: Array, chosen: Sequence[int]) -> None:
+    if not (np.isfinite(typical).all() and (typical > 0.0).all()):
+        worst = chosen[int(np.argmin(np.where(np.isfinite(typical), typical, -1.0)))]
+        raise LevelNotUsedError(f"levels[{worst}]", "the model predicts no concentration then")
 
 
 def _reported(below: bool, lloq: float | None, value: float) -> float:

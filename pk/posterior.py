@@ -105,7 +105,9 @@ class Posterior:
     def objective(self) -> Objective:
         """-log posterior density of the whitened random effects."""
         options = self.options
-        return objective(self.individual, self.effects, options.prior_weight, options.residual)
+        return objective(
+            self.individual, self.effects, options.prior_weight, options.residual, checked=True
+        )
 
     @cached_property
     def eta(self) -> Mapping[str, float]:

@@ -8,8 +8,9 @@ Everything broadcasts over leading axes: parameter sets (..., P) against one pat
 patient (N, P) against stacked patients (N, ...).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -142,12 +143,26 @@ def steady_state_unit(
     structure: Structure, theta: Array, tau_h: float, ages_h: Array, analyte: str = PARENT
 ) -> Array:
     """Concentration (..., T) per mg at ages after a dose, repeated every tau for ever."""
+    tau, ages = float(tau_h), tuple(ages_h.tolist())
+    return _of_many(structure, theta, lambda settle_h: _for_ever(tau, ages, settle_h), analyte)
+
+
+@lru_cache(maxsize=256)
+def _for_ever(tau_h: float, ages_h: tuple[float, ...], settle_h: float) -> Design:
+    """1 mg every tau for ever: the same for every patient, and asked for several times of each."""
     forever = History(*(np.array([x]) for x in (0.0, 1.0, tau_h, np.inf)))
-    return concentrations_of_many(structure, theta, forever, ages_h, analyte)
+    return design(forever, np.array(ages_h), settle_h)
 
 
 def concentrations_of_many(
     structure: Structure, theta: Array, history: History, times_h: Array, analyte: str = PARENT
+) -> Array:
+    """Concentrations (..., T) for parameter sets (..., P), at times after any history."""
+    return _of_many(structure, theta, lambda settle_h: design(history, times_h, settle_h), analyte)
+
+
+def _of_many(
+    structure: Structure, theta: Array, laid_out: Callable[[float], Design], analyte: str
 ) -> Array:
     """Concentrations (..., T) for parameter sets (..., P), those with long inputs apart.
 
@@ -157,14 +172,17 @@ def concentrations_of_many(
     p = structure.named(theta)
     longest = absorption.duration_h(p)
     if theta.ndim != 2 or len(theta) < _MANY or longest == 0.0:
-        return concentrations(structure, theta, design(history, times_h, longest), analyte)
+        return concentrations(structure, theta, laid_out(longest), analyte)
     needed = absorption.durations_h(p)
     if longest <= needed.min():
-        return concentrations(structure, theta, design(history, times_h, longest), analyte)
-    out = np.empty((len(theta), len(times_h)))
-    for part in np.array_split(np.argsort(needed), _PARTS):
-        laid_out = design(history, times_h, float(needed[part].max()))
-        out[part] = concentrations(structure, theta[part], laid_out, analyte)
+        return concentrations(structure, theta, laid_out(longest), analyte)
+    parts = np.array_split(np.argsort(needed), _PARTS)
+    found = [
+        concentrations(structure, theta[part], laid_out(float(needed[part].max())), analyte)
+        for part in parts
+    ]
+    out = np.empty((len(theta), found[0].shape[-1]))
+    out[np.concatenate(parts)] = np.concatenate(found)
     return out
 
 

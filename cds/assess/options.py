@@ -123,10 +123,27 @@ def _limits(
         strengths_mg=limits.strengths_mg,
         max_daily_mg=limits.max_daily_mg,
         min_daily_mg=limits.min_daily_mg,
-        intervals_h=limits.intervals_h,
+        intervals_h=_intervals_weighed(policy, current),
         max_single_mg=limits.once_daily_max_mg,
         current=current,
         ordered=ordered,
+    )
+
+
+def _intervals_weighed(policy: Policy, current: pk.Regimen | None) -> tuple[float, ...]:
+    """The intervals of which `_usual_intervals` can leave a row; the others need no weighing."""
+    limits = policy.limits
+    if _splits(policy, current) or limits.max_daily_mg > limits.once_daily_max_mg:
+        return limits.intervals_h
+    return (max(limits.intervals_h),)
+
+
+def _splits(policy: Policy, current: pk.Regimen | None) -> bool:
+    """Whether the patient splits a dose that could be taken once a day."""
+    return (
+        current is not None
+        and current.interval_h < max(policy.limits.intervals_h)
+        and current.daily_mg <= policy.limits.once_daily_max_mg
     )
 
 
@@ -140,7 +157,7 @@ def _usual_intervals(
     already splits a dose that could be taken once.
     """
     longest, once = max(policy.limits.intervals_h), policy.limits.once_daily_max_mg
-    if current is not None and current.interval_h < longest and current.daily_mg <= once:
+    if _splits(policy, current):
         return list(rows)
     return [
         row

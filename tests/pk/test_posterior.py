@@ -218,3 +218,21 @@ def test_a_distribution_answers_limits_as_a_count_of_its_nodes_would():
     for limit in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0):
         assert found.p_below(limit) == pytest.approx(weight[values < limit].sum())
         assert found.p_above(limit) == pytest.approx(weight[values > limit].sum())
+
+
+@pytest.mark.parametrize("name", ["widmer-2006", "gotta-2014", "judson-2005"])
+@pytest.mark.parametrize("ng_ml", [60.0, 250.0, 900.0, 3000.0, 6000.0])
+def test_the_percentile_of_a_level_is_that_of_the_whole_population(name: str, ng_ml: float) -> None:
+    covariates = {"weight_kg": 70.0, "age_years": 55.0, "sex": "male", "indication": "cml"}
+    case = pk.Case.at_steady_state(covariates, pk.Regimen(400.0, 24.0), [pk.Level(24.0, ng_ml)])
+    fit = pk.fit(case, pk.load_model(name))
+    (block,) = fit.objective.blocks
+    line = np.linspace(-6.0, 6.0, 241)
+    z = np.stack([x.ravel() for x in np.meshgrid(*[line] * len(fit.z))], axis=-1)
+    weight = np.exp(-0.5 * (z * z).sum(axis=1))
+    f = block.curve.at(z @ fit.effects.root.T)
+    exact = float(weight @ block.residual.below_probability(f, block.y)[:, 0] / weight.sum())
+
+    found = fit.health.levels[0].prior_percentile
+    assert found == pytest.approx(exact, rel=0.02, abs=2e-6)
+    assert 1.0 - found == pytest.approx(1.0 - exact, rel=0.02, abs=2e-6)
