@@ -27,6 +27,7 @@ _UNITS = {
     "mg/m2": "mg/m²",
 }
 _SPOKEN = {"h": "hours", "d": "days", "mo": "month", "wk": "week", "a": "years"}
+_ABOVE = "what stands above"
 _DAYS_IN_HOURS = 3
 """Durations of fewer days are said in hours."""
 _FINE_DECIMALS = 3
@@ -41,7 +42,7 @@ _HOLDS: Mapping[Word, Callable[[float, float], bool]] = {
 
 def why_lines(group: Sequence[Spoken], content: CardContent) -> list[str]:
     """Return one Markdown list: each rule with what made it fire, said once for all of them."""
-    told: set[tuple[str, str]] = set()
+    told: set[tuple[int, str]] = set()
     lines = []
     for item in group:
         rule = f"- rule `{item.finding.rule_id}`, revision {item.finding.revision}"
@@ -50,21 +51,23 @@ def why_lines(group: Sequence[Spoken], content: CardContent) -> list[str]:
     return ["\n".join(["**Why:**", *lines])]
 
 
-def _reasons(item: Spoken, content: CardContent, told: set[tuple[str, str]]) -> list[str]:
-    """What a rule matched, without what an earlier one on the card has told already."""
+def _reasons(item: Spoken, content: CardContent, told: set[tuple[int, str]]) -> list[str]:
+    """What a rule matched, without what an earlier one on the card has told of the same fact."""
     reasons = []
-    is_known = False
+    before = frozenset(told)
     for matched in item.facts:
         if matched.fact.kind in _SCREEN:
             continue
         regard = content.regard(item.finding.rule_id, matched.binding)
         place, said = fact_words(matched, regard)
-        new = [phrase for phrase in said if (place, phrase) not in told]
-        is_known = is_known or len(new) < len(said)
-        told.update((place, phrase) for phrase in new)
+        about = id(matched.fact)
+        new = [phrase for phrase in said if (about, phrase) not in before]
+        told.update((about, phrase) for phrase in said)
         if new:
             reasons.append(words.plain(f"{place}: {', '.join(new)}"))
-    return ["what stands above", *reasons] if is_known else reasons
+        if len(new) < len(said) and reasons[:1] != [_ABOVE]:
+            reasons.insert(0, _ABOVE)
+    return reasons
 
 
 def source_lines(findings: Iterable[Finding]) -> list[str]:

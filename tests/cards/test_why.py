@@ -34,18 +34,21 @@ _ALWAYS = {
 }
 
 
-def spoken(rule: str, **values: float) -> Spoken:
-    """A finding of a rule that looks at some values of one level."""
-    fact = Fact("level", _ALWAYS["level"] | values)
-    return Spoken(
-        low_trough(rule_id=rule, revision=1), "digest", (Matched("level", fact, frozenset(values)),)
-    )
+LEVEL = Fact(
+    "level", _ALWAYS["level"] | {"trough_ng_ml": 720.0, "age_days": 12.0, "percentile": 37.0}
+)
+
+
+def spoken(rule: str, *facts: Fact, looks_at: set[str]) -> Spoken:
+    """A finding of a rule that looks at some values of facts."""
+    matched = (Matched(fact.kind, fact, frozenset(looks_at)) for fact in facts)
+    return Spoken(low_trough(rule_id=rule, revision=1), "digest", tuple(matched))
 
 
 def test_what_an_earlier_rule_told_is_not_told_again() -> None:
-    one = spoken("t.one", trough_ng_ml=720.0, age_days=12.0)
-    two = spoken("t.two", trough_ng_ml=720.0, percentile=37.0)
-    three = spoken("t.three", age_days=12.0)
+    one = spoken("t.one", LEVEL, looks_at={"trough_ng_ml", "age_days"})
+    two = spoken("t.two", LEVEL, looks_at={"trough_ng_ml", "percentile"})
+    three = spoken("t.three", LEVEL, looks_at={"age_days"})
 
     (block,) = why_lines([one, two, three], CONTENT)
 
@@ -53,6 +56,19 @@ def test_what_an_earlier_rule_told_is_not_told_again() -> None:
         "- rule `t.one`, revision 1: level (Observation/1): trough 720 ng/mL, age 12 days",
         "- rule `t.two`, revision 1: what stands above; level (Observation/1): percentile 37 %",
         "- rule `t.three`, revision 1: what stands above",
+    ]
+
+
+def test_two_facts_that_share_a_word_are_both_told() -> None:
+    labs = [
+        Fact("lab", {"key": key, "name": key, "unit": "mL/min", "recent": False})
+        for key in ("crcl", "egfr")
+    ]
+
+    (block,) = why_lines([spoken("t.one", *labs, looks_at={"key", "recent"})], CONTENT)
+
+    assert block.splitlines()[1:] == [
+        "- rule `t.one`, revision 1: lab: key crcl, recent no; lab: key egfr, recent no"
     ]
 
 
