@@ -138,11 +138,13 @@ def without_empties(value: Any) -> Any:
     Elements of arrays are kept as they stand: FHIR aligns arrays of primitives with the arrays of
     their extensions by position.
     """
-    if isinstance(value, str):
-        return value
     if isinstance(value, dict):
-        kept = ((key, without_empties(item)) for key, item in value.items())
-        return {key: item for key, item in kept if item or not _is_empty(item)}
+        kept = {}
+        for key, item in value.items():
+            written = item if type(item) is str else without_empties(item)
+            if written or not _is_empty(written):
+                kept[key] = written
+        return kept
     if isinstance(value, _ARRAYS):
         return [without_empties(item) for item in value]
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 from cds.clinical.terminology import Drug
@@ -16,7 +17,7 @@ from cds.fhir.products import Product, Strength, strength_of, unit_kind
 _SAME: Final = 0.005  # relative; 400 mg and "1 tablet of 400 mg" are one statement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DoseContext:
     """What a dose is read against. Body surface in m2 and weight in kg, if recently measured."""
 
@@ -34,6 +35,11 @@ class DoseContext:
                 "so its strength is unknown.",
                 "medicationReference",
             )
+        return self.product_strength
+
+    @cached_property
+    def product_strength(self) -> Strength:
+        """What the product itself states; order, dose and text each ask for it."""
         return strength_of(self.product, self.drug)
 
 

@@ -150,6 +150,15 @@ def local_reference(target: str) -> str:
     return "/".join(parts[-2:]) if len(parts) >= 2 else target
 
 
+def copy_of(value: Any) -> Any:
+    """A copy of a JSON value that shares nothing that can be changed."""
+    if isinstance(value, dict):
+        return {key: copy_of(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_of(item) for item in value]
+    return value
+
+
 def notes(resource: Element) -> Iterator[str]:
     """The texts of all annotations."""
     for note in elements(resource, "note"):

@@ -26,7 +26,7 @@ from cds.fhir.findings import STOP_UNDATED, MedicationFindings
 from cds.fhir.medicines import read_medicine
 from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.products import Product, is_drug, product_of, strength_of
+from cds.fhir.products import Product, is_drug, product_of
 from cds.fhir.times import Span, moment, span
 from cds.fhir.vocabulary import AUTHORISED_INTENTS, INTENTS
 
@@ -124,12 +124,13 @@ def _read_request(
     status = OrderStatus(str(text(resource, "status")))
     if is_draft and status not in _ENDING:
         status = OrderStatus.DRAFT
+    doses = _dose_context(product, context)
     order = DrugOrder(
         reference,
         status,
         is_draft=is_draft,
         selected=selected,
-        strength_mg=_tablet_mg(product, context),
+        strength_mg=_tablet_mg(doses),
         display=product.display,
         replaces=_prior(resource),
         group=text(element(resource, "groupIdentifier") or {}, "value"),
@@ -140,7 +141,7 @@ def _read_request(
         _check_authority(resource, context, is_draft=is_draft)
         regimens = read_dosages(
             elements(resource, "dosageInstruction"),
-            _dose_context(product, context),
+            doses,
             context.zone,
             order.authored,
         )
@@ -210,25 +211,24 @@ def _read_statement(
     if status == "not-taken":
         _not_taken(reference, at, during, context, found)
         return
+    doses = _dose_context(product, context)
     order = DrugOrder(
         reference,
         _STATEMENT_STATUS.get(status or "", OrderStatus.UNKNOWN),
         authored=moment(resource, "dateAsserted", context.zone) or at or during.start,
-        strength_mg=_tablet_mg(product, context),
+        strength_mg=_tablet_mg(doses),
         display=product.display,
         reported=True,
     )
     dosages = elements(resource, "dosage")
     try:
         if at is not None and at.has_clock_time and not any("timing" in d for d in dosages):
-            amount = _statement_amount(dosages, product, context)
+            amount = _statement_amount(dosages, doses)
             taken = status in {"active", "completed"}
             if taken:
                 found.taken.append(TakenDose(at, amount, True, reference, "statement"))
                 return
-        regimens = read_dosages(
-            dosages, _dose_context(product, context), context.zone, at or during.start
-        )
+        regimens = read_dosages(dosages, doses, context.zone, at or during.start)
     except ReadError as error:
         found.problems.append(error.as_problem(reference, Impact.LIMITS))
         found.orders.append(order)
@@ -255,17 +255,15 @@ def _not_taken(
     found.problems.append(problem("not-taken-period", message, reference, field="status"))
 
 
-def _statement_amount(
-    dosages: list[Element], product: Product, context: ReadContext
-) -> float | None:
+def _statement_amount(dosages: list[Element], doses: DoseContext) -> float | None:
     entries = [entry for dosage in dosages for entry in elements(dosage, "doseAndRate")]
     quantity = element(entries[0], "doseQuantity") if len(entries) == 1 else None
-    return quantity_dose(quantity, _dose_context(product, context)).mg if quantity else None
+    return quantity_dose(quantity, doses).mg if quantity else None
 
 
-def _tablet_mg(product: Product, context: ReadContext) -> float | None:
+def _tablet_mg(doses: DoseContext) -> float | None:
     try:
-        return strength_of(product, context.drug).per_unit_mg
+        return doses.product_strength.per_unit_mg
     except ReadError:
         return None  # becomes a question only if the dose depends on it
 

@@ -133,15 +133,22 @@ def names_drug(said: str | None, drug: Drug) -> bool:
 
 def without_names(said: str, drug: Drug) -> str:
     """A dosage text without the name of the drug, which states nothing; a salt's name stays."""
-    for name in _longest_first(drug.names):
-        said = name.sub(" ", said)
+    any_name, names = _longest_first(drug.names)
+    if any_name.search(said):
+        for name in names:
+            said = name.sub(" ", said)
     return said
 
 
 @lru_cache(maxsize=8)
-def _longest_first(names: frozenset[str]) -> tuple[re.Pattern[str], ...]:
+def _longest_first(names: frozenset[str]) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
+    """A pattern of any of the names, and of each, the longest first."""
     ordered = sorted(names, key=lambda name: (-len(name), name))
-    return tuple(re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE) for name in ordered)
+    each = [rf"\b{re.escape(name)}\b" for name in ordered]
+    return (
+        re.compile("|".join(each) or r"(?!)", re.IGNORECASE),
+        tuple(re.compile(name, re.IGNORECASE) for name in each),
+    )
 
 
 def strength_of(product: Product, drug: Drug) -> Strength:

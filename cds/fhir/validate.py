@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from cds.clinical.problem import Impact, Problem
-from cds.fhir.elements import Element, reference_of
+from cds.fhir.elements import Element, copy_of, reference_of
 from cds.fhir.passed import Passed
 from cds.fhir.problems import problem
 from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, STATUSES
@@ -157,8 +157,8 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str) -> tupl
             return _accepted(resource, reference, dropped), shadow is resource
         if any(_is_other_version(kind, item) for item in errors):
             return Reading(None, (_other_version(reference),)), False
-        shadow = _copy(shadow)
-        resource = _copy(resource)
+        shadow = copy_of(shadow)
+        resource = copy_of(resource)
         for item in errors:
             if item["type"] == "extra_forbidden" and _remove(shadow, item["loc"]):
                 _remove(resource, item["loc"])
@@ -273,14 +273,6 @@ def _step(node: Any, step: str | int) -> Any:
     if isinstance(node, list) and isinstance(step, int) and step < len(node):
         return node[step]
     return None
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value
 
 
 def _where(error: Any) -> str:

@@ -7,13 +7,12 @@ What the old dose had made untrue goes: the narrative, and the quantity to dispe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from cds.clinical.terminology import Drug
-from cds.fhir.elements import UCUM
+from cds.fhir.elements import UCUM, copy_of
 
 Resource = dict[str, Any]
 Tablets = Sequence[tuple[float, float]]
@@ -187,9 +186,7 @@ def _with_status(order: Mapping[str, Any], status: str, reason: str) -> Resource
 
 def _copy(order: Mapping[str, Any]) -> Resource:
     """The order without its narrative, which states the old dose and status in words."""
-    copied = deepcopy(dict(order))
-    copied.pop("text", None)
-    return copied
+    return {name: copy_of(value) for name, value in order.items() if name != "text"}
 
 
 def _bounds(old: Mapping[str, Any]) -> Resource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import Enum
@@ -15,7 +15,6 @@ from cds.rulebook import Fact, Outcome, RuleTrace
 
 # Fits can be repeated from the input; they are no data of this product.
 _FOLLOWS_FROM_THE_INPUT = ("posterior", "members")
-_AS_THEY_ARE = frozenset({type(None), bool, int, float, str})
 
 
 def assessment_json(assessment: Assessment) -> dict[str, Any]:
@@ -47,22 +46,36 @@ def suppressed_json(suppressed: Iterable[Suppressed]) -> list[Any]:
 
 def plain(value: Any) -> Any:
     """Turn the product's frozen values into JSON values; what is None is left out of objects."""
-    if type(value) in _AS_THEY_ARE or isinstance(value, int):
-        return value
-    if isinstance(value, Enum):
-        return value.name.lower() if isinstance(value.value, int) else value.value
-    if isinstance(value, date):
-        return value.isoformat()
-    if is_dataclass(value) and not isinstance(value, type):
-        named = ((name, getattr(value, name)) for name in _names(type(value)))
-        return {name: plain(item) for name, item in named if item is not None}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, Set):
-        return sorted(plain(item) for item in value)
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return str(value)
+    return _writer(type(value))(value)
+
+
+@cache
+def _writer(kind: type) -> Callable[[Any], Any]:
+    """How values of a type are written; there are as many types as the product has."""
+    if kind is type(None) or issubclass(kind, int | float) or kind is str:
+        return _as_it_is
+    if issubclass(kind, Enum):
+        return lambda value: value.name.lower() if isinstance(value.value, int) else value.value
+    if issubclass(kind, date):
+        return lambda value: value.isoformat()
+    if is_dataclass(kind):
+        names = _names(kind)
+        return lambda value: {
+            name: plain(item) for name in names if (item := getattr(value, name)) is not None
+        }
+    if issubclass(kind, Mapping):
+        return lambda value: {
+            str(key): plain(item) for key, item in value.items() if item is not None
+        }
+    if issubclass(kind, Set):
+        return lambda value: sorted(plain(item) for item in value)
+    if issubclass(kind, list | tuple):
+        return lambda value: [plain(item) for item in value]
+    return str
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 @cache
@@ -78,12 +91,12 @@ def _rule(trace: RuleTrace) -> dict[str, Any]:
     written: dict[str, Any] = {
         "rule": trace.rule_id,
         "revision": trace.revision,
-        "outcome": str(trace.outcome),
+        "outcome": trace.outcome,
     }
     if trace.missing:
-        written["missing"] = list(trace.missing)
+        written["missing"] = trace.missing
     if trace.because:
-        written["because"] = list(trace.because)
+        written["because"] = trace.because
     if trace.outcome is Outcome.FIRED:
         written["matches"] = [
             {binding: _fact(fact) for binding, fact in match.facts} for match in trace.matches

@@ -1,0 +1,69 @@
+"""What the ledger keeps of a decision: the product's values as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum, IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from cds.services.trace import plain
+from cds.store.jsontext import decode, encode
+
+
+class _Grade(Enum):
+    MILD = 1
+
+
+class _Rank(IntEnum):
+    FIRST = 1
+
+
+class _Word(StrEnum):
+    BELOW = "below"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    name: str
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class _Whole:
+    parts: tuple[_Part, ...]
+    words: frozenset[str]
+    notes: Mapping[object, Any]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, None),
+        (True, True),
+        (3, 3),
+        (1.5, 1.5),
+        ("a", "a"),
+        (_Grade.MILD, "mild"),
+        (_Rank.FIRST, 1),
+        (_Word.BELOW, "below"),
+        (date(2026, 11, 26), "2026-11-26"),
+        (datetime(2026, 11, 26, 8, tzinfo=UTC), "2026-11-26T08:00:00+00:00"),
+        (_Part("a"), {"name": "a"}),
+        (_Part("a", 0.5), {"name": "a", "share": 0.5}),
+        (frozenset({"b", "a"}), ["a", "b"]),
+        ((1, None, _Part("a")), [1, None, {"name": "a"}]),
+        (MappingProxyType({_Word.BELOW: 1, "none": None}), {"below": 1}),
+        (
+            _Whole((_Part("a"),), frozenset({"w"}), {2: [_Grade.MILD]}),
+            {"parts": [{"name": "a"}], "words": ["w"], "notes": {"2": ["mild"]}},
+        ),
+        (1j, "1j"),
+    ],
+)
+def test_a_value_is_written_so_that_json_gives_it_back(value: Any, written: Any) -> None:
+    assert decode(encode(plain(value))) == decode(encode(written))
