@@ -78,43 +78,56 @@ _A_DAY: Final = (
 )
 _HOURS: Final = r"\s*h(?:(?:ou)?rs?|ourly)?\b"
 
-# Order matters: a longer phrase must be taken before a shorter one inside it.
+# Order matters: a longer phrase must be taken before a shorter one inside it. Before each stand
+# letters of which every text with the phrase has some: they are sought first, which is faster.
 _PHRASES: Final = tuple(
-    (re.compile(rf"(?<![\w.]){pattern}(?!\w)"), rate)
-    for pattern, rate in (
-        (r"(?:every|each) (?:other|second|2nd|2|two) days?", _every(48)),
-        (r"(?:on )?alternat(?:e|ing) days", _every(48)),
-        (r"(?:qod|q\.o\.d\.|eod)", _every(48)),
-        (rf"(?:every|q\.?) ?48{_HOURS}", _every(48)),
-        (rf"(?:every|q\.?) ?36{_HOURS}", _every(36)),
-        (rf"(?:every|q\.?) ?24{_HOURS}", _daily(1)),
-        (rf"(?:every|q\.?) ?12{_HOURS}", _every(12)),
-        (rf"(?:every|q\.?) ?8{_HOURS}", _every(8)),
-        (rf"(?:every|q\.?) ?6{_HOURS}", _every(6)),
-        (rf"{_ONE}(?: a| per| every| each) ?week", _every(168)),
-        (r"(?:once weekly|weekly|every week|each week|qwk|q week)", _every(168)),
-        (rf"{_TWO}{_A_DAY}", _daily(2)),
-        (rf"{_THREE}{_A_DAY}", _daily(3)),
-        (rf"{_FOUR}{_A_DAY}", _daily(4)),
-        (rf"{_ONE}{_A_DAY}", _daily(1)),
-        (r"(?:b\.?i\.?d\.?)", _daily(2)),
-        (r"(?:t\.?i\.?d\.?)", _daily(3)),
-        (r"(?:q\.?i\.?d\.?)", _daily(4)),
-        (r"(?:q\.?d\.?|o\.?d\.?|q day|qday)", _daily(1)),
-        (r"(?:every|each|per|a) day", _daily(1)),
-        (r"/ ?d(?:ay)?", _daily(1)),
-        (r"(?:daily|nightly)", _daily(1)),
+    (tuple(signs.split("|")), re.compile(rf"(?<![\w.]){pattern}(?!\w)"), rate)
+    for signs, pattern, rate in (
+        ("other|second|2nd|2|two", r"(?:every|each) (?:other|second|2nd|2|two) days?", _every(48)),
+        ("alternat", r"(?:on )?alternat(?:e|ing) days", _every(48)),
+        ("od|o.d.", r"(?:qod|q\.o\.d\.|eod)", _every(48)),
+        ("48", rf"(?:every|q\.?) ?48{_HOURS}", _every(48)),
+        ("36", rf"(?:every|q\.?) ?36{_HOURS}", _every(36)),
+        ("24", rf"(?:every|q\.?) ?24{_HOURS}", _daily(1)),
+        ("12", rf"(?:every|q\.?) ?12{_HOURS}", _every(12)),
+        ("8", rf"(?:every|q\.?) ?8{_HOURS}", _every(8)),
+        ("6", rf"(?:every|q\.?) ?6{_HOURS}", _every(6)),
+        ("week", rf"{_ONE}(?: a| per| every| each) ?week", _every(168)),
+        ("week|qwk", r"(?:once weekly|weekly|every week|each week|qwk|q week)", _every(168)),
+        ("tw|2", rf"{_TWO}{_A_DAY}", _daily(2)),
+        ("thr|3", rf"{_THREE}{_A_DAY}", _daily(3)),
+        ("four|4", rf"{_FOUR}{_A_DAY}", _daily(4)),
+        ("on|1", rf"{_ONE}{_A_DAY}", _daily(1)),
+        ("bi|b.i", r"(?:b\.?i\.?d\.?)", _daily(2)),
+        ("ti|t.i", r"(?:t\.?i\.?d\.?)", _daily(3)),
+        ("qi|q.i", r"(?:q\.?i\.?d\.?)", _daily(4)),
+        ("qd|q.d|od|o.d|q day", r"(?:q\.?d\.?|o\.?d\.?|q day|qday)", _daily(1)),
+        ("day", r"(?:every|each|per|a) day", _daily(1)),
+        ("/", r"/ ?d(?:ay)?", _daily(1)),
+        ("daily|nightly", r"(?:daily|nightly)", _daily(1)),
     )
 )
 
 # A part of the day is one dose a day; two different parts are two doses a day.
 _PARTS: Final = tuple(
-    (re.compile(rf"(?<!\w)(?:{pattern})(?!\w)"), part)
-    for pattern, part in (
-        (r"(?:(?:in |every |each )?(?:the )?mornings?|qam|a\.m\.|with breakfast)", "morning"),
-        (r"(?:(?:at )?(?:noon|midday)|with lunch)", "noon"),
-        (r"(?:(?:in |every |each )?(?:the )?evenings?|qpm|with (?:dinner|supper))", "evening"),
-        (r"(?:(?:at |every |each )?(?:bedtime|night)|qhs|h\.s\.)", "bedtime"),
+    (tuple(signs.split("|")), re.compile(rf"(?<!\w)(?:{pattern})(?!\w)"), part)
+    for signs, pattern, part in (
+        (
+            "morning|qam|a.m.|breakfast",
+            r"(?:(?:in |every |each )?(?:the )?mornings?|qam|a\.m\.|with breakfast)",
+            "morning",
+        ),
+        ("noon|midday|lunch", r"(?:(?:at )?(?:noon|midday)|with lunch)", "noon"),
+        (
+            "evening|qpm|dinner|supper",
+            r"(?:(?:in |every |each )?(?:the )?evenings?|qpm|with (?:dinner|supper))",
+            "evening",
+        ),
+        (
+            "bedtime|night|qhs|h.s.",
+            r"(?:(?:at |every |each )?(?:bedtime|night)|qhs|h\.s\.)",
+            "bedtime",
+        ),
     )
 )
 _SINGLE: Final = re.compile(r"(?<!\w)(?:once(?: only)?|one[- ]time|stat|single dose)(?!\w)")
@@ -126,14 +139,16 @@ def find_rates(written: str) -> tuple[list[Rate], str]:
     """All frequencies stated in a lower-case text, and the text without them."""
     rates: list[Rate] = []
     rest = written
-    for pattern, rate in _PHRASES:
-        rest, times = pattern.subn(" ", rest)
-        rates.extend([rate] * min(times, 1))
+    for signs, pattern, rate in _PHRASES:
+        if any(map(rest.__contains__, signs)):
+            rest, times = pattern.subn(" ", rest)
+            rates.extend([rate] * min(times, 1))
     parts = set()
-    for pattern, part in _PARTS:
-        rest, times = pattern.subn(" ", rest)
-        if times:
-            parts.add(part)
+    for signs, pattern, part in _PARTS:
+        if any(map(rest.__contains__, signs)):
+            rest, times = pattern.subn(" ", rest)
+            if times:
+                parts.add(part)
     if parts:
         rates.append(_daily(len(parts)))
     if not rates:

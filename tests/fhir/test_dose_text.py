@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from cds.clinical.record import PatientRecord
 from cds.fhir.dose_text import read_text
-from cds.fhir.frequency import ONCE, Rate, rate_of_phrase
+from cds.fhir.frequency import _PARTS, _PHRASES, ONCE, Rate, rate_of_phrase
 from tests.fhir.factories import IMATINIB_100, dosage, request
 
 Read = Callable[..., PatientRecord]
@@ -217,3 +218,16 @@ def test_a_dose_read_from_any_words_stands_in_them(text: str) -> None:
         assert mg in stated or "x" in text or "+" in text
     if found.understood:
         assert not {"not", "needed", "then", "or", "hold", "weeks"} & set(text.split())
+
+
+@pytest.mark.parametrize(("signs", "pattern"), [row[:2] for row in (*_PHRASES, *_PARTS)])
+def test_every_text_with_a_phrase_has_one_of_its_signs(
+    signs: tuple[str, ...], pattern: re.Pattern[str]
+) -> None:
+    @given(st.from_regex(pattern))
+    def has_a_sign(written: str) -> None:
+        found = pattern.search(written)
+        assert found is not None
+        assert any(sign in found[0] for sign in signs)
+
+    has_a_sign()
