@@ -1,8 +1,9 @@
 """The sampling gate: may this level be compared with a trough target?
 
-The gates stand in one order - status, unit, plausibility, regimen, steady state, interruption,
-time since dose, window - and the first that stops the level names the reason. Only a level that
-passes all of them is compared, and a corrected one only with its whole interval [wang-2009].
+The gates stand in one order - status, date, unit, plausibility, regimen, steady state,
+interruption, time since dose, window - and the first that stops the level names the reason. Only a
+level that passes all of them is compared, and a corrected one only with its whole interval
+[wang-2009].
 """
 
 from __future__ import annotations
