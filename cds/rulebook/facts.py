@@ -7,7 +7,6 @@ the very same number.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,9 @@ MAX_TEXT = 512
 _LIMIT = 1e15
 _NUMBERS = (int, float)
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
-"""What text in a fact may not hold: the end of a C string, and half a character."""
+"""What text in a fact may not hold: the end of a C string, and half a character.
+
+Neither is printable, so a text that is need not be searched."""
 
 Value = bool | int | float | str
 
@@ -39,6 +40,9 @@ class AttributeType(StrEnum):
     BOOLEAN = "boolean"
     CODE = "code"
     TEXT = "text"
+
+
+_NUMBER, _BOOLEAN, _INTEGER = AttributeType.NUMBER, AttributeType.BOOLEAN, AttributeType.INTEGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +76,22 @@ class Attribute:
 
     def accept(self, value: object) -> Value:
         """Return the value as both evaluators see it, or raise FactError."""
-        if self.type is AttributeType.BOOLEAN:
-            if isinstance(value, bool):
-                return value
-        elif self.type is AttributeType.INTEGER:
-            if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LIMIT:
-                return value
-        elif self.type is AttributeType.NUMBER:
+        kind = self.type
+        if kind is _NUMBER:
             if isinstance(value, _NUMBERS) and not isinstance(value, bool):
                 return quantise(value)
+        elif kind is _BOOLEAN:
+            if isinstance(value, bool):
+                return value
+        elif kind is _INTEGER:
+            if isinstance(value, int) and not isinstance(value, bool) and is_usable(value):
+                return value
         elif isinstance(value, str):
             return self._accept_words(str(value))
         raise FactError(f"{self.name}: {value!r} is not {_article(self.type)}")
 
     def _accept_words(self, value: str) -> str:
-        if len(value) > MAX_TEXT or _UNUSABLE.search(value):
+        if len(value) > MAX_TEXT or (not value.isprintable() and _UNUSABLE.search(value)):
             raise FactError(f"{self.name}: text too long or not valid Unicode")
         if self.values and value not in self.values:
             raise FactError(f"{self.name}: '{value}' is not one of {', '.join(self.values)}")
@@ -168,18 +173,19 @@ class Fact:
 
 def is_usable(value: float) -> bool:
     """Whether a number can be that of a fact."""
-    return math.isfinite(value) and abs(value) < _LIMIT
+    return -_LIMIT < value < _LIMIT  # what is no number is not between any two
 
 
 def shortened(words: str) -> str:
     """Words of a record as those of a fact: without what no text may hold, not without end."""
-    words = _UNUSABLE.sub("", words)
+    if not words.isprintable():
+        words = _UNUSABLE.sub("", words)
     return words if len(words) <= MAX_TEXT else f"{words[: MAX_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def quantise(value: float) -> float:
     """Round to four decimals; refuse what is not finite. (Smaller numbers crash durable-rules.)"""
-    if not is_usable(value):
+    if not -_LIMIT < value < _LIMIT:
         raise FactError(f"{value!r} is not a usable number")
     return round(float(value), DECIMALS_KEPT) + 0.0  # + 0.0: no negative zero
 

@@ -86,13 +86,48 @@ class _Stream:
     keyed: dict[str, int] = field(default_factory=dict)
     """By attribute, how many patterns ask for codes; if all do, other facts are left out."""
 
+    def complete(self) -> _Channel:
+        """The same, when every rule has been added."""
+        return _Channel(
+            self.name,
+            tuple(sorted(self.attributes)),
+            tuple((flag, atom.attribute, *_asked(atom)) for atom, flag in self.flags.items()),
+            tuple(
+                (attribute, frozenset(self.keys[attribute]))
+                for attribute, count in self.keyed.items()
+                if count == self.patterns
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """A complete stream, laid out for sending."""
+
+    name: str
+    attributes: tuple[str, ...]
+    flags: tuple[tuple[str, str, frozenset[str] | None, bool], ...]
+    """Flag, attribute, the codes asked about (None: whether it is known), and what must hold."""
+    keys: tuple[tuple[str, frozenset[str]], ...]
+
     def wanted(self, facts: Sequence[_Fact]) -> Sequence[_Fact]:
         """The facts that some pattern could match, as far as its keys tell."""
-        for attribute, count in self.keyed.items():
-            if count == self.patterns:
-                codes = self.keys[attribute]
-                facts = [fact for fact in facts if fact[1].get(attribute) in codes]
+        for attribute, codes in self.keys:
+            facts = [fact for fact in facts if fact[1].get(attribute) in codes]
         return facts
+
+    def message(self, values: Mapping[str, Value]) -> dict[str, Any]:
+        """What the patterns need to know of a fact."""
+        message: dict[str, Any] = {"kind": self.name}
+        for name in self.attributes:
+            if name in values:
+                message[name] = values[name]
+        for flag, attribute, codes, wanted in self.flags:
+            known = attribute in values
+            holds = known if codes is None else known and values[attribute] in codes
+            if holds is wanted and (known or codes is None):
+                message[flag] = True
+        return message
 
 
 class Translation:
@@ -107,6 +142,13 @@ class Translation:
         for number, conjunction in conjunctions.items():
             if not self._binds_one_twice(conjunction):
                 self.rules[f"r{number}"] = self._rule(number, conjunction)
+        bases = sorted(self._streams, key=lambda base: not base.startswith(_NEGATED))
+        self._channels = [
+            (None if base.startswith(_SCENE) else base.removeprefix(_NEGATED), stream.complete())
+            for base in bases
+            for stream in self._streams[base]
+        ]
+        """Negated kinds first; without a kind, those of the joint message."""
 
     def facts_of(self, number: int, matched: Mapping[int, int], scene: Scene) -> tuple[int, ...]:
         """The facts of a match, in the order of the conjunction's positive patterns."""
@@ -117,20 +159,14 @@ class Translation:
 
     def send(self, scene: Scene) -> Sent:
         """The messages of a scene, negated kinds first."""
-        first: list[tuple[dict[str, Any], int]] = []
-        then: list[tuple[dict[str, Any], int]] = []
-        for base, streams in self._streams.items():
-            if base.startswith(_SCENE):
-                then.extend((_message(stream, scene.joint), -1) for stream in streams)
-                continue
-            negated = base.startswith(_NEGATED)
-            messages = first if negated else then
-            facts = scene.of(base.removeprefix(_NEGATED))
-            for stream in streams:
-                for number, values in stream.wanted(facts):
-                    messages.append((_message(stream, values), number))
-        both = [*first, *then]
-        return Sent([message for message, _ in both], [number for _, number in both])
+        messages: list[dict[str, Any]] = []
+        numbers: list[int] = []
+        for kind, channel in self._channels:
+            facts = ((-1, scene.joint),) if kind is None else channel.wanted(scene.of(kind))
+            for number, values in facts:
+                messages.append(channel.message(values))
+                numbers.append(number)
+        return Sent(messages, numbers)
 
     def _binds_one_twice(self, conjunction: Conjunction) -> bool:
         """Two patterns over the only fact of a kind: two bindings never share a fact."""
@@ -242,18 +278,11 @@ def _term(atom: Atom, stream: _Stream, names: Mapping[int, tuple[int, str]]) -> 
     return {_OPERATORS[atom.word]: {atom.attribute: atom.value}}
 
 
-def _message(stream: _Stream, values: Mapping[str, Value]) -> dict[str, Any]:
-    message: dict[str, Any] = {name: values[name] for name in stream.attributes & values.keys()}
-    message["kind"] = stream.name
-    for atom, flag in stream.flags.items():
-        value, wanted = values.get(atom.attribute), atom.value
-        if isinstance(wanted, frozenset):
-            holds = value is not None and (value in wanted) is (atom.word is Word.ONE_OF)
-        else:
-            holds = (value is not None) is wanted
-        if holds:
-            message[flag] = True
-    return message
+def _asked(atom: Atom) -> tuple[frozenset[str] | None, bool]:
+    """What a flag says: membership of codes, or presence, and whether it must hold or fail."""
+    if isinstance(atom.value, frozenset):
+        return atom.value, atom.word is Word.ONE_OF
+    return None, atom.value is True
 
 
 def _negated(kind: str) -> str:

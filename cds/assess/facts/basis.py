@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,14 +46,11 @@ class Basis:
 
 def fact(kind: str, **values: Value | None) -> Fact:
     """A fact without its unknown attributes: what is not known is not there."""
-    known: Mapping[str, Value] = {
-        name: shortened(value) if isinstance(value, str) else value
-        for name, value in values.items()
-        if value is not None and not _beyond_any_quantity(value)
-    }
+    known: dict[str, Value] = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            known[name] = shortened(value)
+        # A number that only a conversion of an absurd one can give is none: nothing is known by it.
+        elif value is not None and (not isinstance(value, float) or is_usable(value)):
+            known[name] = value
     return Fact(kind, known)
-
-
-def _beyond_any_quantity(value: Value) -> bool:
-    """A number that only a conversion of an absurd one can give: nothing is known by it."""
-    return isinstance(value, float) and not is_usable(value)
