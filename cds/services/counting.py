@@ -59,7 +59,7 @@ def _outcomes(assessment: Assessment) -> Iterator[Count]:
 
 
 def _suppressed(decision: Decision) -> Iterator[Count]:
-    if decision.assessment is None:
+    if decision.assessment is None or not decision.cards.suppressed:
         return
     revision = {t.rule_id: t.revision for t in decision.assessment.verdict.trace}
     for item in decision.cards.suppressed:
