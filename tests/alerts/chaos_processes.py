@@ -6,6 +6,7 @@ that a restart takes as long as a fork and not as long as a start of Python.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -86,5 +87,7 @@ def receive(place: Place) -> None:
 def labour(place: Place) -> None:
     """Work off the queue until killed."""
     _, alerts = build(place)
+    gc.collect()
+    gc.freeze()
     alerts.start()
     alerts.wait()
