@@ -15,7 +15,6 @@ from typing import Any, Final
 from cds.alerts import inbox
 from cds.alerts.inbox import Alert, Change, Place
 from cds.alerts.queue import Queue, Work
-from cds.alerts.record import ledger_entry
 from cds.alerts.remote import ReadingClient, Remote
 from cds.alerts.resources import Message
 from cds.alerts.sightings import to_read
@@ -29,6 +28,7 @@ from cds.fhir.prefetch import fill, prefetch_keys
 from cds.services import Services
 from cds.services.decide import EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
+from cds.services.record import ledger_entry
 
 _PATIENT_WAITS: Final = 3
 """How often to come back for data that could not be read, before speaking without them."""
@@ -83,7 +83,8 @@ class Ward:
         if decision.assessment is None:
             # The drug is mentioned nowhere any more; what was said about it no longer holds.
             return Assessed(given.evaluation, tuple(inbox.changes(before, (), ())), {})
-        self.services.store.record(ledger_entry(given, decision, f"{work.id}.{work.generation}"))
+        cause = f"{work.id}.{work.generation}"
+        self.services.store.record(ledger_entry(given, decision, decision.response, cause=cause))
         alerts = inbox.alerts_of(decision.cards)
         found = inbox.changes(
             before,

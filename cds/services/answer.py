@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +12,12 @@ from cds.clinical.finding import Severity
 from cds.clinical.setting import Setting
 from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
-from cds.services.counting import counted
 from cds.services.decide import Decision, EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
 from cds.services.obtain import Data, Missing, Obtainer
-from cds.services.trace import assessment_json, suppressed_json
+from cds.services.record import ledger_entry
 from cds.settings import Settings
-from cds.store import CardRow, DatabaseError, LedgerEntry, Store
-from cds.store.jsontext import canonical
+from cds.store import DatabaseError, Store
 from cds.telemetry import Metrics, error_fields, log
 
 
@@ -149,33 +146,12 @@ class HookDesk:
         decision: Decision,
         response: Mapping[str, Any],
     ) -> None:
-        assessment = decision.assessment
-        if assessment is None:
-            return
-        versions = assessment.versions
-        given_json = given.to_json()
-        entry = LedgerEntry(
-            evaluation=given.evaluation,
-            at=given.at,
-            client=given.client,
-            hook=call.hook.value,
-            hook_instance=call.hook_instance,
-            patient=call.patient_id,
+        entry = ledger_entry(
+            given,
+            decision,
+            response,
+            cause=call.hook_instance,
             user=call.user_id,
-            input_digest=hashlib.sha256(canonical(given_json)).hexdigest(),
-            rulebook_revision=versions.rulebook,
-            rulebook_version=versions.rulebook_version,
-            models=versions.models,
-            code_version=versions.code,
-            body={
-                "input": given_json,
-                "response": response,
-                "suppressed": suppressed_json(decision.cards.suppressed),
-                "decision": assessment_json(assessment),
-            },
-            cards=_card_rows(decision),
-            suppressed=len(decision.cards.suppressed),
-            counted=counted(decision),
             deviations=tuple(f"{d.code} {d.field}" for d in call.deviations),
         )
         try:
@@ -197,28 +173,3 @@ class HookDesk:
         for suppressed in decision.cards.suppressed:
             self.metrics.cards.labels(hook, "suppressed").inc()
             self.metrics.rules.labels(hook, suppressed.rule_id, "suppressed").inc()
-
-
-def _card_rows(decision: Decision) -> tuple[CardRow, ...]:
-    rows = []
-    for card in decision.cards.cards:
-        states = [s for s in decision.cards.state_digests if s.card_uuid == card.uuid]
-        rows.append(
-            CardRow(
-                uuid=card.uuid,
-                matter=card.source.topic.code if card.source.topic else "",
-                indicator=card.indicator,
-                findings=tuple(
-                    {
-                        "rule": state.rule_id,
-                        "revision": state.revision,
-                        "subject": state.subject,
-                        "severity": state.severity.indicator,
-                        "state": state.state_digest,
-                    }
-                    for state in states
-                ),
-                suggestions=tuple(s.uuid for s in card.suggestions),
-            )
-        )
-    return tuple(rows)

@@ -1,10 +1,11 @@
-"""A decision made because of a new level, as the ledger keeps every decision."""
+"""A decision as the ledger keeps every decision, whatever caused it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
-from cds.clinical.setting import Occasion
 from cds.services.counting import counted
 from cds.services.decide import Decision, EvaluationInput
 from cds.services.trace import assessment_json, suppressed_json
@@ -12,8 +13,19 @@ from cds.store import CardRow, LedgerEntry
 from cds.store.jsontext import canonical
 
 
-def ledger_entry(given: EvaluationInput, decision: Decision, cause: str) -> LedgerEntry:
-    """The decision as the ledger keeps it; `cause` names the run of work that made it."""
+def ledger_entry(
+    given: EvaluationInput,
+    decision: Decision,
+    response: Mapping[str, Any],
+    *,
+    cause: str,
+    user: str | None = None,
+    deviations: tuple[str, ...] = (),
+) -> LedgerEntry:
+    """Return the entry; `cause` names the hook call or the run of work that asked.
+
+    Raises ValueError for a decision without an assessment, which is not recorded.
+    """
     assessment = decision.assessment
     if assessment is None:
         raise ValueError("a decision without an assessment is not recorded")
@@ -23,10 +35,10 @@ def ledger_entry(given: EvaluationInput, decision: Decision, cause: str) -> Ledg
         evaluation=given.evaluation,
         at=given.at,
         client=given.client,
-        hook=Occasion.NEW_LEVEL.value,
+        hook=given.setting.occasion.value,
         hook_instance=cause,
         patient=given.patient_id,
-        user=None,
+        user=user,
         input_digest=hashlib.sha256(canonical(given_json)).hexdigest(),
         rulebook_revision=versions.rulebook,
         rulebook_version=versions.rulebook_version,
@@ -34,13 +46,14 @@ def ledger_entry(given: EvaluationInput, decision: Decision, cause: str) -> Ledg
         code_version=versions.code,
         body={
             "input": given_json,
-            "response": decision.response,
+            "response": response,
             "suppressed": suppressed_json(decision.cards.suppressed),
             "decision": assessment_json(assessment),
         },
         cards=_card_rows(decision),
         suppressed=len(decision.cards.suppressed),
         counted=counted(decision),
+        deviations=deviations,
     )
 
 
