@@ -98,6 +98,10 @@ def write_export(directory: Path, count: int) -> int:
             resources = [e["resource"] for e in stories[number % len(stories)]["entry"]]
             name = next(r["id"] for r in resources if r["resourceType"] == "Patient")
             for resource in resources:
+                quantity = resource.get("valueQuantity")
+                if quantity is not None:  # no two patients ask the models the same
+                    changed = round(quantity["value"] * (1.0 + 1e-5 * (number + 1)), 6)
+                    resource = {**resource, "valueQuantity": {**quantity, "value": changed}}
                 text = json.dumps(resource)
                 file.write(text.replace(name, f"{name}-{number}") + "\n")
                 lines += 1

@@ -158,9 +158,14 @@ def _written(out: Path | None) -> Iterator[Callable[[Row], object]]:
         raise SetupError(f"{out.name} ends neither in {' nor in '.join(FORMATS)}")
     growing = out.with_name(f"{out.name}.part")
     try:
-        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        growing.unlink(missing_ok=True)
+        # only a file made here is sure to be nobody else's, and no link to another place
+        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise SetupError(f"{out} cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        yield lines(file)
-    growing.replace(out)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            yield lines(file)
+        growing.replace(out)
+    finally:
+        growing.unlink(missing_ok=True)  # patient data of a run that was cut short

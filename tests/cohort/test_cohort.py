@@ -148,6 +148,32 @@ def test_the_command_adds_up_and_writes_a_table_for_its_owner(export: Path, tmp_
     assert not table.with_name("rows.csv.part").exists()
 
 
+def test_a_file_that_lay_there_lends_the_table_neither_its_rights_nor_its_place(
+    export: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("untouched", encoding="utf-8")
+    (tmp_path / "rows.csv.part").symlink_to(elsewhere)
+    table = tmp_path / "rows.csv"
+    table.touch(mode=0o644)
+    found = run("cohort", export, "--out", table, "--now", NOW, "--processes", 1)
+    assert found.exit_code == 0, found.output
+    assert elsewhere.read_text(encoding="utf-8") == "untouched"
+    assert stat.S_IMODE(table.stat().st_mode) == 0o600
+
+
+def test_a_run_that_is_cut_short_leaves_no_patient_data(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(sums: Sums, row: Row) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sums, "add", interrupted)
+    found = run("cohort", export, "--out", tmp_path / "rows.csv", "--now", NOW, "--processes", 1)
+    assert found.exit_code != 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_lines_of_json_hold_the_words_of_each_finding(export: Path, tmp_path: Path) -> None:
     lines = tmp_path / "rows.ndjson"
     assert run("cohort", export, "--out", lines, "--now", NOW, "--processes", 1).exit_code == 0
