@@ -1,29 +1,21 @@
-"""Condition, Procedure, AdverseEvent, AllergyIntolerance and genetic Observations."""
+"""Condition, Procedure, AdverseEvent and AllergyIntolerance."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
-from cds.clinical.medication import Allergy, Condition, GeneResult
+from cds.clinical.medication import Allergy, Condition
 from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.fhir.context import ReadContext
-from cds.fhir.elements import Element, concept, display, element, elements, flag, reference_of, text
-from cds.fhir.levels import level_code
+from cds.fhir.elements import Element, concept, display, element, elements, reference_of, text
 from cds.fhir.problems import problem
 from cds.fhir.products import is_about_drug
-from cds.fhir.results import counting_status, sampled_at
 from cds.fhir.times import moment, span
 
 _ACTIVE: Final = frozenset({"active", "recurrence", "relapse"})
 _REFUTED: Final = frozenset({"refuted", "entered-in-error"})
 _DONE: Final = frozenset({"completed", "in-progress"})
-_NOT_FOUND: Final = re.compile(
-    r"\b(?:not detected|not found|negative|absent|no mutation|wild[- ]?type|none detected)\b"
-)
 
 
 def read_condition(resource: Element, context: ReadContext) -> Condition | None:
@@ -101,45 +93,6 @@ def read_allergy(resource: Element, context: ReadContext) -> tuple[list[Allergy]
         )
         for key in dict.fromkeys(keys)
     ], []
-
-
-def read_genes(observation: Element, context: ReadContext) -> list[GeneResult]:
-    """Genotypes and variants the rulebook knows, by the words in which they are reported."""
-    if counting_status(observation) is None or level_code(observation, context) is not None:
-        return []
-    values = list(_values(observation))
-    if any(_NOT_FOUND.search(value.lower()) for value in values):
-        return []
-    code = concept(element(observation, "code")).text or ""
-    said = " ".join([code, *values]).lower()
-    genes = context.terminology.genes
-    found = [key for name, key in genes.items() if _pattern(name).search(said)]
-    if not found:
-        return []
-    at = sampled_at(observation, context.zone)
-    shown = "; ".join(values)[:120] or code[:120]
-    reference = reference_of(observation)
-    return [GeneResult(key, shown, reference, at) for key in dict.fromkeys(found)]
-
-
-def _values(observation: Element) -> Iterator[str]:
-    for part in (observation, *elements(observation, "component")):
-        if flag(part, "valueBoolean") is False:
-            yield "not detected"
-        written = text(part, "valueString")
-        if written:
-            yield written
-        words = concept(element(part, "valueCodeableConcept"))
-        yield from (words.text or "").split(" | ") if words.text else ()
-        yield from (code.code for code in words.codes if not words.text)
-
-
-@lru_cache(maxsize=512)
-def _pattern(name: str) -> re.Pattern[str]:
-    """A result's name as a whole word, however laboratories space and punctuate it."""
-    parts = re.findall(r"[a-z0-9]+|[^\sa-z0-9:()]", name.lower())
-    written = r"[\s:()]*".join(re.escape(part) for part in parts)
-    return re.compile(rf"(?<![a-z0-9]){written}(?![a-z0-9])" if parts else r"(?!)")
 
 
 def _status(resource: Element, name: str) -> str | None:

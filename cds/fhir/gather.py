@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from cds.clinical.labs import Lab
 from cds.clinical.level import Level
-from cds.clinical.medication import Allergy, Condition
+from cds.clinical.medication import Allergy, Condition, GeneResult
 from cds.clinical.moment import Moment
 from cds.clinical.person import Person
 from cds.clinical.problem import Impact, Problem
@@ -27,12 +27,12 @@ from cds.fhir.conditions import (
     read_adverse_event,
     read_allergy,
     read_condition,
-    read_genes,
     read_procedure,
 )
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, reference_of
 from cds.fhir.findings import MedicationFindings
+from cds.fhir.genes import read_genes
 from cds.fhir.identity import patient_aliases, read_person
 from cds.fhir.labs import is_known, read_labs
 from cds.fhir.levels import level_code, looks_like_level, read_level, unknown_level
@@ -87,7 +87,11 @@ def gather(
     levels = _levels([*known, *unknown], context, found, problems)
     problems += _unknown_levels(unknown, context)
     conditions, allergies = _histories(kept.others, context, problems)
-    genes = [gene for o in unknown for gene in _reading(read_genes, o, context, problems) or ()]
+    genes: list[GeneResult] = []
+    for observation in unknown:
+        found_genes, said = _reading(read_genes, observation, context, problems) or ([], [])
+        genes += found_genes
+        problems += said
     return PatientRecord(
         person,
         orders=tuple(sorted(found.orders, key=lambda o: (_time(o.authored), o.reference))),

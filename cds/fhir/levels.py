@@ -24,7 +24,6 @@ from cds.fhir.elements import (
 )
 from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.products import names_drug
 from cds.fhir.results import Measured, counting_status, measured
 from cds.fhir.sampling import timing_claims
 from cds.fhir.times import moment
@@ -55,10 +54,12 @@ def level_code(observation: Element, context: ReadContext) -> LevelCode | None:
 
 def looks_like_level(observation: Element, context: ReadContext) -> bool:
     """Whether an Observation without a known code is named like a level of the drug."""
-    words = concept(element(observation, "code")).text
-    if not names_drug(words, context.drug) or words is None:
+    words = (concept(element(observation, "code")).text or "").lower()
+    drug = context.drug
+    # Within a word too: German joins `Imatinibspiegel`.
+    if not any(name in words for name in drug.names) or _metabolite(observation, context):
         return False
-    return any(word in words.lower() for word in _LEVEL_WORDS) or "valueQuantity" in observation
+    return any(word in words for word in _LEVEL_WORDS) or "valueQuantity" in observation
 
 
 def unknown_level(observation: Element) -> Problem:

@@ -150,6 +150,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
             "lab-status-unusable": ("The status of a result does not let it count.", _N),
             # conditions, allergies, genes
             "allergy-unreadable": ("An allergy entry does not say to what.", _L),
+            "gene-result-unclear": ("A genetic result does not say plainly what was found.", _L),
         }.items()
     }
 )

@@ -34,11 +34,10 @@ from cds.fhir.vocabulary import words
 Resolve = Callable[[str, Element], Element | None]
 """Finds the resource a literal reference points to, contained ones in the given resource."""
 
-_MG: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*mg\b(?!\s*/)", re.IGNORECASE)
+_MG: Final = re.compile(r"(?<![a-z0-9_.,])(\d+(?:\.\d+)?)\s*mg\b(?!\s*/)", re.IGNORECASE | re.ASCII)
 _MG_PER_ML: Final = re.compile(
     r"(?<![\w.,])(\d+(?:\.\d+)?)\s*mg\s*/\s*(\d+(?:\.\d+)?)?\s*ml\b", re.IGNORECASE
 )
-_BETWEEN_WORDS: Final = re.compile(r"[^\w'-]+")
 _SAME: Final = 0.01  # relative; salt strengths are printed rounded (119.5 mg for 100 mg of base)
 
 COUNT_UNITS: Final = words(
@@ -331,9 +330,18 @@ def _is_drug_code(code: Code, drug: Drug) -> bool:
 
 
 def _names(names: frozenset[str], said: str) -> bool:
-    spoken = _BETWEEN_WORDS.split(said.lower())
-    joined = f" {' '.join(spoken)} "
-    return any(f" {name} " in joined for name in names)
+    return _word(names).search(said) is not None
+
+
+@lru_cache(maxsize=8)
+def _word(names: frozenset[str]) -> re.Pattern[str]:
+    """Any of the names as a word, also joined to a maker's: `Imatinib-ratiopharm`, `APO-Imatinib`.
+
+    Only Latin letters and digits make another word of a name: Japanese is written without spaces.
+    """
+    ordered = sorted(names, key=lambda name: (-len(name), name))
+    spaced = "|".join(r"[^\w'-]+".join(map(re.escape, name.split())) for name in ordered)
+    return re.compile(rf"(?<![a-z0-9_])(?:{spaced or r'(?!)'})(?![a-z0-9_])", re.IGNORECASE)
 
 
 def _mismatch(product: Product, why: str) -> ReadError:

@@ -134,6 +134,11 @@ def _variant(**fields: Any) -> dict[str, Any]:
     return found
 
 
+def _panel(**answers: str) -> dict[str, Any]:
+    parts = [{"code": {"text": name}, "valueString": said} for name, said in answers.items()]
+    return {"code": {"text": "ABL1 kinase domain, T315I and others"}, "component": parts}
+
+
 @pytest.mark.parametrize(
     ("fields", "keys"),
     [
@@ -147,6 +152,23 @@ def _variant(**fields: Any) -> dict[str, Any]:
         ({"valueString": "T315I: negative"}, []),
         ({"code": {"text": "T315I"}, "valueBoolean": False}, []),
         ({"code": {"text": "T315I"}, "valueCodeableConcept": {"text": "Absent"}}, []),
+        ({"code": {"text": "T315I"}, "valueCodeableConcept": {"text": "nicht nachgewiesen"}}, []),
+        ({"code": {"text": "T315I"}, "valueCodeableConcept": coded(LOINC, "LA9634-2")}, []),
+        (
+            {"code": {"text": "T315I"}, "interpretation": [coded("x", "NEG")], "valueString": "-"},
+            [],
+        ),
+        ({"code": {"text": "T315I mutation"}}, []),
+        ({"valueString": "T315I: positive (24 %). E255K: negative."}, ["t315i"]),
+        ({"valueString": "E255K not detected, T315I detected"}, ["t315i"]),
+        ({"valueString": "No mutations detected: E255K, T315I, F359V"}, []),
+        ({"valueString": "E255K, T315I, F359V: not detected"}, []),
+        ({"valueString": "T315I\nno other mutation found", "interpretation": []}, []),
+        (_panel(T315I="Detected", E255K="Not detected"), ["t315i"]),
+        (_panel(T315I="Not detected", E255K="Detected"), []),
+        (_panel(T315I="Absent", E255K="Absent"), []),
+        ({"valueString": "Absent"} | _panel(change="T315I"), []),
+        ({"valueString": "Present"} | _panel(change="T315I", state="not specified"), ["t315i"]),
         ({"status": "entered-in-error", "valueString": "T315I"}, []),
     ],
 )
@@ -154,3 +176,19 @@ def test_a_genetic_finding_is_read_from_its_words_unless_it_was_not_found(
     fields: dict[str, Any], keys: list[str], read: Read
 ) -> None:
     assert [gene.key for gene in read(_variant(**fields)).genes] == keys
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "T315I positive and E255K negative",
+        "Tested for T315I. Not detected.",
+        "T315I\nno other mutation found",
+    ],
+)
+def test_a_genetic_result_that_leaves_open_what_was_found_is_a_question(
+    words: str, read: Read
+) -> None:
+    record = read(_variant(code={"text": "kinase domain"}, valueString=words))
+    assert record.genes == ()
+    assert [problem.code for problem in record.problems] == ["gene-result-unclear"]

@@ -165,8 +165,13 @@ def test_a_component_has_its_own_value_or_none_never_that_of_the_panel(read: Rea
     assert _codes(record) == ["level-no-value"]
 
 
-def test_a_result_named_like_a_level_under_an_unknown_code_is_asked_about(read: Read) -> None:
-    record = read(level(code={"text": "Imatinib trough level"}))
+@pytest.mark.parametrize(
+    "name", ["Imatinib trough level", "Imatinib-Talspiegel", "Imatinibspiegel"]
+)
+def test_a_result_named_like_a_level_under_an_unknown_code_is_asked_about(
+    name: str, read: Read
+) -> None:
+    record = read(level(code={"text": name}))
     assert record.levels == ()
     assert _codes(record) == ["level-code-unknown"]
 

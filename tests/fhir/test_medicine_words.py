@@ -190,3 +190,27 @@ def test_a_result_dated_in_the_future_is_said_and_not_used(shipped: Rulebook) ->
     )
     assert record.labs == ()
     assert [found.code for found in record.problems] == ["lab-time-future"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Imatinib-ratiopharm 400 mg Filmtabletten",
+        "APO-IMATINIB 400 MG",
+        "Imatinibmesilat 400 mg",
+        "Mésilate d'imatinib 400 mg",
+        "イマチニブ錠400mg「トーワ」",
+        "Гливек 400 mg",
+    ],
+)
+def test_the_drug_is_known_by_the_names_of_makers_and_other_languages(
+    name: str, order: ReadOne
+) -> None:
+    taken = dosage() | {"doseAndRate": [{"doseQuantity": quantity(1, "{tbl}")}]}
+    (found,) = order({"text": name}, taken).orders
+    assert found.regimens[0].doses[0].amount_mg == 400
+
+
+@pytest.mark.parametrize("name", ["dasatinib 100 mg", "imatinibol 400 mg", "Ximatinib"])
+def test_a_name_that_only_resembles_the_drug_is_not_it(name: str, order: ReadOne) -> None:
+    assert order({"text": name}, dosage()).orders == ()
