@@ -3,6 +3,9 @@
 AES-256-GCM with a random nonce and the row's identity as associated data, so a body can neither be
 read without the key nor moved to another row. The same key gives the keyed digest under which a
 patient is looked up, so that the tables hold no patient identifier in the clear.
+
+Bodies are compressed before they are encrypted, in the zlib format: written by ISA-L in a fifth of
+zlib's time, because a clinician waits for it, and read by zlib, as are bodies that zlib wrote.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from isal import isal_zlib
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -42,7 +46,7 @@ class Cipher:
     def seal(self, plain: bytes, row: str) -> bytes:
         """Compress and encrypt `plain` for the row named `row`."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, zlib.compress(plain, level=1), row.encode())
+        return nonce + self._aead.encrypt(nonce, isal_zlib.compress(plain, level=1), row.encode())
 
     def open(self, sealed: bytes, row: str) -> bytes:
         """Decrypt what `seal` wrote for the same row."""

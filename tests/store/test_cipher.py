@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import random
 import stat
+import zlib
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,22 @@ def test_a_sealed_body_opens_only_for_its_own_row():
 def test_a_damaged_body_is_refused(damage: bytes):
     with pytest.raises(CipherError):
         Cipher(KEY).open(damage, "row-1")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [b"", b"x", b"abc" * 1_000_000, random.Random(1).randbytes(200_000)],
+    ids=["nothing", "one byte", "much of the same", "nothing alike"],
+)
+def test_a_body_is_kept_in_the_zlib_format_whoever_wrote_it(plain: bytes):
+    cipher = Cipher(KEY)
+    sealed = cipher.seal(plain, "row-1")
+    nonce, kept = sealed[:12], sealed[12:]
+    aead = cipher._aead
+
+    assert zlib.decompress(aead.decrypt(nonce, kept, b"row-1")) == plain  # as earlier versions read
+    earlier = nonce + aead.encrypt(nonce, zlib.compress(plain, level=1), b"row-1")
+    assert cipher.open(earlier, "row-1") == cipher.open(sealed, "row-1") == plain
 
 
 def test_the_patient_key_differs_by_client_and_by_ledger_key():
