@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -106,8 +106,9 @@ class Metrics:
         self.deviations = self._counter(
             "deviations", "Departures from CDS Hooks that were read leniently", "client", "code"
         )
-        self.rules = self._counter("rule", "Rule outcomes in decisions", "hook", "rule", "outcome")
-        self._rule_counts: dict[str, dict[tuple[str, str], Any]] = {}
+        self.rules = self._counter(
+            "rule", "Rule outcomes in decisions, but for silence", "hook", "rule", "outcome"
+        )
         self.cards = self._counter("cards", "Cards by what became of them", "hook", "outcome")
         self.prefetch = self._counter("prefetch", "Where each prefetch key came from", "source")
         self.disagreements = self._counter(
@@ -124,18 +125,6 @@ class Metrics:
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"tdm_{name}", meaning, labels, registry=self.registry)
-
-    def count_rules(self, hook: str, outcomes: Iterable[tuple[str, str]]) -> None:
-        """Count (rule id, outcome) pairs of one decision.
-
-        There are as many pairs as rules, so the counter of each is looked up once and kept.
-        """
-        kept = self._rule_counts.setdefault(hook, {})
-        for pair in outcomes:
-            count = kept.get(pair)
-            if count is None:
-                count = kept[pair] = self.rules.labels(hook, *pair)
-            count.inc()
 
     def render(self) -> bytes:
         """Return the text a Prometheus server reads, over all worker processes."""

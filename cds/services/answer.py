@@ -12,6 +12,7 @@ from cds.clinical.finding import Severity
 from cds.clinical.setting import Setting
 from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
+from cds.services.counting import not_quiet
 from cds.services.decide import Decision, EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
 from cds.services.obtain import Data, Missing, Obtainer
@@ -164,9 +165,9 @@ class HookDesk:
         hook = call.hook.value
         if decision.assessment is None:
             return
-        verdict = decision.assessment.verdict
-        self.metrics.count_rules(hook, [(t.rule_id, t.outcome) for t in verdict.trace])
-        if not verdict.agreed:
+        for trace in not_quiet(decision.assessment):
+            self.metrics.rules.labels(hook, trace.rule_id, trace.outcome).inc()
+        if not decision.assessment.verdict.agreed:
             self.metrics.disagreements.inc()
             log().error("engines-disagree", hook=hook)
         self.metrics.cards.labels(hook, "shown").inc(len(decision.cards.cards))

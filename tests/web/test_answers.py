@@ -112,6 +112,25 @@ def test_the_decision_is_in_the_ledger_and_replays_to_the_same_answer(
     assert "the-token" not in json.dumps(stored.body, default=str)
 
 
+def test_metrics_count_each_rule_that_was_not_silent_by_what_became_of_it(
+    client: FlaskClient, services: Services
+):
+    client.post(ORDERS, json=concerned_request())
+    client.post(ORDERS, json=concerned_request())
+
+    (decision, _) = services.store.recent_decisions()
+    trace = services.store.decision(decision["evaluation"]).body["decision"]["trace"]
+    counted = {
+        (sample.labels["rule"], sample.labels["outcome"]): sample.value
+        for metric in services.metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "tdm_rule_total" and sample.labels["outcome"] != "suppressed"
+    }
+    spoke = [row for row in trace if row["outcome"] in ("fired", "undecided")]
+    assert counted == {(row["rule"], row["outcome"]): 2 for row in spoke}
+    assert {row["outcome"] for row in spoke} == {"fired", "undecided"}
+
+
 def test_replay_refuses_an_unknown_evaluation_and_another_rulebook(
     client: FlaskClient, services: Services
 ):
