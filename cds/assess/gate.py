@@ -31,6 +31,12 @@ _NO_NUMBER = {
     NoNumber.TEXT: (Gate.WRITTEN_AS_TEXT, "the result is text, not a number with a unit"),
 }
 
+_NOT_PLASMA = {
+    "dried-blood": "dried blood",
+    "whole-blood": "whole blood",
+    "other": "neither plasma nor serum",
+}
+
 
 def gate_levels(record: PatientRecord, therapy: Therapy, tables: Tables) -> tuple[GatedLevel, ...]:
     """Pass every level through the gate, oldest first, and mark the one that speaks for today."""
@@ -124,8 +130,9 @@ def _gate(level: Level, record: PatientRecord, therapy: Therapy, tables: Tables)
         return result(Gate.IMPLAUSIBLY_SMALL, "the value is implausibly small")
     if level.ng_ml > sampling["plausible_max_ng_ml"] or level.comparator is not None:
         return result(Gate.IMPLAUSIBLE, "the value is implausible or only a bound")
-    if level.specimen == "dried-blood":
-        return result(Gate.NOT_PLASMA, "targets hold for plasma, and this is dried blood")
+    if level.specimen in _NOT_PLASMA:
+        reason = f"targets hold for plasma, and this is {_NOT_PLASMA[level.specimen]}"
+        return result(Gate.NOT_PLASMA, reason)
     if regimen is None:
         return result(Gate.REGIMEN_UNKNOWN, _why_no_regimen(therapy, sampled))
     if changed and sampled and sampled - changed < timedelta(days=sampling["steady_state_days"]):

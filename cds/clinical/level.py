@@ -65,7 +65,8 @@ class Level:
     comparator: Comparator | None = None
     timing: tuple[TimingClaim, ...] = ()
     specimen: str | None = None
-    """`plasma`, `serum`, `blood`, `dried-blood` or None if not stated."""
+    """`plasma`, `serum`, `blood` (the tube that was drawn), `whole-blood`, `dried-blood`, `other`,
+    or None if not stated."""
     issued: Moment | None = None
     version: str | None = None
     no_number: NoNumber | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -10,20 +11,40 @@ from cds.clinical.problem import Problem
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, concept, element, referred, text
 from cds.fhir.problems import problem
-from cds.fhir.times import moment, span
+from cds.fhir.times import Span, moment, span
 
 _SPECIMENS: Final = MappingProxyType(
     {
         "119361006": "plasma",  # SNOMED CT
         "119364003": "serum",
         "119297000": "blood",
+        "258580003": "whole-blood",
         "440500007": "dried-blood",
         "PLAS": "plasma",  # HL7 v2 table 0487
         "SER": "serum",
         "BLD": "blood",
     }
 )
+_WORDS: Final = (
+    (
+        "dried-blood",
+        r"dried (?:whole |capillary )?blood|blood spots?|dbs|vams|microsampling|trockenblut\w*"
+        r"|filterkarte|sang séché|buvard|sangre seca|bloedspot",
+    ),
+    ("whole-blood", r"whole[- ]blood|vollblut|sang total|sangre (?:total|entera)|volbloed"),
+    (
+        "other",
+        r"urine?|saliva|speichel|salive|cerebro-?spinal|csf|liquor|lcr|ascites|dialysate|tissue",
+    ),
+    ("plasma", r"plasma"),
+    ("serum", r"serum"),
+    ("blood", r"blood"),
+)
+_SPOKEN: Final = tuple((name, re.compile(rf"\b(?:{words})\b")) for name, words in _WORDS)
+_NOT_PLASMA: Final = frozenset({"dried-blood", "whole-blood", "other"})
 _SAME_TIME_H: Final = 1 / 60
+_DRAW_H: Final = 0.25
+"""Systems write a draw as a period of minutes; a longer one is an interval of sampling."""
 
 
 def sampled_when(
@@ -35,7 +56,7 @@ def sampled_when(
     at = at or moment(observation, "effectiveInstant", zone)
     if at is None:
         during = span(observation, "effectivePeriod", zone)
-        if during is not None and during.start is not None and during.start == during.end:
+        if during is not None and _is_one_draw(during):
             at = during.start
         elif during is not None:
             message = "The level was sampled over a period, not at one time; when was it drawn?"
@@ -64,6 +85,13 @@ def sampled_when(
     return at, []
 
 
+def _is_one_draw(during: Span) -> bool:
+    """Whether a period is no longer than drawing a sample takes."""
+    if during.start is None or during.end is None or not during.start.has_clock_time:
+        return False
+    return during.start.hours_until(during.end) <= _DRAW_H
+
+
 def _collected(observation: Element, context: ReadContext) -> Moment | None:
     found = _resolved_specimen(observation, context)
     collection = element(found, "collection") if found is not None else None
@@ -77,17 +105,23 @@ def _collected(observation: Element, context: ReadContext) -> Moment | None:
 
 
 def specimen(observation: Element, context: ReadContext) -> str | None:
-    """Plasma, serum, blood or dried blood, by code or by the words; None if not stated."""
+    """What was measured: `plasma`, `serum`, `blood`, `whole-blood`, `dried-blood` or `other`.
+
+    By the code or the words of the specimen, and by those of test and method where they name
+    something else than plasma. None if not stated.
+    """
     found = _resolved_specimen(observation, context)
     kind = concept(element(found, "type")) if found is not None else concept(None)
-    for code in kind.codes:
-        if code.code in _SPECIMENS:
-            return _SPECIMENS[code.code]
     shown = text(element(observation, "specimen") or {}, "display") or ""
-    words = f"{kind.text or ''} {shown}".lower()
-    if "dried" in words and "blood" in words:
-        return "dried-blood"
-    return next((name for name in ("plasma", "serum", "blood") if name in words), None)
+    coded = next((_SPECIMENS[c.code] for c in kind.codes if c.code in _SPECIMENS), None)
+    stated = _spoken(f"{kind.text or ''} {shown}")
+    tested = [concept(element(observation, name)).text or "" for name in ("code", "method")]
+    by_test = _spoken(" ".join(tested))
+    return next((what for what in (stated, by_test) if what in _NOT_PLASMA), coded or stated)
+
+
+def _spoken(words: str) -> str | None:
+    return next((name for name, said in _SPOKEN if said.search(words.lower())), None)
 
 
 def _resolved_specimen(observation: Element, context: ReadContext) -> Element | None:

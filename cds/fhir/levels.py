@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
+from cds.clinical.codes import Concept
 from cds.clinical.level import Level, NoNumber, ResultStatus
 from cds.clinical.problem import Problem
 from cds.clinical.regimen import DrugOrder, TakenDose
@@ -24,6 +26,7 @@ from cds.fhir.elements import (
 )
 from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.problems import ReadError, problem
+from cds.fhir.products import names_drug
 from cds.fhir.results import Measured, counting_status, measured
 from cds.fhir.sampling import timing_claims
 from cds.fhir.times import moment
@@ -40,6 +43,7 @@ _LEVEL_WORDS: Final = (
     "trough",
     "mass/volume",
 )
+_FREE: Final = re.compile(r"\b(?:free|unbound|frei(?:es|er)?|ungebunden\w*|libre|vrij)\b")
 _UNUSED: Final = frozenset({"cancelled", "entered-in-error"})
 
 
@@ -88,13 +92,9 @@ def read_level(
     status = counting_status(observation)
     if status is None or not is_latest:
         return None, [_why_not(observation, reference, is_latest)]
-    named = _metabolite(observation, context)
-    if named is not None:
-        message = (
-            f"The result names {named}, the metabolite of {context.drug.name} or a sum with it; "
-            f"it was not read as a level of {context.drug.name}."
-        )
-        return None, [problem("level-of-metabolite", message, reference, field="code")]
+    other = _of_something_else(observation, context, reference)
+    if other is not None:
+        return None, [other]
     value = _value(observation)
     if value is None:
         message = "The level has no value."
@@ -150,6 +150,8 @@ def _value(observation: Element) -> _Value | None:
         unit = text(quantity, "unit") or text(quantity, "code")
         if quantity.get("value") is None:
             return None
+        if isinstance(quantity["value"], str):
+            return _as_text(f"{shown} {unit or ''}".strip())
         try:
             return shown, unit, measured(quantity), []
         except ReadError as error:
@@ -157,12 +159,16 @@ def _value(observation: Element) -> _Value | None:
     written = text(observation, "valueString")
     written = written or concept(element(observation, "valueCodeableConcept")).text
     if written:
-        message = f"The level is written as text ({written[:40]!r}); please confirm the value."
-        return written[:80], None, None, [ReadError("level-value-text", message, "value")]
+        return _as_text(written)
     if any(name.startswith("value") for name in observation):
         message = "The level is not a number with a unit."
         return "?", None, None, [ReadError("level-value-text", message, "value")]
     return None
+
+
+def _as_text(written: str) -> _Value:
+    message = f"The level is written as text ({written[:40]!r}); please confirm the value."
+    return written[:80], None, None, [ReadError("level-value-text", message, "value")]
 
 
 def _why_no_number(questions: Sequence[ReadError]) -> NoNumber:
@@ -222,6 +228,32 @@ def _remarks(
         )
         found.append(problem("level-salt-named", message, reference, field="code"))
     return found
+
+
+def _of_something_else(
+    observation: Element, context: ReadContext, reference: str
+) -> Problem | None:
+    """Why the words of the test do not fit its code, if they name another analyte."""
+    drug = context.drug
+    named = _metabolite(observation, context)
+    if named is not None:
+        message = (
+            f"The result names {named}, the metabolite of {drug.name} or a sum with it; "
+            f"it was not read as a level of {drug.name}."
+        )
+        return problem("level-of-metabolite", message, reference, field="code")
+    words = concept(element(observation, "code")).text
+    if words is None:
+        return None
+    if not names_drug(words, drug):
+        others = context.terminology.ingredients_of(Concept(text=words))
+        if others:
+            message = f"The result is coded as a level of {drug.name}, but named {words[:60]!r}."
+            return problem("level-code-mismatch", message, reference, field="code")
+    if _FREE.search(words.lower()):
+        message = f"The result ({words[:60]!r}) is of the free drug; targets hold for the total."
+        return problem("level-of-free-drug", message, reference, field="code")
+    return None
 
 
 def _metabolite(observation: Element, context: ReadContext) -> str | None:

@@ -146,7 +146,8 @@ def _read_request(
             order.authored,
         )
     except ReadError as error:
-        found.problems.append(error.as_problem(reference, _impact(error, status)))
+        if not (is_draft and status in _ENDING and error.code == "dose-missing"):
+            found.problems.append(error.as_problem(reference, _impact(error, status)))
         if error.code in {"order-not-authorised", "do-not-perform"}:
             order = replace(order, status=OrderStatus.UNKNOWN)
         found.orders.append(order)

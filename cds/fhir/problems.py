@@ -124,6 +124,8 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
             "level-superseded": ("An earlier report of a level was replaced by a later one.", _N),
             "level-code-unknown": ("A result looks like a level but its code is not known.", _L),
             "level-of-metabolite": ("A level names the metabolite and was not used.", _L),
+            "level-code-mismatch": ("A level is coded as the drug but names another one.", _L),
+            "level-of-free-drug": ("A level is of the free drug, not of the total.", _L),
             "level-salt-named": (
                 "The test is named after the salt; the value is read as base.",
                 _N,

@@ -235,6 +235,9 @@ def _completed(shadow: dict[str, Any], loc: tuple[str | int, ...]) -> bool:
         return True
     if not isinstance(value, str):
         return False
+    if loc[-2:] == ("valueQuantity", "value"):
+        holder[last] = 0  # a result written as text (`1,72`) is a question about that result
+        return True
     short = _SHORT_ZONE.fullmatch(value)
     if _NAIVE_TIME.fullmatch(value):
         holder[last] = (value if value.count(":") > 1 else value + ":00") + "Z"

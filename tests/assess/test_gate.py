@@ -200,11 +200,17 @@ def test_an_order_stopped_before_the_sample_is_no_regimen(tables: Tables) -> Non
     assert gate(on_400(orders=(stopped,), levels=(level(),)), tables).gate is Gate.REGIMEN_UNKNOWN
 
 
-def test_dried_blood_is_not_compared_with_plasma_targets(tables: Tables) -> None:
-    assert gate(on_400(levels=(level(700, specimen="dried-blood"),)), tables).gate is (
-        Gate.NOT_PLASMA
-    )
-    assert gate(on_400(levels=(level(700, specimen="serum"),)), tables).gate is Gate.TROUGH
+@pytest.mark.parametrize("specimen", ["dried-blood", "whole-blood", "other"])
+def test_what_is_not_plasma_is_not_compared_with_plasma_targets(
+    specimen: str, tables: Tables
+) -> None:
+    found = gate(on_400(levels=(level(700, specimen=specimen),)), tables)
+    assert found.gate is Gate.NOT_PLASMA
+
+
+@pytest.mark.parametrize("specimen", ["serum", "blood", None])
+def test_serum_and_a_tube_of_blood_are_compared(specimen: str | None, tables: Tables) -> None:
+    assert gate(on_400(levels=(level(700, specimen=specimen),)), tables).gate is Gate.TROUGH
 
 
 def test_two_results_of_one_time_that_contradict_each_other_are_both_stopped(

@@ -176,6 +176,33 @@ def test_a_result_named_like_a_level_under_an_unknown_code_is_asked_about(
     assert _codes(record) == ["level-code-unknown"]
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Bortezomib plasma", "level-code-mismatch"),
+        ("Imatinib, unbound", "level-of-free-drug"),
+        ("N-Desmethylimatinib", "level-of-metabolite"),
+    ],
+)
+def test_a_test_that_names_another_analyte_is_no_level(name: str, code: str, read: Read) -> None:
+    record = read(level(code=coded(LOINC, "57844-3", name)))
+    assert record.levels == ()
+    assert _codes(record) == [code]
+
+
+@pytest.mark.parametrize("value", ["1,72", "1720", "n.d."])
+def test_a_number_written_as_text_is_a_level_to_confirm(value: str, read: Read) -> None:
+    written = level(valueQuantity={"value": value, "unit": "ng/mL"})
+    record = read(written)
+    found = _one(record)
+    assert (found.ng_ml, found.no_number, found.reported_value) == (
+        None,
+        NoNumber.TEXT,
+        f"{value} ng/mL",
+    )
+    assert _codes(record) == ["level-value-text"]
+
+
 def test_a_test_named_after_the_salt_is_read_as_base_aloud(read: Read) -> None:
     record = read(level(code=coded(LOINC, "57844-3", "Imatinib Mesylate [Mass/volume]")))
     assert _one(record).ng_ml == 850
@@ -253,6 +280,16 @@ def test_a_date_without_a_clock_time_is_never_a_time_after_the_dose(read: Read) 
     assert _codes(record) == ["level-clock-time-unknown"]
 
 
+def test_a_draw_written_as_a_period_of_minutes_is_one_time(read: Read) -> None:
+    drawn = level(effectivePeriod={"start": "2024-05-20T08:00:00Z", "end": "2024-05-20T08:05:00Z"})
+    del drawn["effectiveDateTime"]
+    record = read(drawn)
+    sampled = _one(record).sampled
+    assert sampled is not None
+    assert sampled.at.isoformat() == "2024-05-20T08:00:00+00:00"
+    assert _codes(record) == []
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
@@ -279,6 +316,24 @@ _SPECIMEN = {
     "type": coded(SNOMED, "119361006", "Plasma specimen"),
     "collection": {"collectedDateTime": "2024-05-20T07:40:00+02:00"},
 }
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"specimen": {"display": "DBS card"}}, "dried-blood"),
+        ({"method": {"text": "LC-MS/MS aus Trockenblut (VAMS)"}}, "dried-blood"),
+        ({"specimen": {"display": "whole blood (EDTA)"}}, "whole-blood"),
+        ({"specimen": {"display": "Venous blood specimen"}}, "blood"),
+        ({"code": coded(LOINC, "57844-3", "Imatinib in cerebrospinal fluid")}, "other"),
+        ({"specimen": {"display": "EDTA plasma"}, "method": {"text": "LC-MS"}}, "plasma"),
+        ({}, None),
+    ],
+)
+def test_what_was_measured_is_read_from_specimen_method_and_name(
+    fields: dict[str, Any], what: str | None, read: Read
+) -> None:
+    assert _one(read(level(**fields))).specimen == what
 
 
 def test_the_specimen_gives_time_and_matrix(read: Read) -> None:

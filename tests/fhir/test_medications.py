@@ -237,6 +237,12 @@ def test_a_draft_of_the_hook_is_read_whatever_its_intent_and_marked(read: Read) 
     assert not by_reference["MedicationRequest/mr1"].is_draft
 
 
+@pytest.mark.parametrize("status", ["stopped", "cancelled", "completed", "on-hold"])
+def test_an_end_that_is_being_signed_needs_no_dosage(status: str, read: Read) -> None:
+    record = read(drafts=[request(status=status, dosageInstruction=[])])
+    assert record.problems == ()
+
+
 @pytest.mark.parametrize(
     ("status", "read_as"),
     [("stopped", OrderStatus.STOPPED), ("cancelled", OrderStatus.CANCELLED)],

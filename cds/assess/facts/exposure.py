@@ -134,6 +134,7 @@ def _is_other_unit(unit: str | None) -> bool:
     return unit is not None and unit.replace(" ", "").lower() not in (
         "ng/ml",
         "ug/l",
+        "mcg/l",
         "µg/l",
         "μg/l",
     )
