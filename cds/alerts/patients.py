@@ -7,7 +7,7 @@ ledger keeps the decision before anything is said.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -24,7 +24,7 @@ from cds.clinical.finding import Severity
 from cds.clinical.setting import Occasion, Setting
 from cds.fhir.client import FetchError
 from cds.fhir.obtain import obtain
-from cds.fhir.prefetch import fill, prefetch_keys
+from cds.fhir.prefetch import PrefetchKey, fill, prefetch_keys
 from cds.services import Services
 from cds.services.decide import EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
@@ -61,9 +61,11 @@ class Ward:
 
     def assess(self, work: Work, remote: Remote, now: datetime) -> Assessed:
         """Assess the patient of a row of work. Raises FetchError if data cannot be read now."""
+        knowledge = self.knowledge  # what is read and what is decided follow the same revision
         patient = str(work.body["patient"])
         references, held = to_read(self.queue, work.server, work.key)
-        resources, unavailable = self._read(work, remote, patient, references, held)
+        keys = prefetch_keys(knowledge.rulebook.drug, knowledge.rulebook.terminology)
+        resources, unavailable = self._read(work, remote, patient, keys, references, held)
         given = EvaluationInput(
             evaluation=new_evaluation_id(),
             at=now,
@@ -78,7 +80,7 @@ class Ward:
             report_link=self.services.settings.report_link(work.server),
         )
         with self._deciding:
-            decision = decide(given, self.knowledge)
+            decision = decide(given, knowledge)
         before = inbox.read(self.queue.database, work.server, work.key)
         if decision.assessment is None:
             # The drug is mentioned nowhere any more; what was said about it no longer holds.
@@ -104,11 +106,10 @@ class Ward:
         work: Work,
         remote: Remote,
         patient: str,
+        keys: Sequence[PrefetchKey],
         references: list[str],
         held: list[dict[str, Any]],
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        rulebook = self.knowledge.rulebook
-        keys = prefetch_keys(rulebook.drug, rulebook.terminology)
         context = {"patientId": patient}
         addresses = {key.name: fill(key.template, context) for key in keys}
         with remote.reading() as client:

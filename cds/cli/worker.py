@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +21,8 @@ def command(once: bool, settings_file: Path | None) -> None:
     """Work off alerts on new levels, and accept HL7 v2 messages.
 
     Several workers may run, on several machines; each takes what no other has. A worker may be
-    killed at any time: what it had in hand is done by the next one. With `mllp` in the alerts file
-    it also listens for HL7 v2 messages.
+    killed at any time: what it had in hand is done by the next one. It follows edits of the rules
+    as the server does. With `mllp` in the alerts file it also listens for HL7 v2 messages.
 
     \b
     Examples:
@@ -34,7 +33,8 @@ def command(once: bool, settings_file: Path | None) -> None:
     """
     from cds.alerts import build_alerts, listen_for_messages, load_alert_settings
     from cds.alerts.settings import alerts_path
-    from cds.services import SetupFailed, build_services
+    from cds.services import SetupFailed, build_services, live_knowledge
+    from cds.services.warmup import leave_out_of_garbage_search, warm_up
     from cds.settings import SettingsError
     from cds.store import DatabaseError
     from cds.telemetry import configure_logging
@@ -45,7 +45,8 @@ def command(once: bool, settings_file: Path | None) -> None:
         alert_settings = load_alert_settings(settings)
         if not alert_settings.servers:
             raise SetupError(f"{alerts_path(settings)}: no server is registered under `servers:`")
-        services = build_services(settings)
+        knowledge = live_knowledge(settings)
+        services = build_services(settings, knowledge=knowledge)
         problem = services.problems().get("database")
         if problem:
             raise SetupError(problem)
@@ -57,10 +58,9 @@ def command(once: bool, settings_file: Path | None) -> None:
             click.echo(f"{alerts.worker.drain()} done")
             return
         listen_for_messages(alerts, services)
-        # What is loaded by now stays: looking through it for garbage takes 0.1 to 0.2 s each time,
-        # in which no level is assessed.
-        gc.collect()
-        gc.freeze()
+        warm_up(services.knowledge, services.clock.now())
+        knowledge.follow()
+        leave_out_of_garbage_search()
         alerts.start()
 
         def leave(_signal: int, _frame: FrameType | None) -> None:

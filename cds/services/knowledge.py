@@ -77,9 +77,10 @@ class LiveKnowledge:
         self._live.current.close()
 
     def _warm_up(self, rulebook: Rulebook) -> None:
-        from cds.services.warmup import warm_up
+        from cds.services.warmup import leave_out_of_garbage_search, warm_up
 
         warm_up(Knowledge(rulebook, self._models), self._clock())
+        leave_out_of_garbage_search()
 
 
 def _tell(status: LiveStatus) -> None:

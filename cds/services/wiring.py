@@ -88,12 +88,19 @@ def prepare(settings: Settings) -> LiveKnowledge:
             upgrade(store.database)
             problem = store.database.check()
         store.database.close()
-        knowledge = LiveKnowledge(settings, Clock().now)
-    except (DatabaseError, CipherError, KnowledgeError) as error:
+    except (DatabaseError, CipherError) as error:
         raise SetupFailed(str(error)) from None
     if problem:
         raise SetupFailed(problem)
-    return knowledge
+    return live_knowledge(settings)
+
+
+def live_knowledge(settings: Settings) -> LiveKnowledge:
+    """The knowledge in force, for a process that stays and follows edits."""
+    try:
+        return LiveKnowledge(settings, Clock().now)
+    except KnowledgeError as error:
+        raise SetupFailed(str(error)) from None
 
 
 def build_services(

@@ -126,7 +126,7 @@ def _server(
 
     # Imported here so that workers inherit the loaded modules; services are built in each worker,
     # after the fork, because neither database connections nor rule programs survive one.
-    from cds.services.warmup import warm_up
+    from cds.services.warmup import leave_out_of_garbage_search, warm_up
     from cds.services.wiring import build_services, forget_what_is_over
     from cds.web.app import create_app
 
@@ -161,6 +161,7 @@ def _server(
             app = create_app(services)
             if extend is not None:
                 extend(app, services)
+            leave_out_of_garbage_search()
             return app
 
     return Server()
