@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from cds.cards import words
 from cds.cards.content import CardContent, Limit, Regard
@@ -161,7 +161,9 @@ def _trimmed(value: float) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
+@lru_cache(maxsize=1024)
 def _citation(citation: SourceCitation) -> str:
+    """A source of the rulebook, of which nothing is a patient's."""
     text = words.plain(citation.citation)
     linked = f"[{text}]({citation.url})" if citation.url else text
     return linked if citation.verified else f"{linked} (unverified)"

@@ -13,11 +13,15 @@ from collections.abc import Iterable
 from cds.cards.wire import SUMMARY_LIMIT
 from cds.clinical import probability
 
-_SPACES = re.compile(r"\s+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~!])")
+_MARKDOWN = r"\`*_{}[]#|~!"
+"""The backslash first: it is what the others are escaped with."""
 _WWW = re.compile(r"\bwww\.", re.IGNORECASE)
-_SCHEME = re.compile(r"\b(mailto|xmpp|javascript|data):", re.IGNORECASE)
+_SCHEME_COLON = re.compile(
+    r":(?:(?<=\bmailto:)|(?<=\bxmpp:)|(?<=\bjavascript:)|(?<=\bdata:))", re.IGNORECASE
+)
+"""Begins with the colon, which is found fast, and looks back for the scheme."""
+_BARE_BRACKET = re.compile(r"(?<!\\)([\[\]])")
 _HARMLESS = re.compile(r"[A-Za-z0-9.,;()/%=+-]+(?: [A-Za-z0-9.,;()/%=+-]+)*", re.ASCII)
 """Most texts: words and numbers with single spaces between them, of which nothing is escaped."""
 _TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
@@ -32,8 +36,11 @@ def plain(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    line = _SPACES.sub(" ", _without_control(text)).strip()
-    return _no_autolink(_no_html(_MARKDOWN.sub(r"\\\1", line)))
+    line = _on_one_line(text)
+    for sign in _MARKDOWN:
+        if sign in line:
+            line = line.replace(sign, f"\\{sign}")
+    return _no_autolink(_no_html(line))
 
 
 def authored(text: str) -> str:
@@ -42,14 +49,16 @@ def authored(text: str) -> str:
     A rule needs none of them (its sources carry the links), while a name from the record that was
     filled in may try to bring them along. Emphasis, lists and paragraphs stay.
     """
-    unescaped = re.sub(r"\\([<>])", r"\1", _without_control(text))  # an entity takes no backslash
-    bracketed = re.sub(r"(?<!\\)([\[\]])", r"\\\1", unescaped)
-    return _capital(_no_autolink(_no_html(bracketed)).strip())
+    written = _without_control(text)
+    written = written.replace(r"\<", "<").replace(r"\>", ">")  # an entity takes no backslash
+    if "[" in written or "]" in written:
+        written = _BARE_BRACKET.sub(r"\\\1", written)
+    return _capital(_no_autolink(_no_html(written)).strip())
 
 
 def one_line(text: str) -> str:
     """Return plain text (no Markdown) on one line, in which nothing opens a tag."""
-    return _TAG_START.sub("‹", _SPACES.sub(" ", _without_control(text)).strip())
+    return _TAG_START.sub("‹", _on_one_line(text))
 
 
 def summary(text: str) -> str:
@@ -111,6 +120,10 @@ def _no_html(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _on_one_line(text: str) -> str:
+    return " ".join(_without_control(text).split())
+
+
 def _without_control(text: str) -> str:
     return text if text.isprintable() else _CONTROL.sub("", text)
 
@@ -120,4 +133,4 @@ def _no_autolink(text: str) -> str:
     text = text.replace("://", "&#58;//").replace("@", "&#64;")
     if "ww." in text.lower():
         text = _WWW.sub("www&#46;", text)
-    return _SCHEME.sub(r"\1&#58;", text) if ":" in text else text
+    return _SCHEME_COLON.sub("&#58;", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,20 @@ def test_no_text_whatever_opens_a_tag_a_link_or_a_cell(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=127), max_size=40) | st.sampled_from(HOSTILE))
 def test_a_text_that_is_handed_on_as_it_is_would_not_have_been_changed(text: str) -> None:
     assert words.plain(text) == words._escaped(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["mailto:", "XMPP:", "javaScript:", "data:", ":", " ", "metadata:", "a", "é", "_", "\n"]
+        ),
+        max_size=8,
+    ).map("".join)
+)
+def test_a_scheme_is_broken_wherever_a_word_begins_with_it_and_nowhere_else(text: str) -> None:
+    scheme = re.compile(r"\b(mailto|xmpp|javascript|data):", re.IGNORECASE)
+
+    assert words.authored(f"x {text}y") == "X " + scheme.sub(r"\1&#58;", f"{text}y")
 
 
 @pytest.mark.parametrize("text", HOSTILE[:7])
