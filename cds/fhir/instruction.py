@@ -7,7 +7,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cds.fhir.dose import Dose, DoseContext, read_dose, tablets_dose, volume_dose
-from cds.fhir.dose_text import TextDosage, read_text
+from cds.fhir.dose_text import TextDosage
+from cds.fhir.dose_text_memory import DOSE_TEXTS
 from cds.fhir.elements import Element, concept, element, elements, flag, number, text
 from cds.fhir.problems import ReadError
 from cds.fhir.products import without_names
@@ -37,7 +38,7 @@ def read_instruction(dosage: Element, context: DoseContext, zone: ZoneInfo) -> I
         message = f"{context.drug.name.capitalize()} is ordered as needed, which is not a regimen."
         raise ReadError("as-needed", message, "dosageInstruction.asNeeded")
     written = [text(dosage, name) for name in ("text", "patientInstruction")]
-    said = [read_text(without_names(words, context.drug)) for words in written if words]
+    said = [DOSE_TEXTS.read(without_names(words, context.drug)) for words in written if words]
     timing = element(dosage, "timing")
     schedule = read_timing(timing, zone) if timing is not None else None
     dose = read_dose(dosage, context)
@@ -140,7 +141,7 @@ def _bounded_by(schedule: Schedule, bounds: Schedule) -> Schedule:
 
 def _food(dosage: Element, said: list[TextDosage]) -> bool | None:
     added = [concept(c).text for c in elements(dosage, "additionalInstruction")]
-    readings = [read_text(words).with_food for words in added if words]
+    readings = [DOSE_TEXTS.read(words).with_food for words in added if words]
     readings += [reading.with_food for reading in said]
     return next((food for food in readings if food is not None), None)
 
