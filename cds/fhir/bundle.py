@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cds.clinical.problem import Problem
-from cds.fhir.elements import Element, local_reference
+from cds.fhir.elements import Element, local_reference, word
 from cds.fhir.problems import problem
 
 _ASIDE: Final = frozenset({"include", "outcome"})
@@ -24,25 +24,30 @@ class Entry:
     url: str | None = None
 
 
-def flatten(
-    resources: Iterable[Any], problems: list[Problem], *, depth: int = 0
-) -> Iterator[Entry]:
+def flatten(resources: Iterable[Any], problems: list[Problem]) -> list[Entry]:
     """Every resource of lists and (nested) Bundles; what is no resource becomes a Problem."""
+    found: list[Entry] = []
     for item in resources:
-        if not isinstance(item, dict):
-            message = "An entry that is not a FHIR resource was ignored."
-            problems.append(problem("resource-unreadable", message))
-        elif item.get("resourceType") != "Bundle":
-            yield Entry(item)
-        elif depth >= _DEEPEST:
-            message = "A Bundle is nested too deeply and was not read."
-            problems.append(problem("resource-unreadable", message))
-        else:
-            yield from _entries(item, problems, depth)
+        _add(Entry(item), found, problems, 0)
+    return found
 
 
-def _entries(bundle: Mapping[str, Any], problems: list[Problem], depth: int) -> Iterator[Entry]:
-    entries = bundle.get("entry")
+def _add(entry: Entry, found: list[Entry], problems: list[Problem], depth: int) -> None:
+    item: Any = entry.resource
+    if not isinstance(item, dict):
+        message = "An entry that is not a FHIR resource was ignored."
+        problems.append(problem("resource-unreadable", message))
+    elif item.get("resourceType") != "Bundle":
+        found.append(entry)
+    elif depth >= _DEEPEST:
+        message = "A Bundle is nested too deeply and was not read."
+        problems.append(problem("resource-unreadable", message))
+    else:
+        _add_entries(entry, found, problems, depth)
+
+
+def _add_entries(bundle: Entry, found: list[Entry], problems: list[Problem], depth: int) -> None:
+    entries = bundle.resource.get("entry")
     if entries is None:
         return
     if not isinstance(entries, list):
@@ -53,13 +58,9 @@ def _entries(bundle: Mapping[str, Any], problems: list[Problem], depth: int) -> 
         if resource is None:
             continue  # a link or a deletion: there is no resource to read
         search = entry.get("search")
-        mode = search.get("mode") if isinstance(search, dict) else None
-        url = entry.get("fullUrl")
-        for found in flatten([resource], problems, depth=depth + 1):
-            matches = found.matches and mode not in _ASIDE
-            yield Entry(
-                found.resource, matches, found.url or (url if isinstance(url, str) else None)
-            )
+        aside = isinstance(search, dict) and word(search, "mode") in _ASIDE
+        url = word(entry, "fullUrl") or bundle.url
+        _add(Entry(resource, bundle.matches and not aside, url), found, problems, depth + 1)
 
 
 class Index:

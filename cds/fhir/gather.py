@@ -67,8 +67,8 @@ def gather(
     looking at. Resources of another patient are refused. Never raises for any JSON input.
     """
     problems: list[Problem] = []
-    entries = list(flatten([*([patient] if patient else []), *resources], problems))
-    written = list(flatten(drafts, problems))
+    entries = flatten([*([patient] if patient else []), *resources], problems)
+    written = flatten(drafts, problems)
     identity, aliases = patient_aliases(patient_id, patient, [*entries, *written])
     index = Index()
     kept = accept(entries, written, aliases, index, drug, problems, selections, identity)

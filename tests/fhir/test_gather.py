@@ -156,6 +156,19 @@ def test_what_a_search_merely_included_is_not_a_result(read: Read) -> None:
     assert read(bundle).levels == ()
 
 
+@pytest.mark.parametrize("search", [{"mode": ["include"]}, {"mode": None}, "include", [], 5])
+def test_how_an_entry_was_found_matters_only_where_it_is_said(search: Any, read: Read) -> None:
+    bundle = _bundle(level())
+    bundle["entry"][0]["search"] = search
+    assert len(read(bundle).levels) == 1
+
+
+def test_what_stands_in_an_included_bundle_was_included(read: Read) -> None:
+    bundle = _bundle(_bundle(level()))
+    bundle["entry"][0]["search"] = {"mode": "include"}
+    assert read(bundle).levels == ()
+
+
 def test_an_included_medication_still_resolves_the_order_that_refers_to_it(read: Read) -> None:
     order = request(
         medicationReference={"reference": "Medication/m"},
