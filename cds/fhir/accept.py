@@ -82,7 +82,9 @@ def accept(
         reading = reading if reading.resource is not None else read_name_only(raw)
         if reading.resource is None:
             continue
-        resource, undated = without_placeholders(reading.resource, drug)
+        resource, undated = reading.resource, list[Problem]()
+        if not reading.known:
+            resource, undated = without_placeholders(resource, drug)
         index.add(resource, entry.url)
         if not entry.matches:
             continue

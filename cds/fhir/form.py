@@ -21,6 +21,8 @@ _DAY: Final = (
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
     r"|02-(?:0[1-9]|1\d|2[0-8]))"
 )
+_ENTERED: Final = r"(?!(?<=1900-)|(?<=1970-)01-01|(?<=1969-)12-31)"
+"""No date that stands for one that nobody entered (see `no_dates`): these stay in the form."""
 _CLOCK: Final = r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?"
 _ZONE: Final = r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)"
 _DATED: Final = "(?:Time|Date|edOn|Over|ared|sued|ated|rded|rted|tart)"
@@ -30,7 +32,7 @@ OPEN: Final = {
     "ID": r'"id":"[A-Za-z0-9\-.]{1,64}"',
     "REFERENCE": r'"reference":"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-.]{1,64}"',
     # A zone stays in the form; so does that a date has no time.
-    "TIME": rf'":"{_YEAR}-(?<={_DATED}":".....){_DAY}(?:(?=")|{_CLOCK}(?={_ZONE}"))',
+    "TIME": rf'":"{_YEAR}-(?<={_DATED}":".....){_ENTERED}{_DAY}(?:(?=")|{_CLOCK}(?={_ZONE}"))',
     "NUMBER": r'"value":-?(?:0|[1-9]\d{0,8})(?:\.\d{1,9}d)?(?=[,}])',
     "TEXT": r'"text":"[!#-~](?:[^"]*[!#-~])?"',
 }

@@ -68,20 +68,18 @@ def check_subject(
     """
     if word(resource, "resourceType") in _WITHOUT_SUBJECT:
         return None
-    reference = reference_of(resource)
     try:
         subject = subject_of(resource)
     except ReadError as error:
-        return error.as_problem(reference)
+        return error.as_problem(reference_of(resource))
+    if subject in aliases or (subject is None and is_draft):
+        return None
+    reference = reference_of(resource)
     if subject is None:
-        if is_draft:
-            return None
         message = f"{reference} does not say which patient it belongs to, so it was not used."
         return problem("subject-missing", message, reference, field="subject")
-    if subject not in aliases:
-        message = f"{reference} belongs to another patient and was not used."
-        return problem("other-patient", message, reference, field="subject")
-    return None
+    message = f"{reference} belongs to another patient and was not used."
+    return problem("other-patient", message, reference, field="subject")
 
 
 def subject_of(resource: Element) -> str | None:

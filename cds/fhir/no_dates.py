@@ -40,6 +40,11 @@ _EVENTS: Final = "event"
 """The list of times of a Timing; elsewhere it is a concept."""
 
 
+def has_placeholder(resource: Element) -> bool:
+    """Whether a date of the resource was not entered by anybody."""
+    return any(map(_is_placeholder, _dates(resource)))
+
+
 def without_placeholders(resource: Element, drug: Drug) -> tuple[Element, list[Problem]]:
     """The resource without dates that nobody entered, and what to say of each.
 

@@ -9,13 +9,14 @@ interacting medicine would be a safety failure.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
 from cds.clinical.problem import Impact, Problem
 from cds.fhir.elements import Element, copy_of, reference_of
+from cds.fhir.no_dates import has_placeholder
 from cds.fhir.passed import Passed
 from cds.fhir.problems import problem
 from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, STATUSES
@@ -68,6 +69,8 @@ class Reading:
 
     resource: Element | None
     problems: tuple[Problem, ...] = ()
+    known: bool = field(default=False, compare=False)
+    """Its form passed before, and resources of that form have no date that nobody entered."""
 
 
 def read_resource(data: Mapping[str, Any], passed: Passed = PASSED) -> Reading:
@@ -84,7 +87,7 @@ def read_resource(data: Mapping[str, Any], passed: Passed = PASSED) -> Reading:
         return _refused_type(kind, reference)
     digest = passed.digest(data)
     if digest in passed:
-        return _accepted(data, reference, [])
+        return _accepted(data, reference, known=True)
     modifiers: list[Any] = []
     resource = _tidy(data, modifiers)
     if modifiers:
@@ -96,9 +99,9 @@ def read_resource(data: Mapping[str, Any], passed: Passed = PASSED) -> Reading:
     if resource != data:
         digest = passed.digest(resource)
         if digest in passed:
-            return _accepted(resource, reference, [])
+            return _accepted(resource, reference, known=True)
     reading, as_it_was = _through_models(kind, resource, reference)
-    if as_it_was:
+    if as_it_was and not has_placeholder(resource):
         passed.add(digest)
     return reading
 
@@ -168,14 +171,16 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str) -> tupl
     return Reading(None, (_unreadable(reference, "it has too many errors"),)), False
 
 
-def _accepted(resource: Element, reference: str, dropped: list[str]) -> Reading:
+def _accepted(
+    resource: Element, reference: str, dropped: Sequence[str] = (), *, known: bool = False
+) -> Reading:
     status = resource.get("status")
-    known = STATUSES.get(str(resource.get("resourceType")))
-    if known is not None and status not in known:
+    statuses = STATUSES.get(str(resource.get("resourceType")))
+    if statuses is not None and status not in statuses:
         message = f"{reference} has the status {str(status)[:40]!r}, which FHIR R4 does not define."
         return Reading(None, (problem("status-unknown", message, reference, field="status"),))
     if not dropped:
-        return Reading(resource)
+        return Reading(resource, known=known)
     message = f"{reference} was read without elements R4 does not know: {', '.join(dropped)[:200]}."
     return Reading(resource, (problem("resource-repaired", message, reference, field=dropped[0]),))
 

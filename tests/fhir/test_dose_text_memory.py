@@ -15,8 +15,19 @@ SHARED = DoseTextMemory(places=5)
 
 TEXTS = st.lists(
     st.sampled_from(
-        ["400 mg", "2 tablets", "1 x 400 mg + 2 x 100 mg", "once daily", "bid", "every 12 hours"]
-        + ["with a meal", "as needed", "take", "Mrs Meier", "5 ml", "stat", "\ud800", "1,250 mg"]
+        [
+            *("400 mg", "2 tablets", "1 x 400 mg + 2 x 100 mg", "once daily", "every 12 hours"),
+            *(
+                "with a meal",
+                "as needed",
+                "take",
+                "Mrs Meier",
+                "5 ml",
+                "stat",
+                "\ud800",
+                "1,250 mg",
+            ),
+        ]
     ),
     max_size=4,
 ).map(" ".join) | st.text(max_size=30)
