@@ -1,9 +1,10 @@
 """Which conjunctions could match at all: an index from what is there to what asks for it.
 
-A conjunction needs facts of certain kinds, and of most of them a certain code or flag: a medicine
-that is rifampicin, a course for CML. Where one of these needs is not met, no fact can satisfy the
-conjunction, and durable-rules need not be asked. The index is read from the facts, so its cost
-follows what the patient has, not how many rules there are about other things.
+Each pattern of a conjunction needs one fact of its kind with certain codes and flags, in which all
+that it compares is known: a medicine that is rifampicin, a haemoglobin with a value. Where such a
+fact is wanting, nothing can satisfy the conjunction, and durable-rules need not be asked. How a
+number compares is no need: that is judged by the evaluators alone. The index is read from the
+facts, so its cost follows what the patient has, not how many rules there are about other things.
 
 The gate stands before durable-rules alone. The reference evaluator does not know it and judges
 every rule, so that a gate wrongly shut is seen as a disagreement.
@@ -13,118 +14,112 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from cds.rulebook.conditions import Atom, Conjunction, Join
+from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import Value
 from cds.rulebook.rule import Word
 
-Need = tuple[str, Atom | None]
-"""A fact of the kind that satisfies the comparison (None: any fact of the kind)."""
-_PLAIN = (Word.IS, Word.ONE_OF, Word.KNOWN)
+Choice = tuple[str, frozenset[Value]]
+"""An attribute, and what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One fact of a kind that must be there; never more than the pattern asks."""
+
+    kind: str
+    choices: frozenset[Choice]
+    known: frozenset[str]
+    """Attributes of which it is only asked that they are known."""
+    unknown: frozenset[str]
+
+    def met_by(self, values: Mapping[str, Value]) -> bool:
+        """Whether a fact of the kind is such a one."""
+        for attribute, allowed in self.choices:
+            if values.get(attribute) not in allowed:
+                return False
+        return self.known <= values.keys() and self.unknown.isdisjoint(values)
+
+
+def need_of(pattern: FlatPattern) -> Need:
+    """What a pattern needs."""
+    unknown = {a.attribute for a in pattern.atoms if a.word is Word.KNOWN and a.value is False}
+    compared = {a.attribute for a in pattern.atoms if not isinstance(a.value, Join)}
+    choices = {
+        (a.attribute, _allowed(a)) for a in pattern.atoms if a.word in (Word.IS, Word.ONE_OF)
+    }
+    known = compared - unknown - {attribute for attribute, _ in choices}
+    return Need(pattern.kind, frozenset(choices), frozenset(known), frozenset(unknown))
 
 
 def needs_of(conjunction: Conjunction) -> frozenset[Need]:
-    """What must be there before the conjunction could match; never more than it asks."""
-    needs: set[Need] = set()
-    for pattern in conjunction.positive:
-        needs.add((pattern.kind, None))
-        needs.update((pattern.kind, atom) for atom in pattern.atoms if atom.word in _PLAIN)
-    return frozenset(needs)
+    """What must be there before the conjunction could match."""
+    return frozenset(need_of(pattern) for pattern in conjunction.positive)
 
 
-def shards(needs: Sequence[frozenset[int]], size: int) -> list[list[int]]:
-    """Deal conjunctions out so that those with like needs, given by number, share a shard.
-
-    Sorted by their needs, the commonest first, those that open together come to lie together.
-    """
-    count = Counter(need for gate in needs for need in gate)
-    ranks = {need: rank for rank, (need, _) in enumerate(count.most_common())}
-    order = sorted(range(len(needs)), key=lambda at: sorted(ranks[need] for need in needs[at]))
-    return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-class Numbering:
-    """A number for each need; counting and comparing numbers is quick."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[Need, int] = {}
-
-    def of(self, needs: Iterable[Need]) -> frozenset[int]:
-        """The numbers of some needs."""
-        numbers = self.numbers
-        return frozenset(numbers.setdefault(need, len(numbers)) for need in needs)
-
-
-@dataclass(slots=True)
-class _Asked:
-    """The needs about one kind of fact, by number."""
-
-    by_value: dict[str, dict[Value | None, tuple[int, ...]]] = field(default_factory=dict)
-    """By attribute and value; None: the attribute is not known."""
-    known: dict[str, int] = field(default_factory=dict)
-    kind: tuple[int, ...] = ()
-    """The need of any such fact."""
-
-    def add(self, atom: Atom, number: int) -> None:
-        if atom.word is Word.KNOWN and atom.value:
-            self.known[atom.attribute] = number
-            return
-        numbers = self.by_value.setdefault(atom.attribute, {})
-        for value in _values(atom):
-            numbers[value] = (*numbers.get(value, ()), number)
-
-
-def _values(atom: Atom) -> Iterable[Value | None]:
-    """What the attribute must be; None: unknown."""
-    if atom.word is Word.KNOWN:
-        return (None,)
-    if isinstance(atom.value, frozenset):
-        return atom.value
+def _allowed(atom: Atom) -> frozenset[Value]:
     if isinstance(atom.value, Join):
         raise TypeError(f"{atom}: `is` takes no join")
-    return (atom.value,)
+    return atom.value if isinstance(atom.value, frozenset) else frozenset({atom.value})
 
 
 class Gates:
-    """Of several groups of conjunctions, which one could match."""
+    """Of many conjunctions, given by what they need, which ones could match."""
 
-    def __init__(
-        self, groups: Sequence[Iterable[frozenset[int]]], needs: Mapping[Need, int]
-    ) -> None:
-        gates = {(gate, group) for group, members in enumerate(groups) for gate in members}
-        self._asked: dict[str, _Asked] = {}
-        for (kind, atom), number in needs.items():
-            asked = self._asked.setdefault(kind, _Asked())
-            if atom is None:
-                asked.kind = (number,)
-            else:
-                asked.add(atom, number)
+    def __init__(self, gates: Sequence[frozenset[Need]]) -> None:
+        count = Counter(need for gate in gates for need in gate)
+        numbers = {need: number for number, need in enumerate(count)}
+        self._asked = {
+            kind: _arranged({n: number for n, number in numbers.items() if n.kind == kind})
+            for kind in {need.kind for need in numbers}
+        }
+        alike: dict[frozenset[Need], list[int]] = {}
+        for conjunction, gate in enumerate(gates):
+            alike.setdefault(gate, []).append(conjunction)
         # Each gate hangs on its rarest need: it is looked at only when that one is met.
-        count = Counter(need for gate, _ in gates for need in gate)
-        self._hung: dict[int, list[tuple[frozenset[int], int]]] = {}
-        for gate, group in gates:
-            rarest = min(gate, key=lambda need: (count[need], need))
-            self._hung.setdefault(rarest, []).append((gate, group))
+        self._hung: dict[int, list[tuple[frozenset[int], list[int]]]] = {}
+        for gate, behind in alike.items():
+            needed = frozenset(numbers[need] for need in gate)
+            rarest = min(gate, key=lambda need: (count[need], numbers[need]))
+            self._hung.setdefault(numbers[rarest], []).append((needed, behind))
 
-    def open(self, scene: Sequence[tuple[str, Mapping[str, Value]]]) -> list[int]:
-        """The groups of which a conjunction could match these facts, in order."""
+    def open(self, scene: Iterable[tuple[str, Mapping[str, Value]]]) -> list[int]:
+        """The conjunctions that could match these facts."""
         met: set[int] = set()
         for kind, values in scene:
-            asked = self._asked.get(kind)
-            if asked is None:
-                continue
-            met.update(asked.kind)
-            for attribute, numbers in asked.by_value.items():
-                found = numbers.get(values.get(attribute))
-                if found is not None:
-                    met.update(found)
-            for attribute, number in asked.known.items():
-                if attribute in values:
-                    met.add(number)
-        opened: set[int] = set()
-        for need in met:
-            for needed, group in self._hung.get(need, ()):
-                if group not in opened and needed <= met:
-                    opened.add(group)
-        return sorted(opened)
+            for attribute, by_value in self._asked.get(kind, ()):
+                for number, need in by_value.get(values.get(attribute), ()):
+                    if number not in met and need.met_by(values):
+                        met.add(number)
+        opened: list[int] = []
+        for need_met in met:
+            for needed, behind in self._hung.get(need_met, ()):
+                if needed <= met:
+                    opened += behind
+        return opened
+
+
+_Arranged = list[tuple[str, dict[Value | None, list[tuple[int, Need]]]]]
+"""By attribute and by value of it: the needs to look at. No attribute: for every fact."""
+_NONE = ""
+
+
+def _arranged(needs: Mapping[Need, int]) -> _Arranged:
+    """Needs of one kind, each under the values of the attribute that fewest others ask for."""
+    asking = Counter(
+        (attribute, value)
+        for need in needs
+        for attribute, allowed in need.choices
+        for value in allowed
+    )
+    found: dict[str, dict[Value | None, list[tuple[int, Need]]]] = {}
+    for need, number in needs.items():
+        attribute, allowed = min(
+            need.choices,
+            key=lambda choice: (sum(asking[choice[0], value] for value in choice[1]), choice[0]),
+            default=(_NONE, frozenset({None})),
+        )
+        for value in allowed:
+            found.setdefault(attribute, {}).setdefault(value, []).append((number, need))
+    return list(found.items())

@@ -20,20 +20,19 @@ import itertools
 import json
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import durable_rules_engine as engine
 
 from cds.rulebook.conditions import Conjunction
+from cds.rulebook.deal import Tally, alike
 from cds.rulebook.facts import catalogue
-from cds.rulebook.gate import Gates, Numbering, needs_of, shards
+from cds.rulebook.gate import Gates, needs_of
 from cds.rulebook.translate import Numbered, Scene, Sent, Translation, largest
 
 FIRING_LIMIT = 5000
 MAX_PROPERTIES = 200
 """Of one message; more than 255 crash the JSON reader of durable-rules."""
-RULESET_SIZE = 48
-"""Conjunctions in one ruleset: a smaller one is asked more seldom, a larger one costs less each."""
 _SESSIONS = 512
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -49,28 +48,26 @@ class Program:
     """Conjunctions compiled into rulesets of durable-rules, of which an evaluation asks a few.
 
     A session in durable-rules takes time and memory for every join of its ruleset, whatever is
-    asserted. So conjunctions with like needs stand together in small rulesets, and facts go only
-    to those in which something could match.
+    asserted. So conjunctions with like needs stand together in small rulesets, facts go only to
+    those in which something could match, and what is asked of nearly every patient comes to stand
+    together once more. Where a conjunction stands changes nothing about what it matches.
     """
 
     def __init__(self, conjunctions: Sequence[Conjunction]) -> None:
-        numbering = Numbering()
-        needs = [numbering.of(needs_of(conjunction)) for conjunction in conjunctions]
-        dealt = shards(needs, RULESET_SIZE)
-        groups = [[needs[number] for number in members] for members in dealt]
-        self._gates = Gates(groups, numbering.numbers)
+        needs = [needs_of(conjunction) for conjunction in conjunctions]
+        self._conjunctions = conjunctions
+        self._gates = Gates(needs)
         self._lock = threading.Lock()
         self._closed = False
-        self._rulesets = [
-            _Ruleset({number: conjunctions[number] for number in sorted(members)})
-            for members in dealt
-        ]
+        self._tally = Tally()
+        self._dealt = self._compiled(alike(needs))
+        self._often: dict[int, _Ruleset] = {}
 
     def close(self) -> None:
         """Give the memory back after a running evaluation has finished."""
         with self._lock:
             self._closed = True
-            for ruleset in self._rulesets:
+            for ruleset in {*self._dealt.values(), *self._often.values()}:
                 ruleset.close()
 
     @property
@@ -81,16 +78,27 @@ class Program:
     def hits(self, facts: Numbered) -> frozenset[Hit]:
         """Every match, or EngineError."""
         scene = Scene(facts, catalogue())
-        asked = [self._rulesets[number] for number in self._gates.open(facts)]
+        opened = self._gates.open(facts)
         with self._lock:
             if self.closed:
                 raise EngineError("the program is closed")
             try:
+                if self._tally.note(opened):
+                    self._often = self._compiled(self._tally.often)
+                asked = {self._often.get(number) or self._dealt[number] for number in opened}
                 return frozenset(hit for ruleset in asked for hit in ruleset.hits(scene))
             except EngineError:
                 raise
             except Exception as error:  # the C module raises bare Exception
                 raise EngineError(f"{type(error).__name__}: {error}") from error
+
+    def _compiled(self, dealt: Iterable[Sequence[int]]) -> dict[int, _Ruleset]:
+        """The ruleset of each conjunction."""
+        rulesets: dict[int, _Ruleset] = {}
+        for numbers in dealt:
+            ruleset = _Ruleset({number: self._conjunctions[number] for number in numbers})
+            rulesets.update(dict.fromkeys(numbers, ruleset))
+        return rulesets
 
 
 class _Ruleset:

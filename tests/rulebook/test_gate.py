@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
 from cds.rulebook import program
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join, conjunctions
+from cds.rulebook.deal import RULESET_SIZE, alike
 from cds.rulebook.evaluate import Deck, prepare
 from cds.rulebook.facts import catalogue
-from cds.rulebook.gate import Gates, Need, Numbering, needs_of, shards
+from cds.rulebook.gate import Gates, Need, needs_of
 from cds.rulebook.program import Program
 from cds.rulebook.reference import Matcher, Panel, Scene
 from cds.rulebook.render import Renderer
@@ -24,23 +23,22 @@ def random_conjunctions(generator: Generator, count: int) -> list[Conjunction]:
     return [conjunction for several in found if several for conjunction in several]
 
 
+def asking(kind: str, *atoms: Atom) -> Conjunction:
+    """A rule with one pattern."""
+    return Conjunction((FlatPattern(kind, kind, atoms),), ())
+
+
 def about(ingredient: str) -> Conjunction:
     """A rule about one medicine in use."""
-    atoms = (Atom("ingredient", Word.IS, ingredient), Atom("current", Word.IS, True))
-    return Conjunction((FlatPattern("medicine", "medicine", atoms),), ())
-
-
-def gates_of(groups: Iterable[Iterable[frozenset[Need]]]) -> Gates:
-    numbering = Numbering()
-    numbered = [[numbering.of(needs) for needs in group] for group in groups]
-    return Gates(numbered, numbering.numbers)
+    in_use = Atom("current", Word.IS, True)
+    return asking("medicine", Atom("ingredient", Word.IS, ingredient), in_use)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_matches_has_an_open_gate(seed: int) -> None:
     generator = Generator(3000 + seed)
     asked = random_conjunctions(generator, 60)
-    gates = gates_of([[needs_of(conjunction)] for conjunction in asked])
+    gates = Gates([needs_of(conjunction) for conjunction in asked])
     matchers = [Matcher(conjunction) for conjunction in asked]
     matched = 0
     for _ in range(20):
@@ -63,30 +61,60 @@ def test_judging_together_is_judging_each_alone(seed: int) -> None:
 
 
 def test_every_conjunction_has_one_place() -> None:
-    numbering = Numbering()
-    asked = [numbering.of(needs_of(c)) for c in random_conjunctions(Generator(1), 200)]
-    dealt = shards(asked, 48)
+    asked = [needs_of(c) for c in random_conjunctions(Generator(1), 200)]
+    dealt = alike(asked)
     assert sorted(number for members in dealt for number in members) == list(range(len(asked)))
-    assert max(map(len, dealt)) == 48
+    assert max(map(len, dealt)) == RULESET_SIZE
 
 
 def test_a_gate_opens_for_what_is_there_and_for_nothing_else() -> None:
-    gates = gates_of([
-        [needs_of(about("rifampicin"))],
-        [needs_of(about("ketoconazole"))],
-        [needs_of(about("ketoconazole")), needs_of(about("rifampicin"))],
-        [frozenset({("medicine", Atom("daily_mg", Word.KNOWN, False))})],
-        [frozenset({("medicine", Atom("daily_mg", Word.KNOWN, True))})],
-        [frozenset({("course", Atom("disease", Word.ONE_OF, frozenset({"cml", "gist"})))})],
-        [frozenset({("course", Atom("disease", Word.IS, "gist"))})],
+    above = Atom("daily_mg", Word.ABOVE, 100.0)
+    gates = Gates([
+        needs_of(about("rifampicin")),
+        needs_of(about("ketoconazole")),
+        needs_of(asking("medicine", Atom("daily_mg", Word.KNOWN, False))),
+        needs_of(asking("medicine", Atom("daily_mg", Word.KNOWN, True))),
+        needs_of(asking("medicine", above)),
+        needs_of(asking("course", Atom("disease", Word.ONE_OF, frozenset({"cml", "gist"})))),
+        needs_of(asking("course", Atom("disease", Word.IS, "gist"))),
+        needs_of(asking("course")),
     ])  # fmt: skip
     facts = scene(CML, LOW_LEVEL, {**RIFAMPICIN, "current": True})
-    assert gates.open([(fact.kind, fact.values) for fact in facts]) == [0, 2, 3, 5]
+    opened = gates.open([(fact.kind, fact.values) for fact in facts])
+    assert sorted(opened) == [0, 2, 5, 7]
+
+
+def test_a_number_opens_the_gate_however_it_compares() -> None:
+    limits = (Atom("daily_mg", Word.ABOVE, 100.0), Atom("daily_mg", Word.BELOW, 100.0))
+    gates = Gates([needs_of(asking("medicine", limit)) for limit in limits])
+    facts = scene({**RIFAMPICIN, "daily_mg": 600})
+    opened = gates.open([(fact.kind, fact.values) for fact in facts])
+    assert sorted(opened) == [0, 1]
+
+
+def test_what_one_pattern_asks_one_fact_must_meet() -> None:
+    gates = Gates([needs_of(about("rifampicin")), needs_of(about("simvastatin"))])
+    stopped = {**RIFAMPICIN, "current": False}
+    taken = {**RIFAMPICIN, "ingredient": "simvastatin", "current": True}
+    facts = scene(stopped, taken)
+    assert gates.open([(fact.kind, fact.values) for fact in facts]) == [1]
+
+
+def test_every_pattern_needs_its_fact() -> None:
+    in_gist = asking("course", Atom("disease", Word.IS, "gist")).positive
+    in_cml = asking("course", Atom("disease", Word.IS, "cml")).positive
+    gates = Gates([
+        needs_of(Conjunction((*about("rifampicin").positive, *disease), ()))
+        for disease in (in_gist, in_cml)
+    ])  # fmt: skip
+    facts = scene(CML, {**RIFAMPICIN, "current": True})
+    assert gates.open([(fact.kind, fact.values) for fact in facts]) == [1]
 
 
 def test_a_join_is_no_need_because_its_value_is_not_known_beforehand() -> None:
-    joined = FlatPattern("i", "interaction", (Atom("ingredient", Word.SAME_AS, Join(0, "x")),))
-    assert needs_of(Conjunction((joined,), ())) == {("interaction", None)}
+    joined = asking("interaction", Atom("ingredient", Word.SAME_AS, Join(0, "x")))
+    nothing: frozenset[str] = frozenset()
+    assert needs_of(joined) == {Need("interaction", frozenset(), nothing, nothing)}
 
 
 def test_rules_about_medicines_the_patient_does_not_take_are_not_asked(
