@@ -24,21 +24,25 @@ _INDICATIONS: tuple[tuple[str, str], ...] = (
 )
 _ALL = "all"
 _BCR_ABL = "bcr_abl_is"
+_BCR_ABL_GENE = "bcr-abl1"
 _FIP1L1 = "fip1l1-pdgfra"
 
 
 def indication_of(record: PatientRecord) -> tuple[str | None, str | None]:
     """(indication key, disease key) of the fact catalogue; (None, None) when none is recorded.
 
+    A disease in remission is still what the drug is given for, unless another one is active.
     Acute lymphoblastic leukaemia counts as Ph-positive when a BCR::ABL1 result is on record:
     the diagnosis codes do not tell, and the drug has no other use there.
     """
-    keys = {
-        key
-        for condition in record.conditions
-        if condition.active and condition.confirmed
-        for key in condition.keys
-    }
+    confirmed = [condition for condition in record.conditions if condition.confirmed]
+    active = _indication({key for c in confirmed if c.active for key in c.keys}, record)
+    if active != (None, None):
+        return active
+    return _indication({key for c in confirmed if c.in_remission for key in c.keys}, record)
+
+
+def _indication(keys: set[str], record: PatientRecord) -> tuple[str | None, str | None]:
     genes = {gene.key for gene in record.genes}
     if "hes" in keys and _FIP1L1 in genes:
         keys.add("hes-fip1l1")
@@ -47,6 +51,6 @@ def indication_of(record: PatientRecord) -> tuple[str | None, str | None]:
             # Plain mastocytosis names the disease; which of its indications is not recorded.
             return (None if indication == "mastocytosis" else indication), disease
     if _ALL in keys:
-        has_transcript = bool(record.labs_of(_BCR_ABL))
+        has_transcript = bool(record.labs_of(_BCR_ABL)) or _BCR_ABL_GENE in genes
         return ("ph-all" if has_transcript else None), "all"
     return None, None

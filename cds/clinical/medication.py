@@ -54,6 +54,8 @@ class Condition:
     confirmed: bool = True
     onset: Moment | None = None
     ended: Moment | None = None
+    in_remission: bool = False
+    """Quiet, not gone: a disease in remission is what treatment goes on for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,24 @@ from dataclasses import dataclass, field
 
 from cds.clinical.codes import Code, Concept
 
+_PAST = ("history", "z.n.", "zustand nach", "antécédent", "antécédents", "antecedentes")
 _DENIALS = (
-    *("no", "not", "without", "excluded", "exclude", "suspected", "history", "vs", "denies"),
-    *("denied", "family", "r/o", "rule out", "ruled out", "possible", "possibly", "screening"),
+    *("not", "excluded", "exclude", "suspected", "vs", "denies", "denied", "family", "no longer"),
+    *("r/o", "rule out", "ruled out", "possible", "possibly", "screening"),
     *("risk of", "risk for", "at risk"),
+    *("nicht", "ausgeschlossen", "ausschluss", "verdacht", "v.a.", "v. a.", "fraglich"),
+    *("pas", "exclu", "exclue", "suspicion", "sospecha", "descartado", "descartada", "posible"),
+    *("niet", "verdenking", "uitgesloten", "mogelijk"),
+    *_PAST,
 )
 """Words that turn a name into something else than a diagnosis made."""
-_LASTING_DENIALS = tuple(word for word in _DENIALS if word != "history")
+_LASTING_DENIALS = tuple(word for word in _DENIALS if word not in _PAST)
 """A history of an operation is the state it left behind."""
+_DENY_THE_REST = (
+    *("no", "without", "kein", "keine", "keinen", "ohne", "sans", "absence", "sin", "geen"),
+    "zonder",
+)
+"""Words that deny what follows them: `HES without FIP1L1-PDGFRA` is a HES."""
 _OFFICIAL_NOT = "not having achieved remission"
 """Part of official ICD-10-CM names; it denies the remission, not the disease."""
 WORDS_APART = " | "
@@ -165,21 +175,38 @@ class Terminology:
 
 
 def _affirmed(text: str, denials: tuple[str, ...]) -> str:
-    """The lower-case parts of a concept's words that deny or doubt nothing."""
+    """The lower-case words of a concept that are neither denied nor doubted."""
     parts = (part.replace(_OFFICIAL_NOT, "") for part in text.lower().split(WORDS_APART))
     return WORDS_APART.join(
-        part for part in parts if not any(_mentions(part, denial) for denial in denials)
+        _before_denial(part)
+        for part in parts
+        if not any(_mentions(part, denial) for denial in denials)
     )
+
+
+def _before_denial(part: str) -> str:
+    """The words before one that denies the rest; none where it denies them (`Pregnant: no`)."""
+    places = [place for word in _DENY_THE_REST if (place := _place_of(part, word)) >= 0]
+    if not places:
+        return part
+    first = min(places)
+    follows = part[first:].partition(" ")[2]
+    return part[:first] if any(sign.isalnum() for sign in follows) else ""
 
 
 def _mentions(words: str, name: str) -> bool:
     """Whether `name` stands in `words` as a whole word."""
+    return _place_of(words, name) >= 0
+
+
+def _place_of(words: str, name: str) -> int:
+    """Where `name` first stands in `words` as a whole word; below zero if nowhere."""
     start = words.find(name)
     while start >= 0:
         end = start + len(name)
         before = words[start - 1] if start else " "
         after = words[end] if end < len(words) else " "
         if not before.isalnum() and not after.isalnum():
-            return True
+            return start
         start = words.find(name, start + 1)
-    return False
+    return -1

@@ -20,19 +20,22 @@ _DONE: Final = frozenset({"completed", "in-progress"})
 
 def read_condition(resource: Element, context: ReadContext) -> Condition | None:
     """A Condition; None if it was refuted or entered in error."""
-    if _status(resource, "verificationStatus") in _REFUTED:
-        return None
     named = element(resource, "code")
+    certainty = _certainty(named)
+    if _status(resource, "verificationStatus") in _REFUTED or certainty == "A":
+        return None
     clinical = _status(resource, "clinicalStatus")
     ended = _time(resource, "abatement", context)
     return Condition(
         context.terminology.conditions_of(concept(named)),
         display(named) or "a condition without a name",
         reference_of(resource),
-        active=clinical in _ACTIVE if clinical else ended is None,
-        confirmed=_status(resource, "verificationStatus") in {None, "confirmed"},
+        active=certainty != "Z" and (clinical in _ACTIVE if clinical else ended is None),
+        confirmed=certainty != "V"
+        and _status(resource, "verificationStatus") in {None, "confirmed"},
         onset=_time(resource, "onset", context) or moment(resource, "recordedDate", context.zone),
         ended=ended,
+        in_remission=clinical == "remission",
     )
 
 
@@ -93,6 +96,15 @@ def read_allergy(resource: Element, context: ReadContext) -> tuple[list[Allergy]
         )
         for key in dict.fromkeys(keys)
     ], []
+
+
+def _certainty(named: Element | None) -> str | None:
+    """The mark of certainty that German records add to an ICD code: excluded, suspected, past."""
+    for coding in elements(named or {}, "coding"):
+        for extension in elements(coding, "extension"):
+            if str(extension.get("url", "")).endswith("icd-10-gm-diagnosesicherheit"):
+                return text(element(extension, "valueCoding") or {}, "code")
+    return None
 
 
 def _status(resource: Element, name: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from cds.clinical.codes import Code, Concept
 from cds.fhir.problems import ReadError
+from cds.fhir.systems import KNOWN_AS
 
 Element = Mapping[str, Any]
 
@@ -98,7 +99,7 @@ def concept(found: Element | None) -> Concept:
     for coding in elements(found, "coding"):
         code = text(coding, "code")
         if code:
-            codes.append(Code(text(coding, "system") or "", code))
+            codes.append(Code(_system(coding), code))
         display = text(coding, "display")
         if display not in words:
             words.append(display)
@@ -113,7 +114,12 @@ def codes_of(found: Element | None) -> Iterator[Code]:
     for coding in elements(found, "coding"):
         code = text(coding, "code")
         if code:
-            yield Code(text(coding, "system") or "", code)
+            yield Code(_system(coding), code)
+
+
+def _system(coding: Element) -> str:
+    stated = text(coding, "system") or ""
+    return KNOWN_AS.get(stated, stated)
 
 
 def display(found: Element | None) -> str | None:

@@ -81,6 +81,14 @@ def test_a_detail_alone_means_nothing(terminology: Terminology) -> None:
         ("High-risk GIST, adjuvant", "gist-adjuvant"),
         ("Hypereosinophilic syndrome, FIP1L1-PDGFRA positive", "hes-fip1l1"),
         ("Myelodysplastic syndrome with PDGFRB rearrangement", "mds-mpd"),
+        ("Hypereosinophilic syndrome without FIP1L1-PDGFRA fusion", "hes"),
+        ("HES without FIP1L1 fusion", "hes"),
+        ("GIST, no metastases", "gist"),
+        ("Chronische myeloische Leukämie, keine Blastenkrise", "cml"),
+        ("Pregnancy without complication", "pregnancy"),
+        ("Schwangerschaft, 24. SSW", "pregnancy"),
+        ("Z.n. Thyreoidektomie", "thyroidectomy"),
+        ("Ph+ ALL", "ph-all"),
     ],
 )
 def test_a_problem_list_in_snomed_or_in_words_is_understood_by_its_words(
@@ -106,6 +114,11 @@ def test_a_problem_list_in_snomed_or_in_words_is_understood_by_its_words(
         "Risk of gastrointestinal bleeding",
         "History of gastrointestinal bleeding",
         "Lactation suppression",
+        "Pregnant: no",
+        "Verdacht auf Pleuraerguss",
+        "Keine Herzinsuffizienz",
+        "Schwangerschaft ausgeschlossen",
+        "Pas de grossesse",
     ],
 )
 def test_words_that_name_something_else_or_deny_it_name_no_condition(

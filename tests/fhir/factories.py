@@ -88,7 +88,10 @@ TERMINOLOGY = Terminology(
         Code(SNOMED, "420120006"): ("gist",),
         Code(SNOMED, "26452003"): ("gastrectomy",),
     },
-    condition_prefixes={Code(ICD10, "C92.1"): ("cml",)},
+    condition_prefixes={
+        Code(ICD10, "C92.1"): ("cml",),
+        Code("http://hl7.org/fhir/sid/icd-10", "C92.1"): ("cml",),
+    },
     genes={"cyp2c8*3": "cyp2c8*3", "t315i": "t315i", "cyp3a5*3/*3": "cyp3a5-poor"},
 )
 

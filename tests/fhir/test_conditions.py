@@ -33,6 +33,32 @@ def test_a_condition_is_known_by_its_code_or_by_an_enclosing_category(read: Read
 
 
 @pytest.mark.parametrize(
+    "system",
+    [
+        "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
+        "urn:oid:2.16.840.1.113883.6.90",
+        "https://smt.esante.gouv.fr/terminologie-cim-10",
+    ],
+)
+def test_a_code_system_is_known_by_its_other_names(system: str, read: Read) -> None:
+    assert read(_condition(code=coded(system, "C92.10"))).conditions[0].keys == ("cml",)
+
+
+@pytest.mark.parametrize(
+    ("mark", "states"),
+    [("G", [(True, True)]), ("V", [(True, False)]), ("Z", [(False, True)]), ("A", [])],
+)
+def test_the_german_mark_of_certainty_counts(
+    mark: str, states: list[tuple[bool, bool]], read: Read
+) -> None:
+    code = coded("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "C92.10")
+    url = "http://fhir.de/StructureDefinition/icd-10-gm-diagnosesicherheit"
+    code["coding"][0]["extension"] = [{"url": url, "valueCoding": {"code": mark}}]
+    found = read(_condition(code=code)).conditions
+    assert [(c.active, c.confirmed) for c in found] == states
+
+
+@pytest.mark.parametrize(
     ("fields", "active"),
     [
         ({}, True),

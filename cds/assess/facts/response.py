@@ -70,7 +70,7 @@ def _may_be_older(basis: Basis, series: Sequence[Lab]) -> bool:
     return any(
         condition.onset is not None and condition.onset.at < long_ago
         for condition in basis.record.conditions
-        if condition.active and "cml" in condition.keys
+        if (condition.active or condition.in_remission) and "cml" in condition.keys
     )
 
 
