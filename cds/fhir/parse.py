@@ -28,7 +28,7 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-_NOT_A_BRACKET: Final = bytes(set(range(256)) - set(b"[{]}"))
+_NO_MARK: Final = bytes(set(range(256)) - set(b'[{]},"'))
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _DEEPER: Final = {ord("["): 1, ord("]"): -1}
 
@@ -66,12 +66,22 @@ def _refuse_bombs(document: bytes, limits: Limits) -> None:
     Outside strings every value follows one of `[ { , :`, so counting those bounds the nodes. In
     UTF-8 no byte of another character looks like one of these.
     """
-    outside = b"".join(_unescaped(document).split(b'"')[::2])  # every second part is in a string
+    outside = _outside_strings(_unescaped(document).translate(None, _NO_MARK))
     if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > limits.nodes:
         raise JsonError(f"more than {limits.nodes} values", "body")
-    brackets = outside.translate(_ONE_KIND, _NOT_A_BRACKET)
+    brackets = outside.translate(_ONE_KIND, b",")
     if _is_deeper(brackets, limits.depth):
         raise JsonError(f"nested deeper than {limits.depth}", "body")
+
+
+def _outside_strings(marks: bytes) -> bytes:
+    """The marks that stand outside strings.
+
+    Most strings hold none and are two quotes now. Taking adjacent quotes away, even those between
+    two strings, leaves what is beside them inside or outside as it was.
+    """
+    left = marks.replace(b'""', b"")
+    return b"".join(left.split(b'"')[::2])  # every second part is in a string
 
 
 def _is_deeper(brackets: bytes, depth: int) -> bool:

@@ -40,13 +40,12 @@ def _where(error: JsonError) -> str:
 
 
 def _read(request: Request, limit: int) -> bytes:
-    too_large = refuse(413, "too-large", f"The body is larger than {limit} bytes.", "body")
-    if request.content_length is not None and request.content_length > limit:
-        raise too_large
-    try:
-        raw = request.stream.read(limit + 1)
-    except (ClientDisconnected, OSError):
-        raise refuse(400, "cut-off", "The body ended early.", "body") from None
-    if len(raw) > limit:
-        raise too_large
-    return raw
+    declared = request.content_length or 0  # none is declared of a body in chunks
+    if declared <= limit:
+        try:
+            raw = request.stream.read(declared or limit + 1)
+        except (ClientDisconnected, OSError):
+            raise refuse(400, "cut-off", "The body ended early.", "body") from None
+        if len(raw) <= limit:
+            return raw
+    raise refuse(413, "too-large", f"The body is larger than {limit} bytes.", "body")

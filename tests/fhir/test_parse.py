@@ -108,3 +108,13 @@ def test_nesting_is_measured_as_by_counting(brackets: str, depth: int) -> None:
     except JsonError as error:
         refused = error.message
     assert ("nested deeper" in refused) == (deepest > depth)
+
+
+@given(st.lists(st.text(alphabet='[{}],:"\\a', max_size=6), max_size=6), st.integers(1, 5))
+def test_signs_inside_strings_are_neither_nesting_nor_values(texts: list[str], depth: int) -> None:
+    raw = ("[" * depth + json.dumps(texts) + "]" * depth).encode()
+    nodes = depth + max(1, len(texts))
+    load_json(raw, limits=Limits(depth=depth + 1, nodes=nodes))
+    for tighter in (Limits(depth=depth, nodes=nodes), Limits(depth=depth + 1, nodes=nodes - 1)):
+        with pytest.raises(JsonError, match=r"nested deeper|more than"):
+            load_json(raw, limits=tighter)
