@@ -30,9 +30,24 @@ _SUM: Final = re.compile(
 _MG: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*(mg|milligrams?|g|grams?)\b(?!\s*/\s*\w)")
 _MG_PER: Final = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?\s*mg\s*/\s*(?:m2|m²|kg|ml)")
 _ML: Final = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s*ml\b")
+_UNITS: Final = (
+    r"(?:film-coated\s+)?(?:tab(?:let)?s?|cap(?:sule)?s?|(?:film)?tabletten?|tabl?\.|tbl\.?|kapseln?"
+    r"|comprimés?|cp[rs]?|gélules?|comprimidos?|cápsulas?|compress[ae])(?:\(s\))?(?!\w)"
+)
 _COUNT: Final = re.compile(
     r"(?<![\w.,])(\d+(?:\.\d+)?|½|one|two|three|four|half)\s*(?:x\s*)?(?:of\s+)?(?:oral\s+|a\s+)?"
-    r"(?:film-coated\s+)?(?:tab(?:let)?s?|cap(?:sule)?s?)(?:\(s\))?(?!\w)"
+    + _UNITS
+)
+# "1-0-1" or "1-0-0-1": tablets in the morning, at noon, in the evening (and at night), as German
+# prescriptions write them.
+_SCHEME: Final = re.compile(
+    r"(?<![\w.,/-])([0-9]|½)\s?-\s?([0-9]|½)\s?-\s?([0-9]|½)(?:\s?-\s?([0-9]|½))?(?![\w.,/-])"
+)
+# What is handed over and how the tablet is treated say nothing about the dose.
+_ASIDE: Final = re.compile(
+    rf"(?:#|\b(?:disp(?:ense)?|qty|quantity)\b:?)\s*\d+\s*(?:{_UNITS})?"
+    r"|\b\d+ refills?(?:\(s\))?(?!\w)|\brefills?: ?\d+"
+    r"|\bdo not (?:crush|chew|cut|split|break)(?:,? (?:or |and )?(?:crush|chew|cut|split|break))*\b"
 )
 # Words by which a text adds to or changes a plain repeating dose.
 _CHANGES: Final = re.compile(
@@ -46,7 +61,11 @@ _COMMA_NUMBER: Final = re.compile(r"\d,\d")
 _HARMLESS: Final = words(
     "take takes give swallow by mouth oral orally po p.o the a an with of and each large full "
     "glass water food meal meals tablet tablets tab tabs cap caps capsule capsules dose total "
-    "whole at to be taken per in for refills 0 same time"
+    "whole at to be taken per in for refills 0 same time route "
+    "nehmen einnehmen mit einem großen glas wasser und je jeweils "
+    "prendre avec un grand verre d'eau eau et voie orale "
+    "tomar con un vaso grande de agua y vía oral "
+    "innemen met een groot glas en"
 )
 
 
@@ -77,7 +96,7 @@ def read_text(written: str) -> TextDosage:
     said = " ".join(written.lower().split())
     changed = _CHANGES.search(said)
     comma = _COMMA_NUMBER.search(said) is not None  # 1,250 is a thousand here and one there
-    rest = _CEILING.sub(" ", said)
+    rest = _ASIDE.sub(" ", _CEILING.sub(" ", said))
     relative = _MG_PER.search(rest) is not None
     sums = tuple(_summed(found.group(0)) for found in _SUM.finditer(rest))
     rest = _SUM.sub(" ", rest)
@@ -86,7 +105,8 @@ def read_text(written: str) -> TextDosage:
         for value, unit in _MG.findall(rest)
     )
     rest = _MG.sub(" ", rest)
-    counts = tuple(_COUNT_WORDS.get(found) or float(found) for found in _COUNT.findall(rest))
+    counts, schemes, rest = _scheme(rest)
+    counts += tuple(_number(found) for found in _COUNT.findall(rest))
     rest = _COUNT.sub(" ", rest)
     volumes = tuple(float(value) for value in _ML.findall(rest))
     rest = _ML.sub(" ", rest)
@@ -98,11 +118,25 @@ def read_text(written: str) -> TextDosage:
         tuple(dict.fromkeys(amounts)),
         tuple(dict.fromkeys(counts)),
         tuple(dict.fromkeys(volumes)),
-        tuple(rates),
+        (*schemes, *rates),
         food,
         changed.group(0) if changed else None,
         understood=known and not changed and not comma and not relative,
     )
+
+
+def _scheme(said: str) -> tuple[tuple[float, ...], tuple[Rate, ...], str]:
+    """Counts and frequency of a scheme like `1-0-1`; unequal parts stay two different counts."""
+    found = _SCHEME.search(said)
+    if found is None:
+        return (), (), said
+    taken = [count for part in found.groups() if part and (count := _number(part))]
+    rate = (Rate(len(taken), 24.0),) if taken else ()
+    return tuple(taken), rate, said[: found.start()] + " " + said[found.end() :]
+
+
+def _number(written: str) -> float:
+    return _COUNT_WORDS[written] if written in _COUNT_WORDS else float(written)
 
 
 def _summed(tablets: str) -> float:

@@ -69,14 +69,26 @@ GTS_RATES: Final = MappingProxyType(
     }
 )
 
-_ONE: Final = r"(?:once|one time|1 ?x|1 times?|one)"
-_TWO: Final = r"(?:twice|two times|2 ?x|2 times|two)"
-_THREE: Final = r"(?:three times|thrice|3 ?x|3 times|three)"
-_FOUR: Final = r"(?:four times|4 ?x|4 times|four)"
-_A_DAY: Final = (
-    r"(?:\s*-?\s*(?:daily|a day|per day|each day|every day|/ ?d(?:ay)?\b|in 24 h(?:ours)?))"
+_ONE: Final = (
+    r"(?:once|one time|1 ?x|1 times?|one|einmal|1 ?mal|une fois|1 fois|una vez|1 vez|1 maal|eenmaal"
+    r"|una volta|1 volta)"
 )
-_HOURS: Final = r"\s*h(?:(?:ou)?rs?|ourly)?\b"
+_TWO: Final = (
+    r"(?:twice|two times|2 ?x|2 times|two|zweimal|2 ?mal|deux fois|2 fois|dos veces|2 veces"
+    r"|2 maal|tweemaal|due volte|2 volte)"
+)
+_THREE: Final = r"(?:three times|thrice|3 ?x|3 times|three|dreimal|3 ?mal|3 fois|3 veces|3 maal)"
+_FOUR: Final = r"(?:four times|4 ?x|4 times|four)"
+_EVERY_DAY: Final = (
+    r"(?:täglich|tgl\b\.?|pro tag|am tag|jeden tag|/ ?tag|par jour|chaque jour|tous les jours"
+    r"|/ ?jour|al d[ií]a|por d[ií]a|cada d[ií]a|/ ?d[ií]a|per dag|daags|elke dag|al giorno)"
+)
+_A_DAY: Final = (
+    r"(?:\s*-?\s*(?:daily|a day|per day|each day|every day|/ ?d(?:ay)?\b|in 24 h(?:ours)?"
+    rf"|{_EVERY_DAY}))"
+)
+_HOURS: Final = r"\s*(?:h(?:(?:ou)?rs?|ourly|eures|oras)?|std\.?|stunden|uur|ore)\b"
+_EACH: Final = r"(?:every|q\.?|alle|toutes les|cada|om de|ogni)"
 
 # Order matters: a longer phrase must be taken before a shorter one inside it. Before each stand
 # letters of which every text with the phrase has some: they are sought first, which is faster.
@@ -85,19 +97,25 @@ _PHRASES: Final = tuple(
     for signs, pattern, rate in (
         ("other|second|2nd|2|two", r"(?:every|each) (?:other|second|2nd|2|two) days?", _every(48)),
         ("alternat", r"(?:on )?alternat(?:e|ing) days", _every(48)),
+        (
+            "tag|jour|día|dag",
+            r"(?:jeden (?:2\.|zweiten) tag|alle (?:2|zwei) tage|un jour sur deux"
+            r"|tous les (?:2|deux) jours|cada (?:2|dos) días|om de dag)",
+            _every(48),
+        ),
         ("od|o.d.", r"(?:qod|q\.o\.d\.|eod)", _every(48)),
-        ("48", rf"(?:every|q\.?) ?48{_HOURS}", _every(48)),
-        ("36", rf"(?:every|q\.?) ?36{_HOURS}", _every(36)),
-        ("24", rf"(?:every|q\.?) ?24{_HOURS}", _daily(1)),
-        ("12", rf"(?:every|q\.?) ?12{_HOURS}", _every(12)),
-        ("8", rf"(?:every|q\.?) ?8{_HOURS}", _every(8)),
-        ("6", rf"(?:every|q\.?) ?6{_HOURS}", _every(6)),
+        ("48", rf"{_EACH} ?48{_HOURS}", _every(48)),
+        ("36", rf"{_EACH} ?36{_HOURS}", _every(36)),
+        ("24", rf"{_EACH} ?24{_HOURS}", _daily(1)),
+        ("12", rf"{_EACH} ?12{_HOURS}", _every(12)),
+        ("8", rf"{_EACH} ?8{_HOURS}", _every(8)),
+        ("6", rf"{_EACH} ?6{_HOURS}", _every(6)),
         ("week", rf"{_ONE}(?: a| per| every| each) ?week", _every(168)),
         ("week|qwk", r"(?:once weekly|weekly|every week|each week|qwk|q week)", _every(168)),
-        ("tw|2", rf"{_TWO}{_A_DAY}", _daily(2)),
-        ("thr|3", rf"{_THREE}{_A_DAY}", _daily(3)),
+        ("tw|2|zw|de|do|du", rf"{_TWO}{_A_DAY}", _daily(2)),
+        ("thr|3|drei", rf"{_THREE}{_A_DAY}", _daily(3)),
         ("four|4", rf"{_FOUR}{_A_DAY}", _daily(4)),
-        ("on|1", rf"{_ONE}{_A_DAY}", _daily(1)),
+        ("on|1|ein|un|een", rf"{_ONE}{_A_DAY}", _daily(1)),
         ("bi|b.i", r"(?:b\.?i\.?d\.?)", _daily(2)),
         ("ti|t.i", r"(?:t\.?i\.?d\.?)", _daily(3)),
         ("qi|q.i", r"(?:q\.?i\.?d\.?)", _daily(4)),
@@ -105,6 +123,7 @@ _PHRASES: Final = tuple(
         ("day", r"(?:every|each|per|a) day", _daily(1)),
         ("/", r"/ ?d(?:ay)?", _daily(1)),
         ("daily|nightly", r"(?:daily|nightly)", _daily(1)),
+        ("tag|tgl|täg|jour|día|dia|dag|daa|giorno", _EVERY_DAY, _daily(1)),
     )
 )
 
@@ -113,32 +132,44 @@ _PARTS: Final = tuple(
     (tuple(signs.split("|")), re.compile(rf"(?<!\w)(?:{pattern})(?!\w)"), part)
     for signs, pattern, part in (
         (
-            "morning|qam|a.m.|breakfast",
-            r"(?:(?:in |every |each )?(?:the )?mornings?|qam|a\.m\.|with breakfast)",
+            "morning|qam|a.m.|breakfast|morgen|früh|matin|mañana|ochtend",
+            r"(?:(?:in |every |each )?(?:the )?mornings?|qam|a\.m\.|with breakfast"
+            r"|morgens|früh|(?:le )?matin|por la mañana|'s (?:ochtends|morgens))",
             "morning",
         ),
         ("noon|midday|lunch", r"(?:(?:at )?(?:noon|midday)|with lunch)", "noon"),
         (
-            "evening|qpm|dinner|supper",
-            r"(?:(?:in |every |each )?(?:the )?evenings?|qpm|with (?:dinner|supper))",
+            "evening|qpm|dinner|supper|abend|soir|avond|noche",
+            r"(?:(?:in |every |each )?(?:the )?evenings?|qpm|with (?:dinner|supper)"
+            r"|abends|(?:le )?soir|'s avonds|por la noche)",
             "evening",
         ),
         (
-            "bedtime|night|qhs|h.s.",
-            r"(?:(?:at |every |each )?(?:bedtime|night)|qhs|h\.s\.)",
+            "bedtime|night|qhs|h.s.|nacht|coucher|acostarse",
+            r"(?:(?:at |every |each )?(?:bedtime|night)|qhs|h\.s\.|zur nacht|au coucher"
+            r"|al acostarse)",
             "bedtime",
         ),
     )
 )
 _SINGLE: Final = re.compile(r"(?<!\w)(?:once(?: only)?|one[- ]time|stat|single dose)(?!\w)")
 
-MEALS: Final = re.compile(r"(?:with|after|before|at) (?:a |the )?(?:meals?|food)(?!\w)")
+_SPELT: Final = re.compile(r"(\d+) ?\((?:one|two|three|four)\)")
+"""As orders print a number twice: `1 (one) time each day`."""
+
+_JOINING: Final = frozenset({"", "and", "und", "et", "y", "en"})
+MEALS: Final = re.compile(
+    r"(?:with|after|before|at) (?:a |the )?(?:meals?|food)(?!\w)"
+    r"|(?:zum|zu den|zu einer|mit dem|nach dem) (?:essen|mahlzeit(?:en)?)(?!\w)"
+    r"|(?:pendant|avec|après|au cours d) ?(?:le|les|un|du)? ?repas(?!\w)"
+    r"|(?:con|después de) (?:las? |una )?comidas?(?!\w)|(?:bij|tijdens|na) de maaltijd(?!\w)"
+)
 
 
 def find_rates(written: str) -> tuple[list[Rate], str]:
     """All frequencies stated in a lower-case text, and the text without them."""
     rates: list[Rate] = []
-    rest = written
+    rest = _SPELT.sub(r"\1", written) if "(" in written else written
     for signs, pattern, rate in _PHRASES:
         if any(map(rest.__contains__, signs)):
             rest, times = pattern.subn(" ", rest)
@@ -161,7 +192,7 @@ def find_rates(written: str) -> tuple[list[Rate], str]:
 def rate_of_phrase(written: str) -> Rate | None:
     """The frequency a phrase states, if it states exactly one and nothing else."""
     rates, rest = find_rates(MEALS.sub(" ", " ".join(written.lower().split())))
-    if not rates or rest.strip(" .,;-()&") not in {"", "and"}:
+    if not rates or rest.strip(" .,;-()&") not in _JOINING:
         return None
     first = rates[0]
     return first if all(first.agrees_with(other) for other in rates[1:]) else None

@@ -42,7 +42,10 @@ _SAME: Final = 0.01  # relative; salt strengths are printed rounded (119.5 mg fo
 
 COUNT_UNITS: Final = words(
     "tab tabs tab(s) tablet tablets tablet(s) {tbl} {tablet} {tab} tbl cap caps capsule capsules "
-    "capsule(s) {capsule} {cap} cap(s) tablette tabletten kapsel unit {unit} piece 1"
+    "capsule(s) {capsule} {cap} cap(s) tablette tabletten kapsel unit {unit} piece 1 pill pills "
+    "{pill} tbl. tabl tabl. filmtablette filmtabletten kapseln hartkapsel hartkapseln stück stk "
+    "stk. {stück} {stueck} comprimé comprimés cp cpr gélule gélules comprimido comprimidos cápsula "
+    "cápsulas compressa compresse tableta tabletas 錠 カプセル"
 ) | {"oral tablet", "oral capsule", "film-coated tablet"}
 _COUNT_SYSTEMS: Final = frozenset({"http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm"})
 _COUNT_CODES: Final = frozenset({"TAB", "ORTAB", "CAP", "ORCAP", "ERTAB", "FCTAB", "CHEWTAB"})

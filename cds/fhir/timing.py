@@ -112,12 +112,11 @@ def _coded_rate(code: Element | None, repeated: Schedule | None) -> Rate | None:
     for coding in elements(code, "coding"):
         value = text(coding, "code")
         words = text(coding, "display")
-        if text(coding, "system") in GTS_SYSTEMS:
-            if value is not None and value in GTS_RATES:
-                found.append(GTS_RATES[value])
-                continue
-            words = words or value
-        _phrase(words, found, unread)
+        rate = GTS_RATES.get(value or "") if text(coding, "system") in GTS_SYSTEMS else None
+        if rate is not None:
+            found.append(rate)
+            continue
+        _phrase(words or value, found, unread)  # `BID` means the same in every system
     _phrase(text(code, "text"), found, unread)
     stated = [*found, *(rate for words in unread for rate in find_rates(words.lower())[0])]
     if stated and not all(stated[0].agrees_with(other) for other in stated[1:]):

@@ -241,6 +241,15 @@ def test_a_doubtful_timing_code_is_a_question(
     assert _problem(read, dosage() | {"timing": {"code": code}}) == problem
 
 
+@pytest.mark.parametrize(("code", "daily_mg"), [("QD", 400), ("BID", 800), ("Q12H", 800)])
+def test_a_code_that_is_a_phrase_means_the_same_in_every_system(
+    code: str, daily_mg: float, read: Read
+) -> None:
+    timing = {"code": {"coding": [{"system": "urn:local", "code": code}]}}
+    (regimen,) = _regimens(read, dosage() | {"timing": timing})
+    assert regimen.daily_mg == daily_mg
+
+
 def test_an_unknown_code_beside_a_complete_structure_is_no_question(read: Read) -> None:
     timing = {"repeat": _DAILY, "code": {"text": "per protocol A"}}
     (regimen,) = _regimens(read, dosage() | {"timing": timing})
