@@ -91,6 +91,8 @@ class LabDefinition:
     """For coded results: lower-case words that mean a key (`reactive` -> `positive`)."""
     name: str = ""
     """How a card calls it."""
+    plausible: tuple[float, float] | None = None
+    """Least and most, in `unit`, that a person can have; beyond them is a slip."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ _WORDS: Final = (
 _SPOKEN: Final = tuple((name, re.compile(rf"\b(?:{words})\b")) for name, words in _WORDS)
 _NOT_PLASMA: Final = frozenset({"dried-blood", "whole-blood", "other"})
 _SAME_TIME_H: Final = 1 / 60
-_DRAW_H: Final = 0.25
+_DRAW_H: Final = 15 / 60
 """Systems write a draw as a period of minutes; a longer one is an interval of sampling."""
 
 

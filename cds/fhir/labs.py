@@ -67,9 +67,14 @@ def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], li
             labs.append(_lab(part, definition, at, status, reference))
         except ReadError as error:
             message = f"{_name(definition)}: {error.message}"
-            code = "lab-unit-unreadable" if "unit" in error.code else "lab-value-unreadable"
-            problems.append(problem(code, message, reference, field=error.field))
+            problems.append(problem(_kind_of(error), message, reference, field=error.field))
     return labs, problems
+
+
+def _kind_of(error: ReadError) -> str:
+    if error.code == "lab-value-implausible":
+        return error.code
+    return "lab-unit-unreadable" if "unit" in error.code else "lab-value-unreadable"
 
 
 def _definition(part: Element, context: ReadContext) -> LabDefinition | None:
@@ -121,6 +126,10 @@ def _measured_lab(
         value = convert(stated.value, unit, definition.unit, definition.molar_mass)
     except UnitError as error:
         raise ReadError("lab-unit-unreadable", f"{error}.", "valueQuantity") from error
+    low, high = definition.plausible or (value, value)
+    if not low <= value <= high:
+        message = f"{stated.value} {stated.shown_unit or ''} cannot be true; it was not used."
+        raise ReadError("lab-value-implausible", message, "valueQuantity")
     try:
         limit = upper_limit(part, definition.unit, definition.molar_mass)
     except ReadError:

@@ -148,6 +148,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
             # laboratory
             "lab-unit-unreadable": ("The unit of a result is missing or not accepted.", _L),
             "lab-value-unreadable": ("The value of a result cannot be read.", _L),
+            "lab-value-implausible": ("A weight, height or surface is not that of a person.", _L),
             "lab-time-unknown": ("A result has no time.", _L),
             "lab-status-unusable": ("The status of a result does not let it count.", _N),
             # conditions, allergies, genes

@@ -111,6 +111,15 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
     )
 
 
+def _plausible(row: Entries) -> tuple[float, float] | None:
+    limits = row.inner("plausible", required=False)
+    if limits is None:
+        return None
+    low, high = limits.number("from"), limits.number("to")
+    limits.done()
+    return (low, high) if low is not None and high is not None else None
+
+
 def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
     """The terminology; `files` maps medicines, labs, conditions, genes to their content."""
     medicines: dict[Code, tuple[str, ...]] = {}
@@ -150,6 +159,7 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
             coded,
             {**{value: value for value in coded.values()}, **_said(row, coded.values())},
             names[f"labs.{key}"],
+            _plausible(row),
         )
         lab_units[key] = unit
         labs.update(dict.fromkeys(_codes(row, "codes", remarks), definition))

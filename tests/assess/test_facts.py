@@ -72,6 +72,12 @@ def test_body_surface_comes_from_weight_and_height_by_mosteller(facts: Facts) ->
     assert patient["population"] == "child"
 
 
+@pytest.mark.parametrize(("kg", "cm"), [(280, 131), (28, 13.1), (3, 131)])
+def test_weight_and_height_of_no_body_give_no_surface(kg: float, cm: float, facts: Facts) -> None:
+    labs = (lab("weight", kg, unit="kg"), lab("height", cm, unit="cm"))
+    assert "bsa_m2" not in one(facts(record(age=9, labs=labs, orders=(order(),)), "patient"))
+
+
 def test_a_pregnancy_condition_is_a_pregnancy(facts: Facts) -> None:
     patient = record(
         sex=Sex.FEMALE, age=30, conditions=(condition("pregnancy", days=20),), orders=(order(),)

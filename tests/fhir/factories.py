@@ -76,7 +76,7 @@ TERMINOLOGY = Terminology(
         Code(LOINC, "1742-6"): LabDefinition("alt", "U/L"),
         Code(LOINC, "2160-0"): LabDefinition("creatinine", "umol/L", molar_mass=113.12),
         Code(LOINC, "29463-7"): LabDefinition("weight", "kg"),
-        Code(LOINC, "8302-2"): LabDefinition("height", "cm"),
+        Code(LOINC, "8302-2"): LabDefinition("height", "cm", plausible=(20, 275)),
         Code(LOINC, "3140-1"): LabDefinition("body-surface-area", "m2"),
         Code(LOINC, "55135-8"): LabDefinition("bcr-abl-is", "%"),
         Code(LOINC, "82810-3"): LabDefinition(

@@ -63,6 +63,14 @@ def test_a_result_in_doubt_is_left_out_and_said(
     assert "platelets" in record.problems[0].message
 
 
+def test_a_height_that_nobody_has_is_a_slip_that_is_said(read: Read) -> None:
+    record = read(lab("8302-2", 1.31, "cm"))
+    assert record.labs == ()
+    (said,) = record.problems
+    assert said.code == "lab-value-implausible"
+    assert "1.31 cm cannot be true" in said.message
+
+
 def test_a_unit_code_is_not_outvoted_by_its_words(read: Read) -> None:
     record = read(lab("777-3", 0, "", valueQuantity=quantity(5, "10*9/L") | {"code": "furlong"}))
     assert record.labs == ()
