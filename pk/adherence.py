@@ -10,7 +10,7 @@ a later window the earlier ones count as taken, which is exact when visits lie h
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -19,22 +19,17 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from scipy.special import betaln
 
-from pk.case import Case, Dose, Regimen
+from pk.case import Case, Regimen
 from pk.covariates import MODELS
-from pk.curve import Curve, curve
+from pk.doubtful import LARGEST_WINDOW, Window, blocks, windows
 from pk.errors import CaseError, NotSupportedError
-from pk.individual import individual, treatment_start_h
 from pk.model import PopulationModel
 from pk.nodes import Nodes, posterior_nodes, weighted_quantiles
-from pk.objective import LevelBlock
 from pk.posterior import FitOptions, Posterior, fit
 from pk.predict import INTERVAL, trough_per_mg
 
 Array = NDArray[np.float64]
 
-#: A prediction never falls below this (ng/mL): with every dose missed the true value is zero.
-_NOTHING: Final = 1e-3
-_LARGEST_WINDOW: Final = 10
 #: A reading less likely than this has no clearance worth stating.
 _IMPOSSIBLE: Final = 1e-12
 
@@ -50,8 +45,8 @@ class AdherenceOptions:
     def __post_init__(self) -> None:
         if not (self.a > 0.0 and self.b > 0.0):
             raise CaseError("adherence", "a and b must be positive")
-        if not 1 <= self.window_doses <= _LARGEST_WINDOW:
-            raise CaseError("adherence.window_doses", f"must be 1 to {_LARGEST_WINDOW}")
+        if not 1 <= self.window_doses <= LARGEST_WINDOW:
+            raise CaseError("adherence.window_doses", f"must be 1 to {LARGEST_WINDOW}")
 
     @classmethod
     def default(cls) -> "AdherenceOptions":
@@ -132,14 +127,13 @@ def infer_adherence(
     q = len(posterior.z)
     # start from the prior: it covers every pattern, whatever the reading "all taken" would say
     nodes = posterior_nodes(doubt.value, np.zeros(q), np.eye(q), 0.0, coarse=True)
-    share = doubt.log_joint(nodes.z)
-    share = np.exp(share - share.max(axis=1, keepdims=True))
-    share *= (nodes.weight / share.sum(axis=1))[:, None]
+    share = doubt.share[nodes.kept]
+    share *= nodes.weight[:, None]
     return _summary(posterior, nodes, share, doubt.windows[-1], options)
 
 
 def _summary(
-    posterior: Posterior, nodes: Nodes, share: Array, last: "_Window", options: AdherenceOptions
+    posterior: Posterior, nodes: Nodes, share: Array, last: "Window", options: AdherenceOptions
 ) -> Adherence:
     """Sum the joint weights `share` (nodes, patterns) into the answer."""
     missed = last.patterns.sum(axis=1)
@@ -172,111 +166,41 @@ def _summary(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Doubtful doses before one visit: what each adds to the levels of that visit, if taken.
+class _Doubt:
+    """The likelihood with intake in doubt, for one patient.
 
-    `patterns` (2^k, k) is True where missed. Per block: the curve of all doses, and those of each
-    doubtful dose alone.
+    `share` (M, patterns): the probability of each pattern of the last window given each of the
+    nodes that were weighed last.
     """
 
-    times_h: Array
-    patterns: NDArray[np.bool_]
-    blocks: tuple[tuple[LevelBlock, tuple[Curve, ...]], ...]
-
-    def log_likelihood(self, eta: Array) -> Array:
-        """log p(levels of the visit | node, pattern), shape (M, patterns)."""
-        total = np.zeros((len(eta), len(self.patterns)))
-        missed = self.patterns.T.astype(float)
-        for block, alone in self.blocks:
-            everything = block.curve.at(eta)
-            each = np.stack([line.at(eta) for line in alone], axis=-1)
-            f = np.maximum(everything[..., None] - each @ missed, _NOTHING)
-            y, below = block.y[:, None], block.below[:, None]
-            total += block.residual.log_likelihood(f, y, below).sum(axis=1)
-        return total
-
-
-class _Doubt:
-    """The likelihood with intake in doubt, for one patient."""
+    share: Array
 
     def __init__(self, posterior: Posterior, options: AdherenceOptions) -> None:
         self.posterior = posterior
         self.options = options
-        self.windows = [_window(posterior, *visit) for visit in _visits(posterior.case, options)]
+        self.windows = windows(posterior, options.window_doses)
         self.doses = sum(len(w.times_h) for w in self.windows)
 
     def value(self, z: Array) -> Array:
         """-log posterior density of z with all patterns summed out."""
-        return np.asarray(self.posterior.objective.prior(z) - _log_sum(self.log_joint(z)))
+        self.share, log_sum = _shares(self.log_joint(z))
+        return np.asarray(self.posterior.objective.prior(z) - log_sum)
 
     def log_joint(self, z: Array) -> Array:
         """log p(all levels, pattern of the last window | z), shape (M, patterns of it)."""
         eta = z @ self.posterior.effects.root.T
         *earlier, last = self.windows
-        counts = np.zeros((len(z), 1))  # log p(earlier levels, so many missed in all | z)
+        counts = np.zeros((1, 1))  # log p(earlier levels, so many missed in all | z)
         for window in earlier:
             counts = _convolve_counts(counts, _by_count(window, window.log_likelihood(eta)))
-        here = last.log_likelihood(eta)
-        missed = last.patterns.sum(axis=1)
+        missed = np.arange(len(last.times_h) + 1.0)
         terms = [
             counts[:, others, None] + _log_prior(missed + others, self.doses, self.options)
             for others in range(counts.shape[1])
         ]
-        return np.asarray(here + np.logaddexp.reduce(terms, axis=0))
-
-
-def _visits(case: Case, options: AdherenceOptions) -> list[tuple[Array, Array]]:
-    """Group levels into visits: (positions of the levels, times of the doubtful doses before)."""
-    order = sorted(range(len(case.used_levels)), key=lambda i: case.used_levels[i].time_h)
-    start = treatment_start_h(case) if case.steady_state is None else -np.inf
-    visits: list[tuple[list[int], set[float]]] = []
-    for i in order:
-        at = case.used_levels[i].time_h
-        doses = set(case.history.latest_doses(at, options.window_doses, start).tolist())
-        if visits and visits[-1][1] & doses:
-            visits[-1][0].append(i)
-            visits[-1][1].update(doses)
-        else:
-            visits.append(([i], doses))
-    return [(np.array(p), np.array(sorted(d)[-_LARGEST_WINDOW:])) for p, d in visits]
-
-
-def _window(posterior: Posterior, positions: Array, times_h: Array) -> _Window:
-    case = posterior.case
-    amounts = case.history.amounts_at(times_h)
-    blocks = []
-    for block in posterior.objective.blocks:
-        chosen = [k for k, p in enumerate(block.positions) if p in positions]
-        if not chosen:
-            continue
-        levels = [case.used_levels[block.positions[k]] for k in chosen]
-        at = np.array([level.time_h for level in levels])
-        subset = block._replace(
-            curve=curve(posterior.individual, posterior.effects, at, levels[0].analyte),
-            y=block.y[chosen],
-            below=block.below[chosen],
-        )
-        alone = tuple(
-            _alone(posterior, Dose(t, a), at, levels[0].analyte)
-            for t, a in zip(times_h.tolist(), amounts.tolist(), strict=True)
-        )
-        blocks.append((subset, alone))
-    k = len(times_h)
-    patterns = (np.arange(2**k)[:, None] >> np.arange(k)) & 1 == 1
-    return _Window(times_h, patterns, tuple(blocks))
-
-
-def _alone(posterior: Posterior, dose: Dose, times_h: Array, analyte: str) -> Curve:
-    """The curve of one dose alone, with all else about the patient unchanged."""
-    case = replace(
-        posterior.case,
-        doses=(dose,),
-        levels=(),
-        steady_state=None,
-        treatment_start_h=treatment_start_h(posterior.case),
-    )
-    return curve(individual(case, posterior.model), posterior.effects, times_h, analyte)
+        here = last.log_likelihood(eta)
+        here += np.logaddexp.reduce(terms, axis=0)[:, last.patterns.sum(axis=1)]
+        return here
 
 
 def _log_prior(missed: Array, doses: int, options: AdherenceOptions) -> Array:
@@ -285,25 +209,32 @@ def _log_prior(missed: Array, doses: int, options: AdherenceOptions) -> Array:
     return np.asarray(betaln(a + missed, b + doses - missed) - betaln(a, b))
 
 
-def _by_count(window: _Window, log_likelihood: Array) -> Array:
+def _by_count(window: Window, log_likelihood: Array) -> Array:
     """Sum a window's patterns by the number missed, (M, k + 1) in logs."""
     missed = window.patterns.sum(axis=1)
-    columns = [_log_sum(log_likelihood[:, missed == m]) for m in range(len(window.times_h) + 1)]
+    columns = [_shares(log_likelihood[:, missed == m])[1] for m in range(len(window.times_h) + 1)]
     return np.stack(columns, axis=1)
 
 
 def _convolve_counts(a: Array, b: Array) -> Array:
     """Add two independent counts given the node, in logs."""
-    out = np.full((len(a), a.shape[1] + b.shape[1] - 1), -np.inf)
+    out = np.full((len(b), a.shape[1] + b.shape[1] - 1), -np.inf)
     for i in range(a.shape[1]):
         for j in range(b.shape[1]):
             out[:, i + j] = np.logaddexp(out[:, i + j], a[:, i] + b[:, j])
     return out
 
 
-def _log_sum(x: Array) -> Array:
-    top = x.max(axis=1)
-    return np.asarray(top + np.log(np.exp(x - top[:, None]).sum(axis=1)))
+def _shares(x: Array) -> tuple[Array, Array]:
+    """exp(x) as shares of the sum of each row, and the log of that sum; x is overwritten."""
+    log_sum = np.empty(len(x))
+    for some in blocks(len(x)):
+        part, top = x[some], x[some].max(axis=1)
+        np.exp(np.subtract(part, top[:, None], out=part), out=part)
+        total = part.sum(axis=1)
+        part /= total[:, None]
+        log_sum[some] = top + np.log(total)
+    return x, log_sum
 
 
 def _middle_and_interval(values: Array, weight: Array) -> tuple[float, float, float]:

@@ -36,7 +36,8 @@ class Nodes:
     """Points z (M, q) with weights (M,) that sum to one, and the log marginal likelihood.
 
     `effective` is the number of equally weighted draws worth the same (importance sampling), or the
-    number of nodes (quadrature).
+    number of nodes (quadrature). `kept` says which of the points that were weighed last these are;
+    the others carry nothing.
     """
 
     z: Array
@@ -44,6 +45,7 @@ class Nodes:
     log_evidence: float
     method: Literal["quadrature", "importance"]
     effective: float
+    kept: NDArray[np.bool_]
 
     def mean(self, values: Array) -> Array:
         """Weighted mean over the nodes (first axis)."""
@@ -160,7 +162,7 @@ def _weighted(
     keep = weight > 1e-12  # nodes far outside cost time and carry nothing
     effective = 1.0 / float((weight**2).sum()) if method == "importance" else float(keep.sum())
     weight = weight[keep] / weight[keep].sum()
-    return Nodes(z[keep], weight, top + math.log(total) + constant, method, effective)
+    return Nodes(z[keep], weight, top + math.log(total) + constant, method, effective, keep)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

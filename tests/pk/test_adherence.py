@@ -7,6 +7,7 @@ import pytest
 from scipy.special import betaln
 
 import pk
+from pk import doubtful
 from pk.adherence import AdherenceOptions
 
 from .cases import ADULT, DAILY_400, daily, reference_case, reference_cases
@@ -63,6 +64,22 @@ def test_levels_of_two_visits_equal_joint_enumeration(model):
     found = pk.infer_adherence(case, model, options)
     assert found.dose_times_h == tuple(doubtful[2:])
     assert found.p_missed == pytest.approx(each[2:], abs=5e-3)
+
+
+@pytest.mark.parametrize("name", ["widmer-2006", "judson-2005", "yamakawa-2011", "gotta-2014"])
+def test_what_a_dose_adds_is_the_same_curve_shifted_as_worked_out_by_itself(name):
+    """Also for a dose after the level, and for levels and doses of any distance."""
+    levels = [pk.Level(23.5, 600.0), pk.Level(2.0, 1500.0)]
+    posterior = pk.fit(steady(*levels), pk.load_model(name))
+    assert not posterior.individual.varying
+    doses, amounts = np.array([-72.0, -23.0, 0.0, 12.0]), np.array([400.0, 300.0, 400.0, 100.0])
+    times = np.array([level.time_h for level in levels])
+    eta = posterior.prior_nodes.z[::40] @ posterior.effects.root.T
+    given = posterior, doses, amounts, times, "parent"
+    shifted, alone = doubtful.shifted(*given)(eta), doubtful.one_by_one(*given)(eta)
+    assert shifted == pytest.approx(alone, rel=1e-9, abs=1e-9)
+    assert (shifted[:, 1, 3] == 0.0).all()
+    assert (shifted[:, 0] > 0.0).all()
 
 
 def test_a_missed_dose_is_not_booked_as_fast_clearance(model):
