@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from cds.cards.wire import OverrideReason
 from cds.clinical.setting import Jurisdiction
 from cds.clinical.terminology import Drug
-from cds.rulebook import Rule, Rulebook, once_per_rulebook
+from cds.rulebook import Fact, Rule, Rulebook, catalogue, once_per_rulebook
+from cds.rulebook.conditions import Conjunction, Join, conjunctions
+from cds.rulebook.reference import compare_atom
 from cds.rulebook.rule import ORDERED, ParamRef, Word
 
 
@@ -41,6 +43,9 @@ class CardContent:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     """By id: which attributes a rule looks at, and with which limits."""
     _regards: dict[tuple[str, str], Regard] = field(default_factory=dict, init=False, compare=False)
+    _ways: dict[str, tuple[Conjunction, ...]] = field(
+        default_factory=dict, init=False, compare=False
+    )
 
     @staticmethod
     @once_per_rulebook
@@ -59,6 +64,46 @@ class CardContent:
         if found is None and (rule := self.rules.get(rule_id)) is not None:
             found = self._regards[rule_id, binding] = _regard(rule, binding, self.jurisdiction)
         return found
+
+    def limits_met(
+        self, rule_id: str, binding: str, bound: Mapping[str, Fact]
+    ) -> tuple[Limit, ...]:
+        """Return the limits to which the bound facts were held in the alternatives they met.
+
+        A rule with one alternative for each disease holds a level to the limit of this one.
+        """
+        regard = self.regard(rule_id, binding)
+        if regard is None:
+            return ()
+        limits = tuple(dict.fromkeys(regard.limits))
+        if len({(limit.attribute, limit.word) for limit in limits}) == len(limits):
+            return limits
+        met = {
+            (atom.attribute, atom.word, atom.value)
+            for way in self._ways_of(rule_id)
+            if _is_met(way, bound)
+            for pattern in way.positive
+            if pattern.binding == binding
+            for atom in pattern.atoms
+        }
+        kept = [limit for limit in limits if (limit.attribute, limit.word, limit.value) in met]
+        return tuple(kept) or limits
+
+    def _ways_of(self, rule_id: str) -> tuple[Conjunction, ...]:
+        if rule_id not in self._ways:
+            found = conjunctions(self.rules[rule_id], self.jurisdiction, catalogue())
+            self._ways[rule_id] = found or ()
+        return self._ways[rule_id]
+
+
+def _is_met(way: Conjunction, bound: Mapping[str, Fact]) -> bool:
+    """Whether these facts are those of an alternative; it fired, so what it forbids is absent."""
+    return set(way.bindings) == bound.keys() and all(
+        isinstance(atom.value, Join)
+        or compare_atom(atom, bound[str(pattern.binding)].values.get(atom.attribute))
+        for pattern in way.positive
+        for atom in pattern.atoms
+    )
 
 
 def _regard(rule: Rule, binding: str, jurisdiction: Jurisdiction) -> Regard:

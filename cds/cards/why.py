@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 
 from cds.cards import words
-from cds.cards.content import CardContent, Limit, Regard
+from cds.cards.content import CardContent, Limit
 from cds.cards.quiet import Spoken
 from cds.cards.trace import Matched
 from cds.clinical.finding import Finding, SourceCitation
@@ -55,11 +55,12 @@ def _reasons(item: Spoken, content: CardContent, told: set[tuple[int, str]]) -> 
     """What a rule matched, without what an earlier one on the card has told of the same fact."""
     reasons = []
     before = frozenset(told)
+    bound = {matched.binding: matched.fact for matched in item.facts}
     for matched in item.facts:
         if matched.fact.kind in _SCREEN:
             continue
-        regard = content.regard(item.finding.rule_id, matched.binding)
-        place, said = fact_words(matched, regard)
+        limits = content.limits_met(item.finding.rule_id, matched.binding, bound)
+        place, said = fact_words(matched, limits)
         about = id(matched.fact)
         new = [phrase for phrase in said if (about, phrase) not in before]
         told.update((about, phrase) for phrase in said)
@@ -78,9 +79,8 @@ def source_lines(findings: Iterable[Finding]) -> list[str]:
     return ["\n".join(["**Sources:**", *(f"- {_citation(c)}" for c in cited.values())])]
 
 
-def fact_words(item: Matched, regard: Regard | None) -> tuple[str, list[str]]:
+def fact_words(item: Matched, limits: Sequence[Limit]) -> tuple[str, list[str]]:
     """Return a matched fact as a reader would say it: level; trough 720 ng/mL (below 1000)."""
-    limits = regard.limits if regard else ()
     values = item.values
     said = [
         _attribute_words(catalogue().attribute(item.fact.kind, name), value, limits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cds.cards.content import Limit, Regard
+from cds.cards.content import Limit
 from cds.cards.quiet import Spoken
 from cds.cards.trace import Matched
 from cds.cards.why import fact_words, why_lines
@@ -17,8 +17,7 @@ def said(kind: str, name: str, value: float, limit: float | None = None) -> str:
     """One attribute of a fact, beside an upper limit it may be held to."""
     fact = Fact(kind, {**_ALWAYS.get(kind, {}), name: value})
     limits = (Limit(name, Word.AT_MOST, limit),) if limit is not None else ()
-    regard = Regard(frozenset({name}), limits)
-    (words,) = fact_words(Matched(kind, fact, frozenset({name})), regard)[1]
+    (words,) = fact_words(Matched(kind, fact, frozenset({name})), limits)[1]
     return words
 
 

@@ -46,3 +46,9 @@ def test_a_limit_of_an_alternative_that_did_not_hold_is_not_claimed(client_at: C
 @pytest.mark.parametrize("word", ["setting", "occasion", "jurisdiction"])
 def test_what_holds_for_every_card_is_not_repeated(client_at: ClientAt, word: str) -> None:
     assert word not in why(client_at, "cml-low-trough", "trough.cml-below-target")
+
+
+def test_a_level_is_held_to_the_limit_of_the_disease_at_hand(client_at: ClientAt) -> None:
+    line = why(client_at, "dose-limit-kidney", "trough.below-target-at-limit")
+
+    assert "trough high 720 ng/mL (below 1000)" in line
