@@ -27,6 +27,34 @@ client = create_app(services).test_client()
 answer = client.post("/cds-services/tdm-orders", json=json.loads(sys.stdin.read()))
 print(json.dumps([answer.status_code, len(answer.get_json()["cards"]), sorted(sys.modules)]))
 """
+_SEARCHES = """
+import gc, json, sys, weakref
+from pathlib import Path
+from cds.services import build_services, prepare
+from cds.services.warmup import leave_out_of_garbage_search, warm_up
+from cds.settings import Settings
+from cds.web import create_app
+
+settings = Settings(data_dir=Path(sys.argv[1]), deadline_s=10)
+services = build_services(settings, knowledge=prepare(settings))
+warm_up(services.knowledge, services.clock.now())
+client = create_app(services).test_client()
+request = json.loads(sys.stdin.read())
+client.post("/cds-services/tdm-orders", json=request)
+leave_out_of_garbage_search()
+searches = []
+gc.callbacks.append(lambda phase, info: searches.append(phase))
+answer = client.post("/cds-services/tdm-orders", json=request)
+during = len(searches)
+
+class Circle:
+    def __init__(self):
+        self.itself = self
+
+lost = weakref.ref(Circle())
+kept = [[] for _ in range(50_000)]
+print(json.dumps([len(answer.get_json()["cards"]), during, lost() is None]))
+"""
 _ARENAS = """
 import ctypes, sys, threading
 from cds.web.memory import share_arenas
@@ -62,6 +90,20 @@ def test_answering_does_not_load_what_only_other_commands_need(data_dir: Path):
     assert status == 200
     assert cards >= 1
     assert [name for name in _SLOW if name in modules] == []
+
+
+def test_garbage_is_not_searched_for_while_one_answer_is_made_but_is_in_time(data_dir: Path):
+    ran = subprocess.run(
+        [sys.executable, "-c", _SEARCHES, str(data_dir)],
+        input=json.dumps(concerned_request()),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    cards, searches, found = json.loads(ran.stdout.splitlines()[-1])
+    assert cards >= 1
+    assert searches == 0
+    assert found
 
 
 def test_threads_share_two_areas_of_memory():
