@@ -25,9 +25,18 @@ from cds.cards.relevance import about_the_order
 from cds.cards.results import result_lines
 from cds.cards.state import card_uuid, state_digest
 from cds.cards.suggest import suggestions_for
+from cds.cards.told import Told
 from cds.cards.trace import matched_facts
 from cds.cards.why import source_lines, why_lines
-from cds.cards.wire import Card, Coding, Indicator, Link, OverrideReason, ReportLink, Source
+from cds.cards.wire import (
+    Card,
+    Coding,
+    Indicator,
+    Link,
+    OverrideReason,
+    ReportLink,
+    Source,
+)
 from cds.clinical.finding import Finding, Matter, Severity
 from cds.clinical.setting import Occasion
 
@@ -114,7 +123,7 @@ def cards_for(
     groups, dropped = capped(merged(said), policy)
     groups, answered_data = _with_data_card(groups, assessment, answered, policy)
 
-    cards = tuple(_card(group, desk) for group in groups)
+    cards = _cards(groups, desk)
     suppressed = (*elsewhere, *quiet, *dropped, *answered_data)
     return CardSet(cards, suppressed, _states(cards, groups))
 
@@ -164,22 +173,30 @@ def _withheld(desk: _Desk) -> CardSet:
     ordering = assessment.setting.occasion in _ORDERING
     finding = withheld_finding(assessment.verdict.disagreement, ordering=ordering)
     groups = [[Spoken(finding, state_digest(finding, ()))]]
-    cards = (_card(groups[0], desk),)
+    cards = _cards(groups, desk)
     return CardSet(cards, (), _states(cards, groups))
 
 
-def _card(group: Sequence[Spoken], desk: _Desk) -> Card:
+def _cards(groups: Sequence[Sequence[Spoken]], desk: _Desk) -> tuple[Card, ...]:
+    """Write the cards in their order; what one offers or shows, a later one does not repeat."""
+    told = Told()
+    return tuple(_card(group, desk, told) for group in groups)
+
+
+def _card(group: Sequence[Spoken], desk: _Desk, told: Told) -> Card:
     """Write one card from the findings on one matter, the most urgent first."""
     findings = [item.finding for item in group]
     lead = findings[0]
     assessment = desk.assessment
     uuid = card_uuid(desk.client, assessment.record.person.id, [item.digest for item in group])
-    suggestions = suggestions_for(findings, assessment, desk.resources, desk.content.drug, uuid)
+    suggestions = told.new_offers(
+        suggestions_for(findings, assessment, desk.resources, desk.content.drug, uuid)
+    )
     return Card(
         uuid=uuid,
         summary=words.summary(lead.summary),
         indicator=_INDICATORS[lead.severity],
-        detail=_detail(group, desk),
+        detail=_detail(group, desk, told),
         source=_source(lead.matter, desk),
         suggestions=suggestions,
         selection_behavior="at-most-one" if suggestions else None,
@@ -189,7 +206,7 @@ def _card(group: Sequence[Spoken], desk: _Desk) -> Card:
     )
 
 
-def _detail(group: Sequence[Spoken], desk: _Desk) -> str:
+def _detail(group: Sequence[Spoken], desk: _Desk, told: Told) -> str:
     """Write the Markdown: what it means and what to do, the numbers, their limits, and why."""
     assessment = desk.assessment
     findings = [item.finding for item in group]
@@ -197,7 +214,7 @@ def _detail(group: Sequence[Spoken], desk: _Desk) -> str:
     blocks = [words.authored(lead.detail)]
     blocks += result_lines(findings, assessment)
     blocks += [block for other in others for block in _also(other)]
-    blocks += shown_parts(assessment, [part for f in findings for part in f.show])
+    blocks += told.new_parts(shown_parts(assessment, [part for f in findings for part in f.show]))
     blocks += problem_lines(_problems_on(findings, assessment))
     blocks += why_lines(group, desk.content)
     blocks += source_lines(findings)

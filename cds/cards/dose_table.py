@@ -17,6 +17,8 @@ _SIDE = {
     "in": "in the target range",
     "above": "above the target range",
 }
+_SEEN_IN_THE_TABLE = ("expected trough below the target", "expected trough above the target")
+"""Reasons against a dose that its own row shows."""
 _NO_NUMBERS = {
     ExposureState.UNRELIABLE: "The fit to this patient's levels is not reliable",
     ExposureState.OUT_OF_DOMAIN: "The patient lies outside what the models were built on",
@@ -77,11 +79,10 @@ def measured_lines(assessment: Assessment) -> list[str]:
         return []
     measured, expected = words.number(found.measured_ng_ml), words.number(found.expected_ng_ml)
     return [
-        f"Measured {measured}, expected {expected} ng/mL on the same dose: a single level carries "
-        "assay error and day-to-day scatter, so the estimate goes only part of the way from "
-        "what is usual for such patients to the measured value. The chances belong to the "
-        f"estimate; the measured trough itself is {_SIDE[found.side]}. A repeat level tells "
-        "which is nearer."
+        f"Measured {measured}, expected {expected} ng/mL on the same dose: one level carries assay "
+        "error and day-to-day scatter, so the estimate, to which the chances belong, lies between "
+        f"it and what is usual. The measured trough itself is {_SIDE[found.side]}; a repeat level "
+        "tells which is nearer."
     ]
 
 
@@ -181,6 +182,8 @@ def _refusals(rows: list[DoseOption], exposure: Exposure) -> list[str]:
     for option in rows:
         if option.why_not and not option.is_best and "current" not in _marks(option, exposure):
             reason = words.plain(option.why_not).rstrip(".")
+            if reason in _SEEN_IN_THE_TABLE:
+                continue
             by_reason.setdefault(reason, []).append(regimen_words(option))
     said = [f"{words.listing(doses)} ({reason})" for reason, doses in by_reason.items()]
     lines = [f"Not offered: {'; '.join(said)}."] if said else []
