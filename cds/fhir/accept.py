@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cds.clinical.problem import Impact, Problem
@@ -19,7 +19,7 @@ from cds.fhir.mentions import mentions
 from cds.fhir.no_dates import without_placeholders
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.times import read_moment
-from cds.fhir.validate import read_name_only, read_resource
+from cds.fhir.validate import Reading, read_name_only, read_resources
 from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, words
 
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
@@ -50,27 +50,17 @@ def accept(
     selections: Collection[str],
     identity: str | None,
 ) -> Accepted:
-    """Validate each resource alone, refuse other patients', and sort what is left."""
+    """Refuse what is other patients', validate each resource alone, and sort what is left."""
     kept = Accepted()
-    unread_types: set[str] = set()
     strangers: list[str] = []
-    for entry, is_draft in _newest(entries, drafts):
+    ours = _ours(_newest(entries, drafts), aliases, identity, strangers, problems)
+    readings = read_resources([entry.resource for entry, _ in ours])
+    for (entry, is_draft), reading in zip(ours, readings, strict=True):
         raw = entry.resource
         kind = word(raw, "resourceType")
         if kind == "Patient":
-            if not _is_the_patient(raw, identity, aliases):
-                strangers.append(reference_of(raw))
-                continue
-            _accept_patient(raw, kept, problems)
+            _accept_patient(raw, reading, kept, problems)
             continue
-        if kind not in READ_TYPES and kind not in OLD_MEDICATION_TYPES:
-            unread_types.add(kind[:40] or "unknown")
-            continue
-        refused = check_subject(raw, aliases, is_draft=is_draft)
-        if refused is not None:
-            problems.append(refused)
-            continue
-        reading = read_resource(raw)
         about_drug = kind in _MEDICATIONS and entry.matches
         if reading.resource is None and about_drug and mentions([raw], drug):
             selected = reference_of(raw) in selections
@@ -96,10 +86,39 @@ def accept(
         else:
             kept.others.append(resource)
     problems += _strangers(strangers, kept)
+    return kept
+
+
+def _ours(
+    newest: Sequence[tuple[Entry, bool]],
+    aliases: frozenset[str],
+    identity: str | None,
+    strangers: list[str],
+    problems: list[Problem],
+) -> list[tuple[Entry, bool]]:
+    """The patient's own resources of types that are read; other Patients go to `strangers`."""
+    ours: list[tuple[Entry, bool]] = []
+    unread_types: set[str] = set()
+    for entry, is_draft in newest:
+        raw = entry.resource
+        kind = word(raw, "resourceType")
+        if kind == "Patient":
+            if _is_the_patient(raw, identity, aliases):
+                ours.append((entry, is_draft))
+            else:
+                strangers.append(reference_of(raw))
+        elif kind not in READ_TYPES and kind not in OLD_MEDICATION_TYPES:
+            unread_types.add(kind[:40] or "unknown")
+        else:
+            refused = check_subject(raw, aliases, is_draft=is_draft)
+            if refused is None:
+                ours.append((entry, is_draft))
+            else:
+                problems.append(refused)
     for name in sorted(unread_types):
         message = f"Resources of type {name} are not read by this service."
         problems.append(problem("resource-type-unknown", message))
-    return kept
+    return ours
 
 
 def _newest(entries: Sequence[Entry], drafts: Sequence[Entry]) -> list[tuple[Entry, bool]]:
@@ -146,8 +165,9 @@ def _strangers(references: Sequence[str], kept: Accepted) -> list[Problem]:
     return [problem("patient-mismatch", message, found, field="id") for found in references]
 
 
-def _accept_patient(raw: Mapping[str, Any], kept: Accepted, problems: list[Problem]) -> None:
-    reading = read_resource(raw)
+def _accept_patient(
+    raw: Element, reading: Reading, kept: Accepted, problems: list[Problem]
+) -> None:
     if reading.resource is None:
         message = "The Patient resource could not be read; age and sex are unknown."
         problems.append(problem("patient-unreadable", message, reference_of(raw)))

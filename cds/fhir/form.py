@@ -47,28 +47,39 @@ _MARKS: Final = tuple(
 )
 
 
-def form(resource: Element) -> bytes:
-    """The form of a resource as bytes; differs wherever something differs that could matter.
+_NOT_JSON: Final = b"="
+"""What begins the bytes of a resource that JSON cannot write unambiguously."""
 
-    1, 1.0, True and Decimal("1") are written differently. Another order of keys is another form,
-    which merely costs time.
+
+def written(resource: Element) -> bytes:
+    """A resource as bytes, which differ wherever it does.
+
+    1, 1.0, True and Decimal("1") are written differently, and so is another order of keys.
     """
     try:
-        written = orjson.dumps(resource, default=_decimal)
+        as_json = orjson.dumps(resource, default=_decimal)
     except orjson.JSONEncodeError:  # half a character, a number beyond 64 bits
         return _exactly(resource)
-    if b"null" in written:  # orjson writes NaN as null
-        return _exactly(resource)
-    if b"\\" in written:  # a quote may stand inside a text, so that a pattern could begin there
-        return written
+    # orjson writes NaN as null.
+    return _exactly(resource) if b"null" in as_json else as_json
+
+
+def form(resource: bytes) -> bytes:
+    """The form of a `written` resource; differs wherever something differs that could matter.
+
+    Another order of keys is another form, which merely costs time.
+    """
+    # Behind a backslash a quote may stand inside a text, so that a pattern could begin there.
+    if resource.startswith(_NOT_JSON) or b"\\" in resource:
+        return resource
     for pattern, mark in _MARKS:
-        written = pattern.sub(mark, written)
-    return written
+        resource = pattern.sub(mark, resource)
+    return resource
 
 
 def _exactly(resource: Element) -> bytes:
     """`repr` of JSON values is unambiguous: strings are quoted, types are written differently."""
-    return repr(resource).encode("utf-8", errors="surrogatepass")
+    return _NOT_JSON + repr(resource).encode("utf-8", errors="surrogatepass")
 
 
 def _decimal(value: object) -> orjson.Fragment:

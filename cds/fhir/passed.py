@@ -10,10 +10,10 @@ be compared with anything outside, and the resource itself is read anew each tim
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-from cds.fhir.elements import Element
 from cds.fhir.form import form
 
 _DIGEST_BYTES: Final = 16
@@ -46,9 +46,16 @@ class Passed:
         """Ask about everything again, as after a start."""
         self._table[:] = bytes(len(self._table))
 
-    def digest(self, resource: Element) -> bytes:
-        """The keyed digest of a resource's form."""
-        return blake2b(form(resource), key=self._key, digest_size=_DIGEST_BYTES).digest()
+    def digest(self, resource: bytes) -> bytes:
+        """The keyed digest of the form of a `written` resource."""
+        return self._digest(form(resource))
+
+    def digest_of_all(self, resources: Iterable[bytes]) -> bytes:
+        """The keyed digest of `written` resources as they are: it is that of no single form."""
+        return self._digest(b"\n".join((b"", *resources)))
+
+    def _digest(self, content: bytes) -> bytes:
+        return blake2b(content, key=self._key, digest_size=_DIGEST_BYTES).digest()
 
     def _place(self, digest: bytes) -> int:
         return int.from_bytes(digest[:8]) % self._places * _DIGEST_BYTES

@@ -8,7 +8,6 @@ interacting medicine would be a safety failure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,23 +15,14 @@ from typing import Any, Final
 
 from cds.clinical.problem import Impact, Problem
 from cds.fhir.elements import Element, copy_of, reference_of
+from cds.fhir.form import written
 from cds.fhir.no_dates import has_placeholder
 from cds.fhir.passed import Passed
 from cds.fhir.problems import problem
+from cds.fhir.repair import MODIFIERS, completed, remove, tidy
 from cds.fhir.vocabulary import MEDICATION_TYPES, OLD_MEDICATION_TYPES, READ_TYPES, STATUSES
 
-_NAIVE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
-_SHORT_ZONE: Final = re.compile(
-    r"(?P<minute>\d{4}-\d\d-\d\dT\d\d:\d\d)(?P<second>:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)",
-    re.ASCII,
-)
-_ZERO_DATE: Final = "0000-00-00"
-"""What some databases write for no date; the readers leave it out (see `no_dates`)."""
-_SHORT_TIME: Final = re.compile(r"\d\d:\d\d", re.ASCII)
-
 PASSED: Final = Passed()
-
-_MODIFIERS: Final = frozenset({"modifierExtension", "implicitRules"})
 
 # Elements that exist in DSTU2, STU3 or R5 but not in R4, and change the meaning of a dose or of
 # being taken at all. Dropping one and reading on could invert it (`taken: n`), so we refuse.
@@ -73,7 +63,23 @@ class Reading:
     """Its form passed before, and resources of that form have no date that nobody entered."""
 
 
-def read_resource(data: Mapping[str, Any], passed: Passed = PASSED) -> Reading:
+def read_resources(resources: Sequence[Element], passed: Passed = PASSED) -> list[Reading]:
+    """Validate the resources of one record, each by itself as `read_resource` does.
+
+    The same resources together, all of which were known, are looked up at once.
+    """
+    as_written = [written(resource) for resource in resources]
+    together = passed.digest_of_all(as_written)
+    if together in passed:
+        return [_accepted(each, reference_of(each), known=True) for each in resources]
+    readings = [_read(*pair, passed) for pair in zip(resources, as_written, strict=True)]
+    sent = zip(readings, resources, strict=True)
+    if all(reading.known and reading.resource is resource for reading, resource in sent):
+        passed.add(together)
+    return readings
+
+
+def read_resource(data: Element, passed: Passed = PASSED) -> Reading:
     """Validate one resource; never raises for any JSON object.
 
     A form that `passed` the models before as it was sent, is not put through them again.
@@ -81,15 +87,19 @@ def read_resource(data: Mapping[str, Any], passed: Passed = PASSED) -> Reading:
     Repairs: surrounding spaces and NUL in strings, nulls and empty values; elements R4 does not
     know are left out and said. Never repaired: a missing zone, a status, anything in a dosage.
     """
+    return _read(data, written(data), passed)
+
+
+def _read(data: Element, as_written: bytes, passed: Passed) -> Reading:
     reference = reference_of(data)
     kind = data.get("resourceType")
     if not isinstance(kind, str) or kind not in READ_TYPES:
         return _refused_type(kind, reference)
-    digest = passed.digest(data)
+    digest = passed.digest(as_written)
     if digest in passed:
         return _accepted(data, reference, known=True)
     modifiers: list[Any] = []
-    resource = _tidy(data, modifiers)
+    resource = tidy(data, modifiers)
     if modifiers:
         message = (
             f"{reference} carries a modifier ({_named(modifiers[0])}) that this service does not "
@@ -97,7 +107,7 @@ def read_resource(data: Mapping[str, Any], passed: Passed = PASSED) -> Reading:
         )
         return Reading(None, (problem("modifier-extension", message, reference),))
     if resource != data:
-        digest = passed.digest(resource)
+        digest = passed.digest(written(resource))
         if digest in passed:
             return _accepted(resource, reference, known=True)
     reading, as_it_was = _through_models(kind, resource, reference)
@@ -117,7 +127,7 @@ def read_name_only(data: Mapping[str, Any]) -> Reading:
         "dosageInstruction"
     }:
         return Reading(None)
-    if any(data.get(name) for name in _MODIFIERS):
+    if any(data.get(name) for name in MODIFIERS):
         return Reading(None)
     named = {name: data[name] for name in _NAME_OF_ORDER if name in data}
     reading = read_resource(named)
@@ -163,10 +173,10 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str) -> tupl
         shadow = copy_of(shadow)
         resource = copy_of(resource)
         for item in errors:
-            if item["type"] == "extra_forbidden" and _remove(shadow, item["loc"]):
-                _remove(resource, item["loc"])
+            if item["type"] == "extra_forbidden" and remove(shadow, item["loc"]):
+                remove(resource, item["loc"])
                 dropped.append(".".join(map(str, item["loc"])))
-            elif not _completed(shadow, item["loc"]):
+            elif not completed(shadow, item["loc"]):
                 return Reading(None, (_unreadable(reference, _where(item)),)), False
     return Reading(None, (_unreadable(reference, "it has too many errors"),)), False
 
@@ -185,34 +195,6 @@ def _accepted(
     return Reading(resource, (problem("resource-repaired", message, reference, field=dropped[0]),))
 
 
-def _tidy(value: Mapping[str, Any], modifiers: list[Any]) -> dict[str, Any]:
-    """A copy without nulls and empty values, strings stripped; modifiers met are listed."""
-    kept: dict[str, Any] = {}
-    for key, item in value.items():
-        if key in _MODIFIERS and item:
-            modifiers.append(item)
-        tidy = _trimmed(item) if type(item) is str else _tidied(item, modifiers)
-        if tidy is not None:
-            kept[key] = tidy
-    return kept
-
-
-def _tidied(value: Any, modifiers: list[Any]) -> Any:
-    if isinstance(value, dict):
-        return _tidy(value, modifiers) or None
-    if isinstance(value, list):
-        items = [tidy for item in value if (tidy := _tidied(item, modifiers)) is not None]
-        return items or None
-    if isinstance(value, str):
-        return _trimmed(value)
-    return value
-
-
-def _trimmed(value: str) -> str | None:
-    """The string without surrounding spaces, and without NUL, with which interfaces pad fields."""
-    return (value.replace("\0", "") if "\0" in value else value).strip() or None
-
-
 def _named(modifier: Any) -> str:
     """What to call a modifier we cannot understand."""
     first = modifier[0] if isinstance(modifier, list) else modifier
@@ -224,63 +206,6 @@ def _is_other_version(kind: str, error: Any) -> bool:
     if kind not in MEDICATION_TYPES or error["type"] != "extra_forbidden":
         return False
     return any(part in _OTHER_VERSION for part in error["loc"])
-
-
-def _completed(shadow: dict[str, Any], loc: tuple[str | int, ...]) -> bool:
-    """Make an incompletely written time or id acceptable to the models, in the shadow only.
-
-    The readers see the original: nothing is invented, the models are merely asked about the rest.
-    """
-    holder, last = _holder(shadow, loc)
-    if holder is None:
-        return False
-    value = holder[last]
-    if loc == ("id",):
-        holder[last] = "unusual-id"  # underscores and other signs do not make a result unusable
-        return True
-    if not isinstance(value, str):
-        return False
-    if loc[-2:] == ("valueQuantity", "value"):
-        holder[last] = 0  # a result written as text (`1,72`) is a question about that result
-        return True
-    short = _SHORT_ZONE.fullmatch(value)
-    if _NAIVE_TIME.fullmatch(value):
-        holder[last] = (value if value.count(":") > 1 else value + ":00") + "Z"
-    elif short:
-        zone = (
-            short["zone"] if short["zone"] == "Z" else f"{short['zone'][:3]}:{short['zone'][-2:]}"
-        )
-        holder[last] = short["minute"] + (short["second"] or ":00") + zone
-    elif value.startswith(_ZERO_DATE):
-        holder[last] = "0001-01-01"
-    elif _SHORT_TIME.fullmatch(value):
-        holder[last] = value + ":00"
-    return bool(holder[last] != value)
-
-
-def _remove(root: dict[str, Any], loc: tuple[str | int, ...]) -> bool:
-    holder, last = _holder(root, loc)
-    if not isinstance(holder, dict):
-        return False
-    del holder[last]
-    return True
-
-
-def _holder(root: Any, loc: tuple[str | int, ...]) -> tuple[Any, Any]:
-    """The container and key a pydantic location points to, or (None, None)."""
-    if not loc:
-        return None, None
-    for step in loc[:-1]:
-        root = _step(root, step)
-    return (root, loc[-1]) if _step(root, loc[-1]) is not None else (None, None)
-
-
-def _step(node: Any, step: str | int) -> Any:
-    if isinstance(node, dict):
-        return node.get(step)
-    if isinstance(node, list) and isinstance(step, int) and step < len(node):
-        return node[step]
-    return None
 
 
 def _where(error: Any) -> str:

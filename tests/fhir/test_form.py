@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from cds.fhir import form as form_module
-from cds.fhir.form import form
+from cds.fhir.form import form as form_of
+from cds.fhir.form import written
 from cds.fhir.no_dates import has_placeholder
 from cds.fhir.passed import Passed
 from cds.fhir.validate import read_resource
@@ -44,6 +45,11 @@ _PLACES: dict[str, st.SearchStrategy[Any]] = {
     | st.decimals(-999_999_999, 999_999_999, places=3),
     "text": st.from_regex(r"[!#-\[\]-~]([^\"\\\x00-\x1f]*[!#-\[\]-~])?", fullmatch=True),
 }
+
+
+def form(resource: dict[str, Any]) -> bytes:
+    """The form of a resource as JSON holds it."""
+    return form_of(written(resource))
 
 
 @cache

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cds.clinical.record import PatientRecord
 from cds.fhir.gather import gather
 from cds.fhir.passed import Passed
-from cds.fhir.validate import read_resource, warm
+from cds.fhir.validate import read_resource, read_resources, warm
 from tests.fhir.factories import (
     DRUG,
     ICD10,
@@ -191,6 +191,17 @@ def test_what_is_remembered_changes_nothing(resource: dict[str, Any]) -> None:
     again = read_resource(resource, memory)
 
     assert first == again == read_resource(resource, Passed())
+
+
+@given(st.lists(damaged([*SHAPES.values(), *OTHERS]) | st.sampled_from(OTHERS), max_size=4))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_record_that_is_remembered_is_read_as_each_resource_alone(
+    record: list[dict[str, Any]],
+) -> None:
+    alone = [read_resource(resource, Passed()) for resource in record]
+    memory = Passed()
+    for _ in range(3):
+        assert read_resources(record, memory) == alone
 
 
 def _numbers(value: Any) -> set[float]:

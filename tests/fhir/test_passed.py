@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cds.fhir import validate
+from cds.fhir.form import written
 from cds.fhir.passed import Passed
-from cds.fhir.validate import read_resource
+from cds.fhir.validate import read_resource, read_resources
 from tests.fhir.factories import lab, level, request
 
 
@@ -96,14 +97,68 @@ def test_a_status_that_r4_does_not_define_is_refused_each_time() -> None:
         assert [found.code for found in reading.problems] == ["status-unknown"]
 
 
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The forms that were looked up one by one."""
+    forms: list[bytes] = []
+    digest = Passed.digest
+
+    def noted(self: Passed, resource: bytes) -> bytes:
+        forms.append(resource)
+        return digest(self, resource)
+
+    monkeypatch.setattr(Passed, "digest", noted)
+    return forms
+
+
+def test_a_record_whose_forms_were_all_known_is_looked_up_as_one(looked_up: list[bytes]) -> None:
+    memory, record = Passed(), [request(), level(), lab("777-3", 150, "10*9/L")]
+    for forms in (3, 6, 6, 6):  # in the second reading all are known one by one
+        readings = read_resources(record, memory)
+        assert [reading.resource for reading in readings] == record
+        assert len(looked_up) == forms
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [request(), level(), lab("777-3", 151, "10*9/L")],
+        [level(), request(), lab("777-3", 150, "10*9/L")],
+        [request(), level()],
+    ],
+    ids=["another value", "another order", "one less"],
+)
+def test_another_record_is_looked_up_form_by_form(
+    other: list[dict[str, Any]], looked_up: list[bytes]
+) -> None:
+    memory = Passed()
+    for _ in range(2):
+        read_resources([request(), level(), lab("777-3", 150, "10*9/L")], memory)
+    looked_up.clear()
+    read_resources(other, memory)
+    assert len(looked_up) == len(other)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": " active "}, {"priority": None}, {"status": "finished"}, {"taken": "n"}]
+)
+def test_a_record_with_something_to_repair_or_refuse_is_judged_each_time(
+    fields: dict[str, Any],
+) -> None:
+    memory, record = Passed(), [request(), request("o", **fields)]
+    read_resources([request(), request("o")], memory)
+    first, *others = (read_resources(record, memory) for _ in range(3))
+    assert others == [first, first] == [[read_resource(each, Passed()) for each in record]] * 2
+
+
 def test_two_processes_do_not_give_comparable_digests() -> None:
-    assert Passed().digest(level()) != Passed().digest(level())
+    assert Passed().digest(written(level())) != Passed().digest(written(level()))
 
 
 def test_the_memory_has_a_fixed_size_and_never_invents() -> None:
     memory = Passed(places=2)
     size = len(memory._table)
-    digests = [memory.digest({"n": n}) for n in range(50)]
+    digests = [memory.digest(written({"n": n})) for n in range(50)]
     for digest in digests:
         assert digest not in memory
         memory.add(digest)
@@ -115,4 +170,4 @@ def test_the_memory_has_a_fixed_size_and_never_invents() -> None:
 def test_the_memory_holds_a_digest_and_nothing_of_the_resource() -> None:
     memory = Passed(places=1)
     read_resource(request(), memory)
-    assert bytes(memory._table) == memory.digest(request())
+    assert bytes(memory._table) == memory.digest(written(request()))
