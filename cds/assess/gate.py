@@ -46,7 +46,9 @@ def gate_levels(record: PatientRecord, therapy: Therapy, tables: Tables) -> tupl
     gated = [_gate(level, record, therapy, tables) for level in levels]
     gated = [_unless_contradicted(one, gated, tables.sampling) for one in gated]
     latest = _latest(gated, tables.sampling)
-    return tuple(replace(one, is_latest=i == latest) for i, one in enumerate(gated))
+    return tuple(
+        replace(one, is_latest=True) if i == latest else one for i, one in enumerate(gated)
+    )
 
 
 def _latest(gated: Sequence[GatedLevel], sampling: Table) -> int:

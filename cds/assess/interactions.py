@@ -114,8 +114,9 @@ def last_interaction_change(
 def _rows(record: PatientRecord, interactions: Table) -> Iterable[tuple[Medicine, dict[str, Any]]]:
     """Each medicine with each table row for one of its ingredients, once."""
     for medicine in record.medicines:
+        taken = frozenset(medicine.ingredients)
         for row in interactions["rows"]:
-            if set(row["ingredients"]) & set(medicine.ingredients):
+            if not taken.isdisjoint(row["ingredients"]):
                 yield medicine, row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cds.clinical.labs import Lab
@@ -32,6 +33,16 @@ class PatientRecord:
     genes: tuple[GeneResult, ...] = ()
     problems: tuple[Problem, ...] = ()
     asked_for: frozenset[str] = field(default_factory=frozenset)
+    _labs_by_key: Mapping[str, tuple[Lab, ...]] = field(init=False, repr=False, compare=False)
+    """Rules and models ask for single results dozens of times."""
+
+    def __post_init__(self) -> None:
+        by_key: dict[str, list[Lab]] = {}
+        for lab in self.labs:
+            by_key.setdefault(lab.key, []).append(lab)
+        object.__setattr__(
+            self, "_labs_by_key", {key: tuple(series) for key, series in by_key.items()}
+        )
 
     @property
     def mentions_drug(self) -> bool:
@@ -40,8 +51,9 @@ class PatientRecord:
 
     def latest_lab(self, key: str) -> Lab | None:
         """The most recent result with this key."""
-        return next((lab for lab in reversed(self.labs) if lab.key == key), None)
+        found = self._labs_by_key.get(key)
+        return found[-1] if found else None
 
     def labs_of(self, key: str) -> tuple[Lab, ...]:
         """All results with this key, oldest first."""
-        return tuple(lab for lab in self.labs if lab.key == key)
+        return self._labs_by_key.get(key, ())

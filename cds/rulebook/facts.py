@@ -187,7 +187,10 @@ def quantise(value: float) -> float:
     """Round to four decimals; refuse what is not finite. (Smaller numbers crash durable-rules.)"""
     if not -_LIMIT < value < _LIMIT:
         raise FactError(f"{value!r} is not a usable number")
-    return round(float(value), DECIMALS_KEPT) + 0.0  # + 0.0: no negative zero
+    number = float(value)
+    if not number.is_integer():  # rounding is slow, and many are whole
+        number = round(number, DECIMALS_KEPT)
+    return number + 0.0  # no negative zero
 
 
 @cache

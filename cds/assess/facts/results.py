@@ -19,11 +19,8 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
     """The latest result of every key, without a value when there is none."""
     currency = basis.tables.monitoring["currency_days"]
     trends = basis.tables.monitoring["trend_days"]
-    measured: dict[str, tuple[Lab, ...]] = {}
-    for lab in basis.record.labs:
-        measured[lab.key] = (*measured.get(lab.key, ()), lab)
     for key, definition in basis.terminology.labs_by_key.items():
-        series = measured.get(key, ())
+        series = basis.record.labs_of(key)
         if key == _CLEARANCE:
             series = _with_computed_clearance(basis, series)
         name, unit = definition.name or key, definition.unit.replace("umol", "µmol")

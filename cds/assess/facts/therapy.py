@@ -202,15 +202,20 @@ def _steps(basis: Basis, regimen: Regimen | None) -> int | None:
 
 def _reduced_for_interaction(basis: Basis) -> bool:
     """Whether the daily dose fell while an inhibitor was being taken."""
+    reductions = [
+        after
+        for before, after in pairwise(basis.therapy.segments)
+        if after.regimen.daily_mg < before.regimen.daily_mg - _SAME_DOSE_MG
+    ]
+    if not reductions:
+        return False
     inhibitors = {
         ingredient
         for row in basis.tables.interactions["rows"]
         if row["effect"] == "inhibitor"
         for ingredient in row["ingredients"]
     }
-    for before, after in pairwise(basis.therapy.segments):
-        if after.regimen.daily_mg >= before.regimen.daily_mg - _SAME_DOSE_MG:
-            continue
+    for after in reductions:
         for medicine in basis.record.medicines:
             if not inhibitors.intersection(medicine.ingredients) or medicine.started is None:
                 continue

@@ -200,7 +200,6 @@ def _beyond(basis: Basis, level: str) -> Iterable[str]:
     table = basis.tables.toxicity[level]
     currency = basis.tables.monitoring["currency_days"]
     excluded = basis.therapy.course.indication in table["counts_excluded_indications"]
-    names = {key: d.name or key for key, d in basis.terminology.labs_by_key.items()}
     for key, limit in table["results"].items():
         lab = basis.record.latest_lab(key)
         age = basis.days_ago(lab.at) if lab else None
@@ -212,9 +211,9 @@ def _beyond(basis: Basis, level: str) -> Iterable[str]:
             continue
         multiple = lab.multiple_of_upper_limit
         if "below" in limit and lab.value < limit["below"]:
-            yield f"{names.get(key, key)} {lab.value:g} {lab.unit}"
+            yield f"{_name(basis, key)} {lab.value:g} {lab.unit}"
         elif "multiple_above" in limit and multiple and multiple > limit["multiple_above"]:
-            yield f"{names.get(key, key)} {multiple:.1f} times the upper limit"
+            yield f"{_name(basis, key)} {multiple:.1f} times the upper limit"
     for condition in basis.record.conditions:
         if not (condition.active and condition.confirmed):
             continue
@@ -222,6 +221,11 @@ def _beyond(basis: Basis, level: str) -> Iterable[str]:
             continue
         if set(condition.keys) & set(table["conditions"]):
             yield condition.display
+
+
+def _name(basis: Basis, key: str) -> str:
+    definition = basis.terminology.labs_by_key.get(key)
+    return (definition.name if definition else None) or key
 
 
 def _before_the_drug(basis: Basis, at: Moment | None) -> bool:
