@@ -130,14 +130,14 @@ class Deck:
         Most rules are silent, and for a reason that they had before.
         """
         judged = self._panel.judge(Scene(facts))
+        blocked = tuple([part.blocked for part in judged])
         trace = list(self._frame)
         speaking = []
         for seat in self._seats:
-            parts = judged[seat.numbers]
-            why = tuple([part.blocked for part in parts])
+            why = blocked[seat.numbers]
             known = seat.silent.get(why)
             if known is None:
-                result = join(seat.prepared, parts)
+                result = join(seat.prepared, judged[seat.numbers])
                 known = _traced(seat.prepared.rule, result, facts)
                 if result.outcome is Outcome.SILENT:
                     seat.silent[why] = known

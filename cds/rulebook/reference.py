@@ -35,33 +35,33 @@ _COMPARE: dict[Word, Callable[[Any, Any], bool]] = {
 class Scene:
     """Facts arranged for matching; what one rule found out, the next need not look for again."""
 
-    __slots__ = ("_by_key", "_by_kind", "_seen")
+    __slots__ = ("_by_code", "_by_kind", "_seen")
 
     def __init__(self, facts: Sequence[Fact]) -> None:
         self._by_kind: dict[str, list[_Numbered]] = {}
         for number, fact in enumerate(facts):
             self._by_kind.setdefault(fact.kind, []).append((number, fact.values))
-        self._by_key: dict[tuple[str, str], dict[Value, list[_Numbered]]] = {}
+        self._by_code: dict[tuple[str, str], dict[Value, list[_Numbered]]] = {}
         self._seen: dict[_Prepared, list[_Candidate]] = {}
 
     def candidates(self, pattern: _Prepared) -> list[_Candidate]:
         """Facts that a pattern does not rule out, each with the attributes it lacks."""
         found = self._seen.get(pattern)
         if found is None:
-            found = self._seen[pattern] = pattern.candidates(self._of(pattern))
+            facts: Sequence[_Numbered] = self._by_kind.get(pattern.kind, ())
+            if pattern.key is not None and len(facts) > 1:
+                facts = self._with_code(pattern.kind, *pattern.key)
+            found = self._seen[pattern] = pattern.candidates(facts) if facts else []
         return found
 
-    def _of(self, pattern: _Prepared) -> Sequence[_Numbered]:
-        if pattern.key is None:
-            return self._by_kind.get(pattern.kind, ())
-        attribute, code = pattern.key
-        place = pattern.kind, attribute
-        if place not in self._by_key:
-            arranged: dict[Value, list[_Numbered]] = {}
-            for numbered in self._by_kind.get(pattern.kind, ()):
+    def _with_code(self, kind: str, attribute: str, code: str) -> Sequence[_Numbered]:
+        """The facts of a kind in which an attribute that is always known has this code."""
+        arranged = self._by_code.get((kind, attribute))
+        if arranged is None:
+            arranged = self._by_code[kind, attribute] = {}
+            for numbered in self._by_kind.get(kind, ()):
                 arranged.setdefault(numbered[1][attribute], []).append(numbered)
-            self._by_key[place] = arranged
-        return self._by_key[place].get(code, ())
+        return arranged.get(code, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Matcher:
         for pattern in self.positive:
             found = scene.candidates(pattern)
             if not found:
-                return _blocked(pattern.absent)
+                return pattern.absent
             candidates.append(found)
         return self.combine(scene, candidates)
 
@@ -98,7 +98,7 @@ class Matcher:
         """Conclude from the candidates of every positive pattern, each at least one."""
         for pattern in self._negative:
             if not pattern.joins and scene.candidates(pattern):
-                return _blocked(pattern.present)
+                return pattern.present
         matches, unknown = [], []
         for chosen in self._combinations(candidates, ()):
             if any(pattern.exists_with(scene, chosen) for pattern in self._negative):
@@ -109,7 +109,7 @@ class Matcher:
             else:
                 matches.append(tuple(number for number, _, _ in chosen))
         if not matches and not unknown:
-            return _blocked(self._last_join())
+            return self._last_join()
         return Judged(tuple(matches), min(unknown, key=_order, default=frozenset()))
 
     def _combinations(
@@ -127,7 +127,7 @@ class Matcher:
             if not joins or _joined(candidate[1], joins, chosen):
                 yield from self._combinations(candidates, (*chosen, candidate))
 
-    def _last_join(self) -> str:
+    def _last_join(self) -> Judged:
         joined = [pattern.absent for pattern in self.positive if pattern.joins]
         present = [pattern.present for pattern in self._negative if pattern.joins]
         return (joined or present or [self.positive[-1].absent])[-1]
@@ -165,9 +165,8 @@ class Panel:
             if candidates:
                 self._walk(following, scene, [*chosen, candidates], judged)
                 continue
-            blocked = _blocked(pattern.absent)
             for number in following.below:
-                judged[number] = blocked
+                judged[number] = pattern.absent
 
 
 class _Step:
@@ -190,14 +189,13 @@ class _Prepared:
     """One pattern with its comparisons turned into functions."""
 
     __slots__ = (
-        "_absent",
-        "_pattern",
-        "_words",
+        "absent",
         "binding",
         "joins",
         "key",
         "kind",
         "known",
+        "present",
         "tests",
     )
 
@@ -217,25 +215,8 @@ class _Prepared:
             if isinstance(atom.value, Join)
         )
         self.key = next((key for atom in pattern.atoms if (key := _key(pattern, atom))), None)
-        self._pattern, self._words, self._absent = pattern, "", ""
-
-    @property
-    def words(self) -> str:
-        """The pattern in words; made when first asked for, and kept."""
-        if not self._words:
-            self._words = str(self._pattern)
-        return self._words
-
-    @property
-    def absent(self) -> str:
-        """What to say when no fact satisfies it."""
-        self._absent = self._absent or f"no {self.words}"
-        return self._absent
-
-    @property
-    def present(self) -> str:
-        """What to say when a fact satisfies it that must not."""
-        return f"there is {self.words}"
+        self.absent = Judged(blocked=f"no {pattern}")
+        self.present = Judged(blocked=f"there is {pattern}")
 
     def candidates(self, facts: Sequence[_Numbered]) -> list[_Candidate]:
         """The facts that are not ruled out, each with the attributes it lacks."""
@@ -249,7 +230,7 @@ class _Prepared:
                 elif not compare(value, wanted):
                     break
             else:
-                if all((name in values) is wanted for name, wanted in self.known):
+                if not self.known or all((name in values) is is_ for name, is_ in self.known):
                     found.append((number, values, lacks))
         return found
 
@@ -283,11 +264,6 @@ def _order(missing: frozenset[str]) -> tuple[int, list[str]]:
 def _prepared(pattern: FlatPattern) -> _Prepared:
     """Rules that share a pattern share its preparation, and so its result in a scene."""
     return _Prepared(pattern)
-
-
-@lru_cache(maxsize=20_000)
-def _blocked(why: str) -> Judged:
-    return Judged(blocked=why)
 
 
 def _key(pattern: FlatPattern, atom: Atom) -> tuple[str, str] | None:
