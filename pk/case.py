@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,8 @@ Analyte = Literal["parent", "metabolite"]
 SAME_TIME_H: Final = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Dose:
-    """One intake: `amount_mg` swallowed at `time_h`."""
+class Dose(NamedTuple):
+    """One intake: `amount_mg` swallowed at `time_h`. A tuple, as a history has hundreds of them."""
 
     time_h: float
     amount_mg: float

@@ -71,7 +71,7 @@ def build_case(patient: Patient) -> pk.Case:
         since=since,
         until=patient.now,
     )
-    doses = [pk.Dose(_hours(d.at, zero), d.amount_mg) for d in history]
+    doses = [pk.Dose((at - zero).total_seconds() / 3600.0, mg) for at, mg, _ in history]
     steady = _steady_before(patient.therapy.segments, since, doses)
     if steady is not None:
         doses = doses[1:]

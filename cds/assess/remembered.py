@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import pk
@@ -78,10 +79,11 @@ class Remembered:
         return answer
 
     def _drop_old(self, now: datetime) -> None:
+        earliest, latest = now - self._kept_for, now + self._kept_for
         with self._lock:
-            for key, (at, _) in list(self._answers.items()):
-                if abs(now - at) > self._kept_for:
-                    del self._answers[key]
+            old = [k for k, (at, _) in self._answers.items() if not earliest <= at <= latest]
+            for key in old:
+                del self._answers[key]
 
     def _digest(self, *parts: bytes) -> bytes:
         digest = blake2b(key=self._key, digest_size=_DIGEST_BYTES)
@@ -109,7 +111,7 @@ def written(case: pk.Case) -> tuple[bytes, ...]:
 
     Doses are many, and their numbers are quicker to take as they stand than to write out.
     """
-    doses = array("d", [number for dose in case.doses for number in (dose.time_h, dose.amount_mg)])
+    doses = array("d", chain.from_iterable(case.doses))
     return doses.tobytes(), repr([getattr(case, name) for name in _OTHER_PARTS]).encode()
 
 
