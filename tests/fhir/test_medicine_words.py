@@ -214,3 +214,22 @@ def test_the_drug_is_known_by_the_names_of_makers_and_other_languages(
 @pytest.mark.parametrize("name", ["dasatinib 100 mg", "imatinibol 400 mg", "Ximatinib"])
 def test_a_name_that_only_resembles_the_drug_is_not_it(name: str, order: ReadOne) -> None:
     assert order({"text": name}, dosage()).orders == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "ingredient"),
+    [
+        ("Pantoprazol 40 mg", "pantoprazole"),
+        ("Oméprazole 20 mg gélule", "omeprazole"),
+        ("Claritromycine 500 mg", "clarithromycin"),
+        ("Laif 900", "st-johns-wort"),
+        ("Nifedipin-ratiopharm 20", "nifedipine"),
+        ("Vincristina 1 mg", "vincristine"),
+    ],
+)
+def test_a_medicine_is_known_by_its_name_in_other_languages(
+    name: str, ingredient: str, order: ReadOne
+) -> None:
+    record = order({"text": name}, dosage())
+    assert [m.ingredients for m in record.medicines] == [(ingredient,)]
+    assert record.problems == ()
