@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cds.assess.assessment import Course
 from cds.assess.overlap import (
@@ -80,7 +80,8 @@ def read_therapy(
     unread_active = any(
         o.status is OrderStatus.ACTIVE and not o.regimens and not o.is_draft for o in record.orders
     )
-    active = bool(following) or unread_active or (not placed and taken_lately)
+    known_by_use = not placed and (taken_lately or _supplied(record, now))
+    active = bool(following) or unread_active or known_by_use
     age = record.person.age_years(now)
     course = Course(
         indication=indication[0],
@@ -100,6 +101,15 @@ def read_therapy(
     drafts = joined_drafts([o for o in written if o not in ends], usual_daily_mg)
     together = tuple(overlaps_being_written(drafts))
     return Therapy(course, segments, overlaps, (*drafts, *ends), tuple(problems), together)
+
+
+def _supplied(record: PatientRecord, now: datetime) -> bool:
+    """Whether a dispensed supply reaches to today: a pharmacy may be all that knows of the drug."""
+    return any(
+        supply.days is not None
+        and supply.handed_over.at <= now <= supply.handed_over.at + timedelta(days=supply.days)
+        for supply in record.supplies
+    )
 
 
 @dataclass(frozen=True, slots=True)

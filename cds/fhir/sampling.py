@@ -46,11 +46,15 @@ _ON_SCHEDULE_H: Final = 2.0
 _DAY_H: Final = 24.0
 
 _LAST_DOSE: Final = (
-    r"last (?:dose|intake|tablet|administration)(?: (?:was|taken|given|time|at|on))*"
+    r"(?:last (?:dose|intake|tablet|administration)(?: (?:was|taken|given|time|at|on))*"
+    r"|letzte (?:einnahme|gabe|dosis)(?: (?:war|am|um))*|dernière prise(?: (?:le|à))*"
+    r"|última toma|laatste inname(?: (?:op|om))*)"
 )
 _HOURS_AFTER: Final = re.compile(
-    r"(?<![\w.,:])(\d{1,3}(?:\.\d+)?)\s*-?\s*(?:h|hrs?|hours?)\s*(?:after|post|since)[\s-]*"
-    r"(?:the )?(?:last |previous )?(?:dose|intake|dosing|ingestion)\b"
+    r"(?<![\w.,:])(\d{1,3}(?:\.\d+)?)\s*-?\s*(?:h|hrs?|hours?|std\.?|stunden|heures?|horas?|uur)\s*"
+    r"(?:after|post|since|nach|après|después de|na)[\s-]*(?:the |der |la |de )?"
+    r"(?:last |previous |letzte[nr] |dernière |última |laatste )?"
+    r"(?:dose|intake|dosing|ingestion|einnahme|gabe|dosis|prise|toma|inname)\b"
 )
 _LAST_AT: Final = re.compile(
     rf"{_LAST_DOSE}\s*:?\s*(\d{{4}}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?(?:z|[+-]\d\d:\d\d)?)?)"
@@ -59,7 +63,10 @@ _LAST_CLOCK: Final = re.compile(
     rf"{_LAST_DOSE}\s*:?\s*(yesterday|today)?\s*(?:at )?(\d{{1,2}}:\d\d)\s*(a\.?m\.?|p\.?m\.?)?"
     r"\s*(yesterday|today|the day before)?(?![\d:-])"
 )
-_FORM_WORDS: Final = re.compile(r"last dose|time of dose|dose time|last intake|time since dose")
+_FORM_WORDS: Final = re.compile(
+    r"last dose|time of dose|dose time|last intake|time since dose|letzte (?:einnahme|gabe|dosis)"
+    r"|zeitpunkt der einnahme|dernière prise|última toma|laatste inname"
+)
 
 
 def timing_claims(

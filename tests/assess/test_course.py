@@ -11,7 +11,7 @@ from cds.assess.course import Therapy, read_therapy
 from cds.assess.timeline import last_change, regimen_at
 from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
-from cds.clinical.regimen import DrugOrder, OrderStatus
+from cds.clinical.regimen import DrugOrder, OrderStatus, Supply
 from tests.assess.build import NOW, ago, once_daily, order, record, taken
 
 STEPS = (300.0, 400.0, 600.0, 800.0)
@@ -46,6 +46,17 @@ def test_an_order_that_ended_nobody_knows_when_still_dates_the_start() -> None:
 def test_an_order_that_was_cancelled_dates_no_start() -> None:
     old = order(600, since_days=900, reference="MedicationRequest/0", status=OrderStatus.CANCELLED)
     assert read(record(orders=(old, order(400)))).course.started == ago(days=200).at
+
+
+@pytest.mark.parametrize(("days_ago", "active"), [(10, True), (31, False)])
+def test_a_supply_that_reaches_to_today_is_use_where_no_order_is_known(
+    days_ago: float, active: bool
+) -> None:
+    supply = Supply(ago(days=days_ago), 30, 30, "MedicationDispense/1")
+    course = read(record(supplies=(supply,))).course
+    assert (course.active, course.regimen) == (active, None)
+    stopped = order(400, since_days=200, status=OrderStatus.STOPPED, stopped_days=5)
+    assert not read(record(orders=(stopped,), supplies=(supply,))).course.active
 
 
 def test_a_draft_is_never_part_of_the_course() -> None:

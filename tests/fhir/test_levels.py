@@ -209,6 +209,26 @@ def test_a_test_named_after_the_salt_is_read_as_base_aloud(read: Read) -> None:
     assert _codes(record) == ["level-salt-named"]
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Talspiegel, 24 h nach letzter Einnahme",
+        "24 heures après la dernière prise",
+        "24 h post dose",
+    ],
+)
+def test_a_comment_in_other_languages_says_the_time_after_the_dose(note: str, read: Read) -> None:
+    (claim,) = _one(read(level(note=[{"text": note}]))).timing
+    assert (claim.hours, claim.basis) == (24, "comment")
+
+
+def test_a_form_field_in_german_says_the_time_of_the_last_dose(read: Read) -> None:
+    field = {"code": {"text": "Letzte Einnahme"}, "valueDateTime": "2024-05-19T08:00:00Z"}
+    drawn = level(effectiveDateTime="2024-05-20T08:00:00Z", component=[field])
+    (claim,) = _one(read(drawn)).timing
+    assert (claim.hours, claim.basis) == (24, "lab-form")
+
+
 # --- which report counts ---
 
 
