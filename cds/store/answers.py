@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from cds.store.prepared import read_rows
 from cds.store.tables import answer
 
 
@@ -48,8 +49,8 @@ _OF_PATIENT = (
 
 def of_patient(connection: Connection, client: str, patient_key: str) -> tuple[Answer, ...]:
     """The latest answer per rule, subject and state, oldest first."""
-    rows = connection.execute(_OF_PATIENT, {"client": client, "patient_key": patient_key})
+    rows = read_rows(connection, _OF_PATIENT, {"client": client, "patient_key": patient_key})
     return tuple(
-        Answer(row.rule, row.subject or None, row.state_digest, row.severity, row.outcome, row.at)
-        for row in rows
+        Answer(rule, subject or None, state, severity, outcome, at)
+        for rule, subject, state, severity, outcome, at in rows
     )

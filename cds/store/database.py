@@ -50,13 +50,13 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that commits at the end; DatabaseError when the database fails."""
-        with _translated(), self.engine.begin() as connection:
+        with self._translated(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for reading; DatabaseError when the database fails."""
-        with _translated(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             yield connection
 
     def revision(self) -> str | None:
@@ -82,6 +82,17 @@ class Database:
         """Give all connections back."""
         self.engine.dispose()
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn failures into DatabaseError: the original's message holds statement and values."""
+        driver: Any = self.engine.dialect.dbapi  # executes the statements of `cds.store.prepared`
+        try:
+            yield
+        except (IntegrityError, driver.IntegrityError):
+            raise ConstraintError("the database refused a row that breaks a constraint") from None
+        except (SQLAlchemyError, driver.Error) as error:
+            raise DatabaseError(f"the database failed: {type(error).__name__}") from None
+
     def _engine(self) -> Engine:
         if self.url.get_backend_name() != "sqlite":
             return create_engine(self.url, pool_pre_ping=True, pool_size=8, pool_timeout=1.0)
@@ -99,17 +110,6 @@ def _make_directory(directory: Path) -> None:
         raise DatabaseError(
             f"{directory} cannot be made: {error.strerror}; name another as data_dir"
         ) from None
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn failures into DatabaseError: the original's message holds statement and values."""
-    try:
-        yield
-    except IntegrityError:
-        raise ConstraintError("the database refused a row that breaks a constraint") from None
-    except SQLAlchemyError as error:
-        raise DatabaseError(f"the database failed: {type(error).__name__}") from None
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

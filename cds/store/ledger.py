@@ -11,8 +11,8 @@ from sqlalchemy import Connection, delete, select
 
 from cds.store import tally
 from cds.store.cipher import Cipher
-from cds.store.insert import Insert
 from cds.store.jsontext import decode, encode
+from cds.store.prepared import write_rows
 from cds.store.tables import card, ledger, ledger_body
 from cds.store.tally import Count, Counted, Kind
 
@@ -74,11 +74,6 @@ class StoredDecision:
     patient_key: str = ""
 
 
-_new_decision = Insert(ledger)
-_new_body = Insert(ledger_body)
-_new_cards = Insert(card)
-
-
 def seal(cipher: Cipher, entry: LedgerEntry) -> bytes | None:
     """The body of a decision as it is kept: JSON, compressed, encrypted for this decision."""
     if entry.body is None:
@@ -91,8 +86,9 @@ def record(
 ) -> None:
     """Write one decision, its body as `seal` made it, its cards and what is counted of it."""
     patient_key = cipher.patient_key(entry.client, entry.patient)
-    _new_decision(
+    write_rows(
         connection,
+        ledger,
         [
             {
                 "evaluation": entry.evaluation,
@@ -114,9 +110,11 @@ def record(
         ],
     )
     if sealed is not None:
-        _new_body(connection, [{"evaluation": entry.evaluation, "at": entry.at, "body": sealed}])
-    _new_cards(
+        body = {"evaluation": entry.evaluation, "at": entry.at, "body": sealed}
+        write_rows(connection, ledger_body, [body])
+    write_rows(
         connection,
+        card,
         [
             {
                 "uuid": row.uuid,

@@ -18,12 +18,11 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cds.store.insert import Insert
 from cds.store.jsontext import canonical
+from cds.store.prepared import write_rows
 from cds.store.tables import panel, tally
 
 _LONGEST = 128
-_new_counts = Insert(tally)
 
 
 class Kind(StrEnum):
@@ -114,7 +113,7 @@ def record(
     rows = [_row(count, common) for count in counts]
     # A rule may speak of several subjects; per decision each thing counts once.
     once = {(row["kind"], row["item"], row["detail"]): row for row in rows}
-    _new_counts(connection, list(once.values()))
+    write_rows(connection, tally, list(once.values()))
 
 
 def keep_panel(connection: Connection, asked: Panel) -> None:

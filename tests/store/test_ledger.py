@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from cds.store import (
     Cipher,
@@ -19,6 +20,7 @@ from cds.store import (
     PanelRule,
     Store,
     Way,
+    tally,
 )
 from tests.store.build import NOW, card_row, entry
 
@@ -58,6 +60,27 @@ def test_a_decision_with_a_broken_card_leaves_nothing_behind(store: Store):
         store.record(broken)
 
     assert store.decision(broken.evaluation) is None
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_connection_that_breaks_in_the_middle_of_a_decision_is_replaced(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    lost, kept = entry(), entry()
+
+    def broken(connection: Connection, *_: object) -> None:
+        number = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with database.writing() as other:
+            other.execute(text("SELECT pg_terminate_backend(:number)"), {"number": number})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tally, "keep_panel", broken)
+        with pytest.raises(DatabaseError):
+            store.record(replace(lost, counted=Counted(Panel.of([PanelRule("a", 1, "active")]))))
+    store.record(kept)
+
+    assert store.answers(kept.client, kept.patient) == ()
+    assert store.evaluations() == [kept.evaluation]
 
 
 @pytest.mark.parametrize("table", ["ledger", "card", "feedback", "panel", "tally", "look"])
