@@ -7,9 +7,10 @@ what takes rows takes the values `hands` and `until` too.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Integer, String, bindparam, case, select, update
+from sqlalchemy import Integer, String, and_, bindparam, case, select, update
 
 from cds.alerts.tables import work
 from cds.store.tables import UtcTime
@@ -19,6 +20,8 @@ NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NOW: Final = bindparam("now", type_=UtcTime)
 _OVER: Final = bindparam("over", type_=UtcTime)
+_MOST_TOGETHER: Final = 8
+_MARKS: Final = (work.c.kind, work.c.server, work.c.attempts, work.c.claims)
 
 
 def at(now: datetime, *, take_over: bool) -> dict[str, datetime]:
@@ -27,13 +30,25 @@ def at(now: datetime, *, take_over: bool) -> dict[str, datetime]:
 
 
 def look() -> Any:
-    """The id of the row that has been due longest, or null."""
-    return select(_next(locking=False))
+    """The kind and server of the row that has been due longest, and whether it is `untried`."""
+    return _due(work.c.kind, work.c.server, _untried(work).label("untried")).limit(1)
 
 
-def claim(*, locking: bool) -> Any:
-    """Take that row; `locking` passes over rows that others look at."""
-    return _lease(work.c.id == _next(locking=locking))
+@cache
+def claim(dialect: str) -> Any:
+    """Take that row."""
+    return _lease(work.c.id == _first(1, dialect, work.c.id).scalar_subquery())
+
+
+@cache
+def claim_together(dialect: str) -> Any:
+    """Take the untried rows of `kind_` and `server_` among the first that are due."""
+    first = _first(_MOST_TOGETHER, dialect, work.c.id, *_MARKS).subquery()
+    like = (
+        first.c.kind == bindparam("kind_", type_=String),
+        first.c.server == bindparam("server_", type_=String),
+    )
+    return _lease(work.c.id.in_(select(first.c.id).where(*like, _untried(first))))
 
 
 def take() -> Any:
@@ -43,9 +58,8 @@ def take() -> Any:
         work.c.server == bindparam("server_", type_=String),
         work.c.key.in_(bindparam("keys", expanding=True, type_=String)),
         work.c.state == "open",
-        work.c.attempts == 0,
-        work.c.claims == 0,
         work.c.lease.is_(None),
+        _untried(work),
     )
 
 
@@ -68,13 +82,23 @@ def finish() -> Any:
     return update(work).where(row, held).values(values).returning(work.c.id)
 
 
-def _next(*, locking: bool) -> Any:
+def _due(*columns: Any) -> Any:
     # A range of the index, so that what waits for later is not even looked at.
-    row = select(work.c.id).where(
+    rows = select(*columns).where(
         work.c.state == "open", work.c.due <= _NOW, work.c.lease_until <= _OVER
     )
-    row = row.order_by(work.c.due, work.c.id).limit(1)
-    return (row.with_for_update(skip_locked=True) if locking else row).scalar_subquery()
+    return rows.order_by(work.c.due, work.c.id)
+
+
+def _first(most: int, dialect: str, *columns: Any) -> Any:
+    """Without those that others are taking, where others can take at the same time."""
+    rows = _due(*columns).limit(most)
+    return rows.with_for_update(skip_locked=True) if dialect == "postgresql" else rows
+
+
+def _untried(rows: Any) -> Any:
+    """Whether no run of it ever failed, or ended with its worker."""
+    return and_(rows.c.attempts == 0, rows.c.claims == 0)
 
 
 def _lease(*which: Any) -> Any:

@@ -22,6 +22,11 @@ _OVERLAP: Final = timedelta(minutes=2)
 _FIRST_LOOK_BACK: Final = timedelta(days=1)
 _PAGE: Final = 100
 _GONE: Final = "gone"
+_CONCERNING: Final = ("Observation/", "DiagnosticReport/")
+_MOST_AHEAD: Final = 50
+
+Ahead = Mapping[str, dict[str, Any]]
+"""What was read ahead, by reference."""
 
 
 @dataclass(slots=True)
@@ -38,15 +43,37 @@ class Found:
     cursor: datetime | None = None
 
 
-def follow(work: Work, remote: Remote, queue: Queue, drug: Drug, now: datetime) -> Found:
-    """Read what an event is about. Raises FetchError (try again) or Unusable (an operator's)."""
+def read_ahead(events: Sequence[Work], remote: Remote) -> Ahead:
+    """What events are about, in one request; empty where that cannot be had.
+
+    Raises FetchError if the server cannot be asked anything now.
+    """
+    wanted = [
+        reference
+        for one in events
+        for reference in one.body.get("focus", ())
+        if reference.startswith(_CONCERNING)
+    ]
+    if len(wanted) < 2:
+        return {}
+    with remote.reading() as client:
+        return remote.read_ahead(client, list(dict.fromkeys(wanted))[:_MOST_AHEAD])
+
+
+def follow(
+    work: Work, remote: Remote, queue: Queue, drug: Drug, now: datetime, ahead: Ahead
+) -> Found:
+    """Read what an event is about, if it was not read ahead.
+
+    Raises FetchError (try again) or Unusable (an operator's).
+    """
     body = work.body
     if "hl7" in body:
         return _from_message(body, remote)
     if "gap" in body:
         return _close_gap(body, work, remote, queue, drug, now)
     if "focus" in body:
-        return _from_focuses(body["focus"], work, remote, queue, drug)
+        return _from_focuses(body["focus"], work, remote, queue, drug, ahead)
     return recent(remote, queue, drug, now)
 
 
@@ -85,10 +112,15 @@ def _pages(client: ReadingClient, query: str) -> Iterator[dict[str, Any]]:
 
 
 def _from_focuses(
-    focuses: Sequence[str], work: Work, remote: Remote, queue: Queue, drug: Drug
+    focuses: Sequence[str],
+    work: Work,
+    remote: Remote,
+    queue: Queue,
+    drug: Drug,
+    ahead: Ahead,
 ) -> Found:
     found = Found()
-    with remote.reading() as client:
+    with remote.reading(ahead=ahead) as client:
         for reference in focuses:
             try:
                 found.sightings += _from_focus(reference, client, work, remote, queue, drug)
@@ -102,8 +134,7 @@ def _from_focuses(
 def _from_focus(
     reference: str, client: ReadingClient, work: Work, remote: Remote, queue: Queue, drug: Drug
 ) -> Iterator[Sighting]:
-    kind = reference.split("/", maxsplit=1)[0]
-    if kind not in {"Observation", "DiagnosticReport"}:
+    if not reference.startswith(_CONCERNING):
         return  # a topic of the whole chart tells us of visits and orders too
     try:
         resource = client.get(reference)
@@ -112,7 +143,7 @@ def _from_focus(
             raise
         yield from _withdrawn(reference, work, queue)
         return
-    if kind == "Observation":
+    if reference.startswith("Observation/"):
         yield from _sighted(resource, remote, drug)
         return
     for result in resource.get("result") or []:
@@ -147,11 +178,11 @@ def _close_gap(
     focuses = [
         reference
         for reference in _mentioned(bundle, remote.server.fhir_base)
-        if reference.startswith(("Observation/", "DiagnosticReport/"))
+        if reference.startswith(_CONCERNING)
     ]
     if not focuses:
         return recent(remote, queue, drug, now)
-    return _from_focuses(list(dict.fromkeys(focuses)), work, remote, queue, drug)
+    return _from_focuses(list(dict.fromkeys(focuses)), work, remote, queue, drug, {})
 
 
 def _from_message(body: Mapping[str, Any], remote: Remote) -> Found:

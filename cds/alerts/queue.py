@@ -13,7 +13,7 @@ nothing. A row is claimed in one statement, so that two workers never hold the s
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,16 +22,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, update
 
 from cds.alerts import claims, reasons
+from cds.alerts.patience import LONGEST_SETTLE, Patience
 from cds.alerts.tables import work
 from cds.store import Cipher, Database
 from cds.store.jsontext import decode, encode
 
-_LONGEST_SETTLE: Final = timedelta(seconds=5)
-_SHORTEST_WAIT: Final = timedelta(seconds=1)
-_LONGEST_WAIT: Final = timedelta(hours=1)
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
 """By how much the clocks of two machines may, without one having been set."""
-_FEWEST_ATTEMPTS: Final = 20
 _MOST_CLAIMS: Final = 12
 """A row whose workers died this often in a row is what kills them."""
 
@@ -48,8 +45,6 @@ class Kind(StrEnum):
 
 
 _LOOK: Final = claims.look()
-_CLAIM: Final = claims.claim(locking=False)
-_CLAIM_AMONG: Final = claims.claim(locking=True)
 _TAKE: Final = claims.take()
 _FINISH: Final = claims.finish()
 
@@ -74,22 +69,13 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a claim holds, how long to settle, and when to give up."""
-
-    lease: timedelta = timedelta(seconds=60)
-    settle: timedelta = timedelta(seconds=0.5)
-    give_up: timedelta = timedelta(hours=72)
-
-
-@dataclass(frozen=True, slots=True)
 class Queue:
     """Rows of work over one database. Every method that takes a connection writes as its first
     statement, because SQLite refuses to turn a reading transaction into a writing one."""
 
     database: Database
     cipher: Cipher
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     rng: random.Random = field(default_factory=random.SystemRandom)
 
     def add_once(
@@ -118,22 +104,38 @@ class Queue:
         """Give one more reason to do this work, with a new body; the number of reasons."""
         settle = self.patience.settle if kind is Kind.PATIENT else timedelta()
         row = self._row(kind, server, key, body, now, due=now + settle)
-        bounds = {"settled": now + settle - _LONGEST_SETTLE, "ahead": now + _CLOCKS_DIFFER}
+        bounds = {"settled": now + settle - LONGEST_SETTLE, "ahead": now + _CLOCKS_DIFFER}
         statement = reasons.bump(connection.dialect.name)
         return int(connection.execute(statement, row | bounds).scalar_one())
 
-    def claim(self, now: datetime, *, take_over: bool = True) -> Work | None:
-        """Take the work that has been due longest; None when nothing is due.
+    def claim(
+        self, now: datetime, *, take_over: bool = True, together: Collection[str] = ()
+    ) -> list[Work]:
+        """Take the work that has been due longest; nothing when nothing is due.
 
         Without `take_over` what is in somebody's hands stays there, though its lease has ended.
+        Events of a server in `together` are taken with those that are due right after them. One
+        that was tried before is taken alone: it may be what kills workers, and the others are not.
         """
         moment = claims.at(now, take_over=take_over)
         with self.database.reading() as connection:
-            if connection.execute(_LOOK, moment).scalar() is None:
-                return None
+            first = connection.execute(_LOOK, moment).first()
+        if first is None:
+            return []
+        given = moment | self._hands(now)
+        if first.kind == Kind.EVENT.value and first.untried and first.server in together:
+            return self._claim_together(given | {"kind_": first.kind, "server_": first.server})
+        claimed = self._claim_alone(given, now)
+        return [] if claimed is None else [claimed]
+
+    def _claim_together(self, given: Mapping[str, Any]) -> list[Work]:
         with self.database.writing() as connection:
-            statement = _CLAIM_AMONG if connection.dialect.name == "postgresql" else _CLAIM
-            row = connection.execute(statement, moment | self._hands(now)).first()
+            rows = connection.execute(claims.claim_together(connection.dialect.name), given).all()
+        return [self._work(row) for row in sorted(rows, key=lambda row: (row.due, row.id))]
+
+    def _claim_alone(self, given: Mapping[str, Any], now: datetime) -> Work | None:
+        with self.database.writing() as connection:
+            row = connection.execute(claims.claim(connection.dialect.name), given).first()
             if row is None:
                 return None
             if row.claims > _MOST_CLAIMS:
@@ -215,33 +217,19 @@ class Queue:
                     attempts=attempts,
                     failing_since=since,
                     problem=problem[:120],
-                    due=now + self.wait_after(attempts, now - since),
+                    due=now + self.patience.wait_after(attempts, now - since, self.rng),
                     updated=now,
                 )
                 .returning(work.c.id)
             ).first()
             if row is None:
                 return False  # overtaken: the other worker reports for itself
-            # Both time and attempts must have run out, so that a clock that is set forward by
-            # days gives nothing up.
-            spent = now - since >= self.patience.give_up
-            if permanent or (spent and attempts >= _FEWEST_ATTEMPTS):
+            if permanent or self.patience.is_over(attempts, now - since):
                 connection.execute(
                     update(work).where(work.c.id == failed.id).values(state="dead", updated=now)
                 )
                 return True
         return False
-
-    def wait_after(self, attempts: int, failing: timedelta) -> timedelta:
-        """Seconds doubling up to an hour, spread so that rows do not come back all at once.
-
-        No longer than it has been failing, because every new reason is an attempt too and would
-        let the last one wait long; and no longer than the attempts say, because the time it has
-        been failing is wrong after a clock was set.
-        """
-        doubled = timedelta(seconds=2.0 ** min(attempts - 1, 12))
-        wait = min(doubled, max(abs(failing), _SHORTEST_WAIT), _LONGEST_WAIT)
-        return wait * self.rng.uniform(0.75, 1.0)
 
     def retry(self, row_id: int, now: datetime) -> bool:
         """Open work again that was given up or is waiting; whether there is such work."""

@@ -47,12 +47,18 @@ class Refused(Exception):  # noqa: N818 - an answer of the server
 
 @dataclass
 class ReadingClient(FhirClient):
-    """The guarded client, which also remembers why reads failed."""
+    """The guarded client, which also remembers why reads failed.
+
+    `ahead` are answers that a batch gave a moment ago: they are not asked for again.
+    """
 
     failures: set[str] = field(default_factory=set)
+    ahead: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def get(self, relative: str) -> dict[str, Any]:
         """A resource or search. Raises FetchError."""
+        if relative in self.ahead:
+            return self.ahead[relative]
         with self._remembered():
             return FhirClient.get(self, relative)
 
@@ -125,6 +131,10 @@ class Remote:
         with self.reading(limits=STATEMENT_LIMITS) as client:
             return read_capabilities(client.get("metadata"))
 
+    def takes_batches(self) -> bool:
+        """Whether it is known to take several reads in one request."""
+        return self._capabilities.batch and self.monotonic() >= self._batch_again
+
     def read_ahead(
         self, client: ReadingClient, addresses: Sequence[str]
     ) -> dict[str, dict[str, Any]]:
@@ -146,7 +156,10 @@ class Remote:
 
     @contextmanager
     def reading(
-        self, seconds: float = READ_SECONDS, limits: FetchLimits = _LIMITS
+        self,
+        seconds: float = READ_SECONDS,
+        limits: FetchLimits = _LIMITS,
+        ahead: Mapping[str, dict[str, Any]] | None = None,
     ) -> Iterator[ReadingClient]:
         """A client for reading until the time is up. Raises FetchError if there is no token."""
         token = self._token()
@@ -157,6 +170,7 @@ class Remote:
             limits=limits,
             transport=self.transport,
             monotonic=self.monotonic,
+            ahead=ahead or {},
         ) as client:
             try:
                 yield client

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from cds.alerts.inbox import StoredInbox
+from cds.alerts.patience import Patience
 from cds.alerts.patients import Ward
-from cds.alerts.queue import Patience, Queue
+from cds.alerts.queue import Queue
 from cds.alerts.receiver import Receiver
 from cds.alerts.remote import Remote, SharedTransport
 from cds.alerts.settings import AlertSettings, FhirServer, load_alert_settings

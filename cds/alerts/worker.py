@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from functools import partial
+from itertools import chain
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
 
 from cds.alerts import effects, inbox, watching
-from cds.alerts.events import POLL, follow
+from cds.alerts.events import POLL, Found, follow, read_ahead
 from cds.alerts.patients import Ward
 from cds.alerts.queue import Kind, LeaseLost, Queue, Work
 from cds.alerts.receiver import event_key
@@ -25,6 +29,8 @@ from cds.alerts.steady import WatchedClock
 from cds.fhir.client import FetchError
 from cds.store import CipherError, DatabaseError
 from cds.telemetry import error_fields, log
+
+Result = TypeVar("Result")
 
 _DEFECT_ATTEMPTS: Final = 5
 """How often work is tried that fails by a defect: trying does not mend one."""
@@ -56,7 +62,7 @@ class Worker:
         while not stop.is_set():
             with self.turn:
                 claimed = self._await_work(stop)
-            if claimed is None:
+            if not claimed:
                 continue
             try:
                 self._work_off(claimed)
@@ -64,57 +70,92 @@ class Worker:
                 _not_usable(error, stop)
 
     def drain(self, most: int = 100_000) -> int:
-        """Do everything that is due now; the number of claims it took."""
-        for count in range(most):
-            if not self.step():
-                return count
-        return most
+        """Do everything that is due now; how many pieces of work were taken up for it."""
+        count = 0
+        while count < most and (taken := self.step()):
+            count += taken
+        return count
 
-    def step(self) -> bool:
-        """Do the work that has been due longest, and what follows from it at once; whether any."""
+    def step(self) -> int:
+        """Do what has been due longest, and what follows from it at once; how much was taken up."""
         claimed = self._claim()
-        if claimed is None:
-            return False
-        self._work_off(claimed)
-        return True
+        if claimed:
+            self._work_off(claimed)
+        return len(claimed)
 
-    def _claim(self) -> Work | None:
+    def _claim(self) -> list[Work]:
         now, stepped = self.clock.read()
         if stepped:
             self.queue.mend(now)
         steady = self.clock.steady_s() > self.queue.patience.lease.total_seconds()
-        return self.queue.claim(now, take_over=steady)
+        # Where nothing is saved by it, nothing is taken from others who could read side by side.
+        together = [name for name, remote in self.remotes.items() if remote.takes_batches()]
+        return self.queue.claim(now, take_over=steady, together=together)
 
-    def _await_work(self, stop: threading.Event) -> Work | None:
+    def _await_work(self, stop: threading.Event) -> list[Work]:
         while not stop.is_set():
             try:
                 claimed = self._claim()
             except (DatabaseError, CipherError) as error:
                 _not_usable(error, stop)
                 continue
-            if claimed is not None:
+            if claimed:
                 return claimed
             self.wake.wait(self.poll_s)
             self.wake.clear()
-        return None
+        return []
 
-    def _work_off(self, claimed: Work) -> None:
-        """Do one row of work; after an assessment also what it wants delivered."""
-        if claimed.kind is Kind.EFFECT:
-            self._deliver([claimed])
+    def _work_off(self, claimed: Sequence[Work]) -> None:
+        """Do what was claimed; after an assessment also what it wants delivered."""
+        kind = claimed[0].kind
+        if kind is Kind.EVENT:
+            self._follow(claimed)
+        elif kind is Kind.EFFECT:
+            self._deliver(claimed)
         else:
-            self._deliver(self._attempted(claimed) or [])
+            for one in claimed:
+                self._deliver(self._attempted(one, partial(self._assess, one)) or [])
+
+    def _follow(self, events: Sequence[Work]) -> None:
+        """Read what events are about, and record together what they led to.
+
+        What cannot be recorded together is recorded one by one, so that it stops nothing else.
+        """
+        drug = self.ward.knowledge.rulebook.drug
+        ahead, problem, _ = self._attempt(events[0], partial(read_ahead, events))
+        if problem is not None:  # it would befall each of them too
+            for one in events:
+                self._failed(one, problem)
+            return
+        read: list[tuple[Work, Found]] = []
+        for one in chain(events[:1], self._in_time(events[1:])):
+            ask = partial(
+                follow, one, queue=self.queue, drug=drug, now=self.now(), ahead=ahead or {}
+            )
+            found = self._attempted(one, ask)
+            if found is not None:
+                read.append((one, found))
+        if len(read) > 1 and self._attempt(read[0][0], partial(self._keep, read))[0]:
+            return
+        for pair in read:
+            self._attempted(pair[0], partial(self._keep, [pair]))
+
+    def _in_time(self, claimed: Sequence[Work]) -> Iterator[Work]:
+        """One after the other; the rest is left to others before they take us for dead."""
+        until = self.monotonic() + self.queue.patience.lease.total_seconds() / 2
+        for number, one in enumerate(claimed):
+            if self.monotonic() > until:
+                self.queue.put_back(claimed[number:])
+                return
+            yield one
 
     def _deliver(self, wanted: Sequence[Work]) -> None:
         """Do effects one after the other, and record together that they are done."""
-        done = []
-        until = self.monotonic() + self.queue.patience.lease.total_seconds() / 2
-        for number, effect in enumerate(wanted):
-            if self.monotonic() > until:  # leave the rest before others take us for dead
-                self.queue.put_back(wanted[number:])
-                break
-            if self._attempted(effect) is not None:
-                done.append(effect)
+        done = [
+            effect
+            for effect in self._in_time(wanted)
+            if self._attempted(effect, partial(_apply, effect)) is not None
+        ]
         if not done:
             return
         try:
@@ -127,27 +168,32 @@ class Worker:
             for one in done:
                 self.queue.fail(one, "database", self.now())
 
-    def _attempted(self, claimed: Work) -> list[Work] | None:
-        """Try, and write down a failure; the work that follows, or None if it came to nothing."""
-        following, problem, permanent = self._attempt(claimed)
+    def _attempted(self, claimed: Work, do: Callable[[Remote], Result]) -> Result | None:
+        """Try, and write down a failure; what came of it, or None if it came to nothing."""
+        result, problem, permanent = self._attempt(claimed, do)
         if problem is not None:
-            given_up = self.queue.fail(claimed, problem, self.now(), permanent=permanent)
-            log().warning(
-                "work-given-up" if given_up else "work-failed",
-                client=claimed.server,
-                service=claimed.kind.value,
-                problem=problem,
-                attempt=claimed.attempts + 1,
-            )
-        return following
+            self._failed(claimed, problem, permanent=permanent)
+        return result
 
-    def _attempt(self, claimed: Work) -> tuple[list[Work] | None, str | None, bool]:
-        """Try; what follows, what went wrong, and whether trying again is useless."""
+    def _failed(self, claimed: Work, problem: str, *, permanent: bool = False) -> None:
+        given_up = self.queue.fail(claimed, problem, self.now(), permanent=permanent)
+        log().warning(
+            "work-given-up" if given_up else "work-failed",
+            client=claimed.server,
+            service=claimed.kind.value,
+            problem=problem,
+            attempt=claimed.attempts + 1,
+        )
+
+    def _attempt(
+        self, claimed: Work, do: Callable[[Remote], Result]
+    ) -> tuple[Result | None, str | None, bool]:
+        """Try; what came of it, what went wrong, and whether trying again is useless."""
         remote = self.remotes.get(claimed.server)
         if remote is None:
             return None, "server-not-registered", False
         try:
-            return self._do(claimed, remote), None, False
+            return do(remote), None, False
         except LeaseLost:
             return None, None, False  # another worker has it, and reports
         except (Refused, Unusable) as refusal:
@@ -165,29 +211,24 @@ class Worker:
             problem = f"defect {fields['error_type']} at {fields['error_at']}"
             return None, problem, claimed.attempts + 1 >= _DEFECT_ATTEMPTS
 
-    def _do(self, claimed: Work, remote: Remote) -> list[Work]:
-        """Do it; what is to be done next. An effect is done, but not yet recorded."""
-        if claimed.kind is Kind.EVENT:
-            self._follow(claimed, remote)
-            return []
-        if claimed.kind is Kind.PATIENT:
-            return self._assess(claimed, remote)
-        effects.apply(claimed, remote)
-        return []
-
-    def _follow(self, claimed: Work, remote: Remote) -> None:
+    def _keep(self, read: Sequence[tuple[Work, Found]], _: Remote) -> bool:
+        """Record what events led to, all of it or none."""
         now = self.now()
-        drug = self.ward.knowledge.rulebook.drug
-        found = follow(claimed, remote, self.queue, drug, now)
         with self.queue.database.writing() as connection:
-            self.queue.finish(connection, claimed, now)
-            for sighting in found.sightings:
-                admit(connection, self.queue, claimed.server, sighting, now)
-            for reference, version in found.apart:
-                key, body = event_key("apart", reference, version), {"focus": [reference]}
-                self.queue.add_once(connection, Kind.EVENT, claimed.server, key, body, now)
-            if found.cursor is not None:
-                watching.note(connection, claimed.server, POLL, found.cursor)
+            for event, found in read:
+                with suppress(LeaseLost):  # another worker has it, and reports
+                    self._keep_one(connection, event, found, now)
+        return True
+
+    def _keep_one(self, connection: Connection, event: Work, found: Found, now: datetime) -> None:
+        self.queue.finish(connection, event, now)
+        for sighting in found.sightings:
+            admit(connection, self.queue, event.server, sighting, now)
+        for reference, version in found.apart:
+            key, body = event_key("apart", reference, version), {"focus": [reference]}
+            self.queue.add_once(connection, Kind.EVENT, event.server, key, body, now)
+        if found.cursor is not None:
+            watching.note(connection, event.server, POLL, found.cursor)
 
     def _assess(self, claimed: Work, remote: Remote) -> list[Work]:
         found = self.ward.assess(claimed, remote, self.now())
@@ -221,6 +262,11 @@ class Worker:
             count=len(found.changes),
         )
         return following
+
+
+def _apply(effect: Work, remote: Remote) -> bool:
+    effects.apply(effect, remote)
+    return True
 
 
 def _not_usable(error: Exception, stop: threading.Event) -> None:

@@ -8,12 +8,18 @@ answer as a whole keeps the client's limits of size, time and origin.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from cds.fhir.client import FetchError, FhirClient
+
+_STANDS_AS_IT_IS: Final = re.compile(
+    r"(?!.*/\.)[A-Za-z][A-Za-z0-9/._-]*(\?[A-Za-z0-9/._:,;=&@|~-]*)?"
+)
+"""Addresses in which nothing has to be encoded or resolved, as nearly all of ours."""
 
 
 def read_together(client: FhirClient, addresses: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -26,7 +32,7 @@ def read_together(client: FhirClient, addresses: Sequence[str]) -> dict[str, dic
         "resourceType": "Bundle",
         "type": "batch",
         "entry": [
-            {"request": {"method": "GET", "url": _encoded(client.base, one)}} for one in addresses
+            {"request": {"method": "GET", "url": encoded(client.base, one)}} for one in addresses
         ],
     }
     answer = client.get_batch(json.dumps(request).encode())
@@ -45,8 +51,10 @@ def read_together(client: FhirClient, addresses: Sequence[str]) -> dict[str, dic
     }
 
 
-def _encoded(base: str, address: str) -> str:
+def encoded(base: str, address: str) -> str:
     """The address as it would stand in a request line."""
+    if _STANDS_AS_IT_IS.fullmatch(address):
+        return address
     return str(httpx.URL(f"{base}/{address}"))[len(base) + 1 :]
 
 

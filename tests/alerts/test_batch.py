@@ -6,8 +6,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
+from cds.fhir.batch import encoded
 from tests.alerts.build import backport, level
 from tests.alerts.conftest import Site
 from tests.alerts.fake_fhir import Answer
@@ -205,3 +207,27 @@ def test_after_a_lost_answer_a_server_is_not_believed_that_it_looks(
     assert ("GET", "Task") in site.fhir.requests
     assert set(site.fhir.identifiers("Task").values()) == {1}
     assert {row.state for row in site.rows()} == {"done"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Patient/p1",
+        "Patient/a.b-C_9",
+        "Patient/../Task/1",
+        "Patient/./p1",
+        "Patient/..",
+        "Patient/pä 1",
+        "Patient/p|1",
+        "Patient/p%201",
+        "Condition?patient=p1&_sort=-date",
+        "Observation?code=http://loinc.org|1-2,http://loinc.org|3-4&_count=9",
+        "Observation?code=a/../b&at=ge2026-01-01T00:00:00+01:00",
+        "Patient?identifier=urn:mrn|ä 'b' \"c\" <d> #e%7C%",
+        "Patient?name=a?b~c;d@e",
+        "",
+    ],
+)
+def test_an_address_stands_in_a_batch_as_in_a_request_line(address: str) -> None:
+    base = "https://fhir.example.org/r4"
+    assert encoded(base, address) == str(httpx.URL(f"{base}/{address}"))[len(base) + 1 :]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cds.alerts.operator import find_work
-from cds.alerts.queue import Kind, LeaseLost, Patience, Queue, Work
+from cds.alerts.patience import Patience
+from cds.alerts.queue import Kind, LeaseLost, Queue, Work
 from cds.alerts.tables import create_tables, drop_tables, open_database
 from cds.store import Cipher
 from tests.alerts.build import NOW, FakeClock
@@ -56,8 +57,7 @@ def finish(queue: Queue, work: Work) -> None:
 
 
 def claimed(queue: Queue, clock: FakeClock) -> Work:
-    work = queue.claim(clock.now())
-    assert work is not None
+    (work,) = queue.claim(clock.now())
     return work
 
 
@@ -79,14 +79,14 @@ def test_creating_the_tables_again_keeps_what_is_in_them(queue: Queue) -> None:
 def test_claimed_work_is_in_one_pair_of_hands(queue: Queue, clock: FakeClock) -> None:
     add(queue)
     assert claimed(queue, clock).body == {"key": "a"}
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
 
 
 def test_work_that_was_just_added_is_taken_in_order(queue: Queue, clock: FakeClock) -> None:
     assert all(add(queue, key) for key in "abc")
     assert [work.key for work in take(queue, clock, "c", "a")] == ["c", "a"]
     assert claimed(queue, clock).key == "b"
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
 
 
 def test_what_another_has_in_hand_or_what_failed_is_not_taken(
@@ -116,9 +116,9 @@ def test_work_that_is_put_back_is_there_for_others_at_once(queue: Queue, clock: 
     first, second = take(queue, clock, "a", "b")
     queue.put_back([second])
     assert claimed(queue, clock).key == "b"
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
     queue.put_back([second])  # it is another's now
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
     finish(queue, first)
 
 
@@ -126,7 +126,7 @@ def test_finished_work_is_not_done_again(queue: Queue, clock: FakeClock) -> None
     add(queue)
     finish(queue, claimed(queue, clock))
     clock.advance(days=30)
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
 
 
 def test_work_of_a_dead_worker_is_taken_over(queue: Queue, clock: FakeClock) -> None:
@@ -151,14 +151,14 @@ def test_a_worker_that_was_overtaken_changes_nothing(queue: Queue, clock: FakeCl
 def test_reasons_before_a_run_are_one_run(queue: Queue, clock: FakeClock) -> None:
     assert [bump(queue, clock), bump(queue, clock)] == [1, 2]
     finish(queue, claimed(queue, clock))
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
 
 
 def test_a_reason_during_a_run_is_one_more_run(queue: Queue, clock: FakeClock) -> None:
     bump(queue, clock)
     first = claimed(queue, clock)
     bump(queue, clock)
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
     finish(queue, first)
     assert claimed(queue, clock).generation == 2
 
@@ -167,7 +167,7 @@ def test_a_burst_settles_but_never_waits_for_long(queue: Queue, clock: FakeClock
     patience = Patience(settle=timedelta(seconds=1))
     patient = Queue(queue.database, queue.cipher, patience, queue.rng)
     waited = 0.0
-    while patient.claim(clock.now()) is None:
+    while not patient.claim(clock.now()):
         bump(patient, clock)
         clock.advance(seconds=0.5)
         waited += 0.5
@@ -176,8 +176,8 @@ def test_a_burst_settles_but_never_waits_for_long(queue: Queue, clock: FakeClock
 
 
 def test_failed_work_waits_longer_each_time_up_to_an_hour(queue: Queue) -> None:
-    day = timedelta(days=1)
-    waits = [queue.wait_after(attempt, day).total_seconds() for attempt in range(1, 60)]
+    day, wait_after = timedelta(days=1), queue.patience.wait_after
+    waits = [wait_after(attempt, day, queue.rng).total_seconds() for attempt in range(1, 60)]
     assert waits[0] <= 1.0
     assert max(waits) <= 3600
     assert min(waits[14:]) >= 2700
@@ -187,11 +187,9 @@ def test_work_is_tried_for_three_days_and_then_given_up(queue: Queue, clock: Fak
     add(queue)
     given_up = False
     while not given_up:
-        work = queue.claim(clock.now())
-        if work is None:
-            clock.advance(minutes=20)
-            continue
-        given_up = queue.fail(work, "unreachable", clock.now())
+        for work in queue.claim(clock.now()):
+            given_up = queue.fail(work, "unreachable", clock.now())
+        clock.advance(minutes=20)
     assert timedelta(hours=72) <= clock.now() - NOW <= timedelta(hours=74)
     (line,) = find_work(queue, state="dead")
     assert line.problem == "unreachable"
@@ -201,7 +199,7 @@ def test_work_that_was_given_up_can_be_retried(queue: Queue, clock: FakeClock) -
     add(queue)
     work = claimed(queue, clock)
     assert queue.fail(work, "refused-400", clock.now(), permanent=True)
-    assert queue.claim(clock.now() + timedelta(days=9)) is None
+    assert not queue.claim(clock.now() + timedelta(days=9))
     assert queue.retry(work.id, clock.now())
     finish(queue, claimed(queue, clock))
 
@@ -226,7 +224,7 @@ def test_work_that_kills_its_workers_is_put_aside(queue: Queue, clock: FakeClock
     for _ in range(12):
         claimed(queue, clock)
         clock.advance(seconds=61)
-    assert queue.claim(clock.now()) is None
+    assert not queue.claim(clock.now())
     assert [line.problem for line in find_work(queue, state="dead")] == ["worker-died"]
 
 
@@ -279,10 +277,9 @@ def test_what_is_in_hand_stays_there_while_leases_cannot_be_believed(
     claimed(queue, clock)
     clock.set(hours=5)
     add(queue, "b")
-    free = queue.claim(clock.now(), take_over=False)
-    assert free is not None
+    (free,) = queue.claim(clock.now(), take_over=False)
     assert free.key == "b"
-    assert queue.claim(clock.now(), take_over=False) is None
+    assert not queue.claim(clock.now(), take_over=False)
     assert claimed(queue, clock).key == "a"
 
 
@@ -293,15 +290,19 @@ def test_a_clock_set_forward_gives_nothing_up(queue: Queue, clock: FakeClock) ->
     assert queue.fail(claimed(queue, clock), "unreachable", clock.now()) is False
 
 
-def test_many_workers_do_each_piece_once(queue: Queue, clock: FakeClock) -> None:
+@pytest.mark.parametrize("together", [(), ("north",)])
+def test_many_workers_do_each_piece_once(
+    queue: Queue, clock: FakeClock, together: tuple[str, ...]
+) -> None:
     for number in range(60):
         add(queue, str(number))
     done: list[str] = []
 
     def labour() -> None:
-        while (work := queue.claim(clock.now())) is not None:
-            finish(queue, work)
-            done.append(work.key)
+        while found := queue.claim(clock.now(), together=together):
+            for work in found:
+                finish(queue, work)
+                done.append(work.key)
 
     threads = [threading.Thread(target=labour) for _ in range(4)]
     for thread in threads:
@@ -309,6 +310,53 @@ def test_many_workers_do_each_piece_once(queue: Queue, clock: FakeClock) -> None
     for thread in threads:
         thread.join()
     assert sorted(done) == sorted(str(number) for number in range(60))
+
+
+def test_events_of_a_server_that_takes_batches_are_taken_together(
+    queue: Queue, clock: FakeClock
+) -> None:
+    for number in range(20):
+        add(queue, f"{number:02}")
+        clock.advance(milliseconds=1)
+    taken = queue.claim(clock.now(), together={"north"})
+    assert [work.key for work in taken] == [f"{number:02}" for number in range(8)]
+    assert len(queue.claim(clock.now(), together={"south"})) == 1
+    for work in taken:
+        finish(queue, work)
+    assert len(queue.claim(clock.now(), together={"north"})) == 8
+
+
+def test_only_events_of_one_server_are_taken_together(queue: Queue, clock: FakeClock) -> None:
+    add(queue, "a")
+    bump(queue, clock, "patient")
+    with queue.database.writing() as connection:
+        queue.add_once(connection, Kind.EVENT, "south", "b", {}, clock.now())
+    add(queue, "c")
+    both = {"north", "south"}
+    found = [[work.key for work in queue.claim(clock.now(), together=both)] for _ in range(4)]
+    assert found == [["a", "c"], ["patient"], ["b"], []]
+
+
+def test_an_event_that_was_tried_before_is_taken_alone(queue: Queue, clock: FakeClock) -> None:
+    """Were it taken with others, they would be given up with it when it kills its workers."""
+    for key in "abc":
+        add(queue, key)
+    assert len(queue.claim(clock.now(), together={"north"})) == 3
+    clock.advance(minutes=2)  # the worker died over one of them
+    found = [[work.key for work in queue.claim(clock.now(), together={"north"})] for _ in range(3)]
+    assert found == [["a"], ["b"], ["c"]]
+
+
+def test_events_that_failed_together_are_tried_again_one_by_one(
+    queue: Queue, clock: FakeClock
+) -> None:
+    for key in "ab":
+        add(queue, key)
+    for work in queue.claim(clock.now(), together={"north"}):
+        queue.fail(work, "unreachable", clock.now())
+    clock.advance(minutes=1)
+    found = [len(queue.claim(clock.now(), together={"north"})) for _ in range(3)]
+    assert found == [1, 1, 0]
 
 
 def test_bodies_are_not_kept_in_the_clear(queue: Queue) -> None:
