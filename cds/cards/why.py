@@ -12,7 +12,7 @@ from cds.cards.quiet import Spoken
 from cds.cards.trace import Matched
 from cds.clinical.finding import Finding, SourceCitation
 from cds.clinical.probability import edge
-from cds.rulebook import catalogue
+from cds.rulebook import Fact, catalogue
 from cds.rulebook.facts import DECIMALS_KEPT, Attribute
 from cds.rulebook.rule import Word
 
@@ -25,6 +25,7 @@ _UNITS = {
     "d": "days",
     "m2": "m²",
     "mg/m2": "mg/m²",
+    "10*9/L": "×10⁹/L",
 }
 _SPOKEN = {"h": "hours", "d": "days", "mo": "month", "wk": "week", "a": "years"}
 _ABOVE = "what stands above"
@@ -83,7 +84,7 @@ def fact_words(item: Matched, limits: Sequence[Limit]) -> tuple[str, list[str]]:
     """Return a matched fact as a reader would say it: level; trough 720 ng/mL (below 1000)."""
     values = item.values
     said = [
-        _attribute_words(catalogue().attribute(item.fact.kind, name), value, limits)
+        _attribute_words(catalogue().attribute(item.fact.kind, name), value, limits, item.fact)
         for name, value in values.items()
         if name != "reference" or len(values) == 1
     ]
@@ -91,9 +92,13 @@ def fact_words(item: Matched, limits: Sequence[Limit]) -> tuple[str, list[str]]:
     return f"{item.fact.kind}{where}", said
 
 
-def _attribute_words(attribute: Attribute, value: object, limits: Sequence[Limit]) -> str:
+def _attribute_words(
+    attribute: Attribute, value: object, limits: Sequence[Limit], fact: Fact
+) -> str:
     """The attribute's name without its unit, the value with it, and the limits it was held to."""
     label, unit = _label_and_unit(attribute.name, attribute.unit)
+    if attribute.name == "value":  # of a result, whose unit is that of its key
+        unit = _UNITS.get(own := str(fact.values.get("unit") or ""), own)
     held = _held(attribute.name, value, limits)
     marks = [limit.value for limit in limits if limit.attribute == attribute.name]
     if attribute.unit == "d" and isinstance(value, float) and abs(value) < _DAYS_IN_HOURS:
@@ -149,7 +154,8 @@ def _rounded(value: float, decimals: int, marks: Sequence[float]) -> str:
     while decimals < DECIMALS_KEPT and any(_hides(round(value, decimals), value, m) for m in marks):
         decimals += 1
     text = words.number(value, decimals)
-    return text.rstrip("0").rstrip(".") if decimals >= _FINE_DECIMALS else text
+    whole = value == round(value) and "." in text
+    return text.rstrip("0").rstrip(".") if whole or decimals >= _FINE_DECIMALS else text
 
 
 def _hides(rounded: float, value: float, mark: float) -> bool:

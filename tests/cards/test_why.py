@@ -105,3 +105,17 @@ def test_a_probability_of_the_model_is_never_certain(value: float, words: str) -
 
 def test_what_was_counted_may_be_all_of_it() -> None:
     assert said("adherence", "pdc_percent", 100.0).endswith("100 %")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (18.0, "mL/min", "value 18 mL/min"),
+        (0.7, "10*9/L", "value 0.70 ×10⁹/L"),
+        (2.0, "1", "value 2"),
+    ],
+)
+def test_a_result_stands_with_its_unit(value: float, unit: str, words: str) -> None:
+    result = {"key": "crcl", "name": "Result", "value": value, "unit": unit, "recent": True}
+    matched = Matched("lab", Fact("lab", result), frozenset({"key", "value"}))
+    assert words in fact_words(matched, ())[1]
