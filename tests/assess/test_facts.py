@@ -134,6 +134,15 @@ def test_milestones_include_their_limits(facts: Facts, percent: float, category:
     assert one(facts(patient, "response"))["milestone"] == category
 
 
+@pytest.mark.parametrize(("stopped_days", "judged"), [(95, False), (25, True)])
+def test_a_transcript_drawn_in_a_long_pause_is_no_milestone(
+    stopped_days: float, judged: bool, facts: Facts
+) -> None:
+    ended = order(since_days=400, status=OrderStatus.STOPPED, stopped_days=stopped_days)
+    patient = record(orders=(ended,), labs=(lab("bcr_abl_is", 2.0, days=10),))
+    assert ("milestone" in one(facts(patient, "response"))) is judged
+
+
 @pytest.mark.parametrize("earlier", [0.6, 10.0])
 def test_a_milestone_is_not_met_by_a_renewal_of_an_older_treatment(
     facts: Facts, earlier: float

@@ -31,6 +31,8 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
     always = latest is not None and (latest.value or 0.0) <= table["optimal_at_any_month_percent"]
     if milestone == "optimal" and not always and _may_be_older(basis, series):
         window, milestone, month = None, None, None
+    if latest and _off_treatment(basis, latest):
+        window, milestone, month = None, None, None
     state = _disease_state(basis)
     yield fact(
         "response",
@@ -46,6 +48,16 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
         deep_response_years=_deep_years(series, float(table["mr4_percent"])),
         disease_state=state,
     )
+
+
+def _off_treatment(basis: Basis, latest: Lab) -> bool:
+    """Whether the sample was drawn in a pause, when a transcript rises without any failure."""
+    at = latest.at.at
+    segments = [s for s in basis.therapy.segments if not s.on_hold and s.starts <= at]
+    if not segments or any(segment.covers(at) for segment in segments):
+        return False
+    last = max(segment.ends for segment in segments if segment.ends is not None)
+    return at - last > timedelta(days=float(basis.tables.milestones["off_treatment_days"]))
 
 
 def _may_be_older(basis: Basis, series: Sequence[Lab]) -> bool:

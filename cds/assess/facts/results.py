@@ -23,7 +23,7 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
         series = basis.record.labs_of(key)
         if key == _CLEARANCE:
             series = _with_computed_clearance(basis, series)
-        name, unit = definition.name or key, definition.unit.replace("umol", "µmol")
+        name, unit = definition.name or key, _readable(definition.unit)
         if not series:
             yield _unmeasured(key, name, unit)
             continue
@@ -46,6 +46,12 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
             recent_change_percent=change[1] if change else None,
             recent_change_days=change[2] if change else None,
         )
+
+
+@lru_cache(maxsize=64)
+def _readable(unit: str) -> str:
+    """A UCUM unit as a card writes it."""
+    return unit.replace("umol", "µmol").replace("{1.73_m2}", "1.73 m²")
 
 
 @lru_cache(maxsize=1024)
