@@ -72,7 +72,8 @@ def accept(
         reading = reading if reading.resource is not None else read_name_only(raw)
         if reading.resource is None:
             continue
-        resource, undated = reading.resource, list[Problem]()
+        resource = reading.resource
+        undated: list[Problem] = []
         if not reading.known:
             resource, undated = without_placeholders(resource, drug)
         index.add(resource, entry.url)

@@ -106,7 +106,8 @@ def _concurrent(
                 amounts[at] = amounts.get(at, 0.0) + instruction.dose.mg
     doses = tuple(PlannedDose(at, mg) for at, mg in sorted(amounts.items()))
     said = [a for i in step for a in (*i.dose.assumptions, *i.schedule.assumptions)]
-    return replace(first, cycle_h=cycle_h), doses, tuple(dict.fromkeys(said))
+    merged = first if cycle_h == first.cycle_h else replace(first, cycle_h=cycle_h)
+    return merged, doses, tuple(dict.fromkeys(said))
 
 
 def _regimens(

@@ -86,7 +86,7 @@ def _name(definition: LabDefinition) -> str:
 
 
 def _has_value(part: Element) -> bool:
-    return any(name.startswith("value") for name in part)
+    return "valueQuantity" in part or any(name.startswith("value") for name in part)
 
 
 def _lab(

@@ -137,7 +137,8 @@ def _read_request(
     )
     try:
         order = replace(order, authored=moment(resource, "authoredOn", context.zone))
-        order = replace(order, reported=_is_reported(resource))
+        if _is_reported(resource):
+            order = replace(order, reported=True)
         _check_authority(resource, context, is_draft=is_draft)
         regimens = read_dosages(
             elements(resource, "dosageInstruction"),

@@ -69,10 +69,10 @@ def without_placeholders(resource: Element, drug: Drug) -> tuple[Element, list[P
 
 def without_dates_before_drug(resource: Element, drug: Drug) -> tuple[Element, list[Problem]]:
     """An order, intake or level of the drug without dates before anybody was given the drug."""
-    first = drug.first_given_year
-    if first is None:
+    if drug.first_given_year is None:
         return resource, []
-    kept, found = _without(resource, lambda written: written[:4] < str(first))
+    first = str(drug.first_given_year)
+    kept, found = _without(resource, lambda written: written[:4] < first)
     return kept, [
         problem(
             "date-before-drug",

@@ -23,6 +23,7 @@ _RANK: Final = {
     "amended": 3,
     "corrected": 4,
 }
+_COUNTING: Final = {status: ResultStatus(status) for status in _RANK}
 _WRITTEN_RANGE: Final = re.compile(
     r"(?:\d+(?:\.\d+)?\s*(?:-|–|to)|<=?|≤|up to)\s*(?P<high>\d+(?:\.\d+)?)(?P<unit>[^\d,.].*)?",
     re.IGNORECASE | re.ASCII,
@@ -43,7 +44,7 @@ class Measured:
 def counting_status(observation: Element) -> ResultStatus | None:
     """The status if the result counts, else None (registered, cancelled, withdrawn, unknown)."""
     status = text(observation, "status")
-    return ResultStatus(status) if status in _RANK else None
+    return _COUNTING.get(status) if status is not None else None
 
 
 def latest_reports(observations: Iterable[Element], zone: ZoneInfo) -> list[tuple[Element, bool]]:

@@ -35,6 +35,8 @@ _EVENT_HOURS: Final = MappingProxyType(
         **dict.fromkeys(("NIGHT", "HS", "PHS"), 22.0),
     }
 )
+_LIMITS: Final = frozenset({"count", "countMax", "boundsPeriod", "boundsRange", "boundsDuration"})
+"""What may limit a schedule, of which most have nothing."""
 _ANY_MEAL: Final = frozenset({"AC", "C", "PC"})
 _BEFORE_FOOD: Final = frozenset({"AC", "ACM", "ACD", "ACV"})
 _WITH_FOOD: Final = frozenset({"C", "CM", "CD", "CV", "PC", "PCM", "PCD", "PCV"})
@@ -167,7 +169,8 @@ def _repeated(repeat: Element) -> Schedule | None:
         return None
     if days:
         schedule = _on_days(schedule, days, per_period, cycle_h)
-    return replace(schedule, with_food=_food(parts))
+    food = _food(parts)
+    return replace(schedule, with_food=food) if food is not None else schedule
 
 
 def _by_parts(parts: list[str], per_period: int | None, cycle_h: float | None) -> Schedule:
@@ -262,6 +265,8 @@ def _period(repeat: Element) -> float | None:
 
 def _bounded(schedule: Schedule, repeat: Element, zone: ZoneInfo) -> Schedule:
     """Add what limits a schedule: period, duration or number of doses."""
+    if _LIMITS.isdisjoint(repeat):  # as most
+        return schedule
     count = number(repeat, "count")
     most = number(repeat, "countMax")
     if most is not None and most != count:
