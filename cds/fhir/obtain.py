@@ -85,7 +85,7 @@ def obtain(
     if not concerned:
         work.fetch([key for key in absent if key.telling])
         work.follow_pages()
-        concerned = is_concerned(work.pages.values())
+        concerned = is_concerned(work.fetched())
         if not concerned and all(k.name in work.pages for k in keys if k.telling and k.required):
             return work.done(concerned=False)
         absent = [key for key in absent if not key.telling]
@@ -162,6 +162,14 @@ class _Work:
                 self.unavailable[name] = f"only a part of it is there: {result.message}"
             else:
                 self.pages[name] = [*self.pages[name], *result]
+
+    def fetched(self) -> Pages:
+        """Every page that the client did not send."""
+        return [
+            page
+            for name, pages in self.pages.items()
+            for page in (pages[1:] if self.sources[name] is Source.SENT else pages)
+        ]
 
     def fetch_medications(self) -> None:
         """Fetch Medications that orders refer to, since a prefetch may not `_include` them."""

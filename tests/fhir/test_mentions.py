@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cds.fhir.mentions import mentions
 from tests.fhir.factories import DRUG, RXNORM, coded, lab, level, request
@@ -34,6 +38,26 @@ def test_every_mention_is_noticed(resource: dict[str, Any]) -> None:
 )
 def test_silence_is_noticed(resource: Any) -> None:
     assert not mentions([resource], DRUG)
+
+
+_LETTERS = st.sampled_from(
+    [*"imatinbIMATINBgleevcGLIVEC ıİſKß\n-", "imatinib", "GLIVEC", "グリベック"]
+)
+_NAMES = st.frozensets(st.lists(_LETTERS, min_size=1, max_size=4).map("".join), max_size=4)
+
+
+@given(
+    st.lists(st.lists(_LETTERS, max_size=6).map("".join), max_size=4),
+    _NAMES | st.just(DRUG.names),
+)
+@settings(max_examples=500)
+def test_a_name_is_found_in_any_text_whatever_its_case(
+    texts: list[str], names: frozenset[str]
+) -> None:
+    name = re.compile("|".join(map(re.escape, names)) or "(?!)", re.IGNORECASE)
+    drug = replace(DRUG, names=names)
+    assert mentions([{"x": [text]} for text in texts], drug) == any(map(name.search, texts))
+    assert mentions([texts], drug) == any(map(name.search, texts))
 
 
 def test_two_hundred_resources_are_searched_in_milliseconds() -> None:
