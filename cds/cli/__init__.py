@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import pkgutil
 from pathlib import Path
 
@@ -22,12 +21,6 @@ _HERE = Path(__file__).parent
 
 class _LazyGroup(click.Group):
     """Finds subcommands by file name and imports only the one that is called."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        # Read by numpy when it is imported. Its threads wait for each other busily: on the small
-        # matrices of one patient they gain nothing and take a quarter of the processor.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         names = [module.name for module in pkgutil.iter_modules([str(_HERE)])]

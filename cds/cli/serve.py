@@ -62,6 +62,8 @@ def _environment() -> Iterator[None]:
         wanted = {
             # Counters are shared by all workers.
             "PROMETHEUS_MULTIPROC_DIR": shared,
+            # Workers use the cores; threads of numpy inside one would fight them.
+            "OPENBLAS_NUM_THREADS": "1",
         }
         own = {name: value for name, value in wanted.items() if name not in os.environ}
         os.environ.update(own)

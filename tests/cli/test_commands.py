@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -247,25 +246,3 @@ def _add_feedback() -> None:
     store.record(entry())
     store.add_feedback("north", "tdm-orders", [answer()], NOW)
     store.database.close()
-
-
-@pytest.mark.parametrize(("chosen", "found"), [(None, "1"), ("3", "3")])
-def test_numpy_is_loaded_with_one_thread_of_its_own_unless_somebody_chose(
-    chosen: str | None, found: str
-):
-    """Its threads wait for each other busily, which cost a level a quarter of its time."""
-    program = (
-        "import os, sys\n"
-        "class Watch:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'numpy': print(os.environ.get('OPENBLAS_NUM_THREADS'))\n"
-        "sys.meta_path.insert(0, Watch())\n"
-        "from cds.cli import main\n"
-        "main(['models', 'list'])\n"
-    )
-    env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    env |= {} if chosen is None else {"OPENBLAS_NUM_THREADS": chosen}
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True
-    )
-    assert done.stdout.splitlines()[0] == found
