@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -68,7 +68,8 @@ def accept(
             impact = _impact(raw, is_draft)
             problems += (replace(found, impact=impact) for found in reading.problems)
             continue
-        problems += reading.problems
+        lost = reading.resource is None and kind == "Observation"
+        problems += _naming_level(reading.problems, raw, drug) if lost else reading.problems
         reading = reading if reading.resource is not None else read_name_only(raw)
         if reading.resource is None:
             continue
@@ -174,6 +175,13 @@ def _accept_patient(
         problems.append(problem("patient-unreadable", message, reference_of(raw)))
     problems += reading.problems
     kept.patient = reading.resource
+
+
+def _naming_level(said: Sequence[Problem], raw: Element, drug: Drug) -> Iterable[Problem]:
+    """The problems of a result that was refused; of a level of the drug they say so."""
+    if not mentions([{"code": raw.get("code")}], drug):
+        return said
+    return (replace(p, message=f"A level of {drug.name} was lost: {p.message}") for p in said)
 
 
 def _impact(raw: Element, is_draft: bool) -> Impact:

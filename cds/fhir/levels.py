@@ -21,6 +21,7 @@ from cds.fhir.elements import (
     concept,
     element,
     elements,
+    number,
     reference_of,
     text,
 )
@@ -160,10 +161,22 @@ def _value(observation: Element) -> _Value | None:
     written = written or concept(element(observation, "valueCodeableConcept")).text
     if written:
         return _as_text(written)
+    whole = number(observation, "valueInteger")
+    if whole is not None:
+        message = f"The level {whole} has no unit."
+        return str(whole), None, None, [ReadError("level-unit-unreadable", message, "value")]
+    ends = element(observation, "valueRange")
+    if ends is not None:
+        return _as_text(" to ".join(_end(ends, name) for name in ("low", "high")))
     if any(name.startswith("value") for name in observation):
         message = "The level is not a number with a unit."
         return "?", None, None, [ReadError("level-value-text", message, "value")]
     return None
+
+
+def _end(ends: Element, name: str) -> str:
+    quantity = element(ends, name) or {}
+    return f"{quantity.get('value', '?')} {text(quantity, 'unit') or ''}".strip()
 
 
 def _as_text(written: str) -> _Value:

@@ -339,6 +339,31 @@ _SPECIMEN = {
 
 
 @pytest.mark.parametrize(
+    ("value", "shown", "why"),
+    [
+        ({"valueInteger": 720}, "720", NoNumber.UNIT),
+        (
+            {"valueRange": {"low": quantity(700, "ng/mL"), "high": quantity(900, "ng/mL")}},
+            "700 ng/mL to 900 ng/mL",
+            NoNumber.TEXT,
+        ),
+    ],
+)
+def test_a_level_of_another_type_is_shown_as_it_was_sent(
+    value: dict[str, Any], shown: str, why: NoNumber, read: Read
+) -> None:
+    sent = level() | value
+    del sent["valueQuantity"]
+    found = _one(read(sent))
+    assert (found.reported_value, found.no_number, found.ng_ml) == (shown, why, None)
+
+
+def test_a_level_that_is_refused_as_a_resource_is_named_as_a_level(read: Read) -> None:
+    (said,) = read(level(status="Final")).problems
+    assert said.message.startswith("A level of imatinib was lost: Observation/")
+
+
+@pytest.mark.parametrize(
     ("fields", "what"),
     [
         ({"specimen": {"display": "DBS card"}}, "dried-blood"),
