@@ -10,7 +10,7 @@ from cds.services.counting import counted
 from cds.services.decide import Decision, EvaluationInput
 from cds.services.trace import assessment_json, suppressed_json
 from cds.store import CardRow, LedgerEntry
-from cds.store.jsontext import canonical
+from cds.store.jsontext import Written, canonical, encode
 
 
 def ledger_entry(
@@ -30,7 +30,7 @@ def ledger_entry(
     if assessment is None:
         raise ValueError("a decision without an assessment is not recorded")
     versions = assessment.versions
-    given_json = given.to_json()
+    written = encode(given.to_json())
     return LedgerEntry(
         evaluation=given.evaluation,
         at=given.at,
@@ -39,13 +39,13 @@ def ledger_entry(
         hook_instance=cause,
         patient=given.patient_id,
         user=user,
-        input_digest=hashlib.sha256(canonical(given_json)).hexdigest(),
+        input_digest=_digest(written),
         rulebook_revision=versions.rulebook,
         rulebook_version=versions.rulebook_version,
         models=versions.models,
         code_version=versions.code,
         body={
-            "input": given_json,
+            "input": Written(written),
             "response": response,
             "suppressed": suppressed_json(decision.cards.suppressed),
             "decision": assessment_json(assessment),
@@ -55,6 +55,18 @@ def ledger_entry(
         counted=counted(decision),
         deviations=deviations,
     )
+
+
+def is_input(given: Mapping[str, Any], digest: str) -> bool:
+    """Whether a decision with this input digest was made of what is recorded as its input.
+
+    Earlier versions took the digest with the names in alphabetical order.
+    """
+    return digest == _digest(encode(given)) or digest == _digest(canonical(given))
+
+
+def _digest(written: bytes) -> str:
+    return hashlib.sha256(written).hexdigest()
 
 
 def _card_rows(decision: Decision) -> tuple[CardRow, ...]:

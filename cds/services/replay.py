@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cds.services.decide import EvaluationInput, decide
 from cds.services.knowledge import Knowledge
+from cds.services.record import is_input
 from cds.store import Store
 from cds.store.jsontext import canonical
 
@@ -55,7 +55,7 @@ def replay(store: Store, knowledge_of: Callable[[str], Knowledge], evaluation: s
             "Check that revision out and pass it with --rules."
         )
     given = stored.body["input"]
-    if hashlib.sha256(canonical(given)).hexdigest() != stored.input_digest:
+    if not is_input(given, stored.input_digest):
         raise CannotReplay("the recorded input does not match its digest")
     decision = decide(EvaluationInput.from_json(given), knowledge)
     response = decision.response

@@ -12,9 +12,14 @@ from typing import Any
 from cds.assess import Assessment
 from cds.cards import Suppressed
 from cds.rulebook import Fact, Outcome, RuleTrace
+from cds.store.jsontext import Written, encode
 
 # Fits can be repeated from the input; they are no data of this product.
 _FOLLOWS_FROM_THE_INPUT = ("posterior", "members")
+
+_MOST_SILENCES = 8_192
+_silences: dict[int, tuple[RuleTrace, Written]] = {}
+"""Rows of rules that were silent, by the trace they are of: a rulebook hands out the same ones."""
 
 
 def assessment_json(assessment: Assessment) -> dict[str, Any]:
@@ -87,7 +92,22 @@ def _fact(fact: Fact) -> dict[str, Any]:
     return {"kind": fact.kind, **fact.values}
 
 
-def _rule(trace: RuleTrace) -> dict[str, Any]:
+def _rule(trace: RuleTrace) -> dict[str, Any] | Written:
+    """One rule's row. That of a silence holds nothing of a patient and is written once."""
+    kept = _silences.get(id(trace))
+    if kept is not None and kept[0] is trace:
+        return kept[1]
+    row = _row(trace)
+    if trace.outcome not in (Outcome.SILENT, Outcome.NOT_APPLICABLE):
+        return row
+    if len(_silences) >= _MOST_SILENCES:  # many edits of the rulebook ago
+        _silences.clear()
+    written = Written(encode(row))
+    _silences[id(trace)] = trace, written
+    return written
+
+
+def _row(trace: RuleTrace) -> dict[str, Any]:
     written: dict[str, Any] = {
         "rule": trace.rule_id,
         "revision": trace.revision,

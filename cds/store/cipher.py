@@ -39,8 +39,8 @@ class Cipher:
         if len(key) != _KEY_BYTES:
             raise CipherError(f"the ledger key must be {_KEY_BYTES} bytes, this one has {len(key)}")
         self._aead = AESGCM(_derive(key, b"ledger body"))
-        self._digest_key = _derive(key, b"patient key")
-        self._mac_key = _derive(key, b"message authentication")
+        self._patient_key = hmac.new(_derive(key, b"patient key"), digestmod="sha256")
+        self._mac = hmac.new(_derive(key, b"message authentication"), digestmod="sha256")
 
     def seal(self, plain: bytes, row: str) -> bytes:
         """Compress and encrypt `plain` for the row named `row`."""
@@ -59,12 +59,12 @@ class Cipher:
     def patient_key(self, client: str, patient: str) -> str:
         """Return the keyed digest that stands for a patient of a client."""
         message = f"{client}\x00{patient}".encode("utf-8", errors="surrogatepass")
-        return hmac.digest(self._digest_key, message, "sha256").hex()
+        return _code(self._patient_key, message)
 
     def mac(self, purpose: str, *parts: str) -> str:
         """Return a code that only this key can make, for these parts and this purpose."""
         message = json.dumps([purpose, *parts]).encode()
-        return hmac.digest(self._mac_key, message, "sha256").hex()
+        return _code(self._mac, message)
 
     def confirms(self, code: str, purpose: str, *parts: str) -> bool:
         """Whether `code` is what `mac` gives; takes the same time wherever they differ."""
@@ -105,6 +105,12 @@ def read_or_create_key(path: Path) -> bytes:
         finally:
             Path(draft).unlink()
     return parse_key(path.read_text(encoding="ascii"))
+
+
+def _code(keyed: hmac.HMAC, message: bytes) -> str:
+    code = keyed.copy()
+    code.update(message)
+    return code.hexdigest()
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:

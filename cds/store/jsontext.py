@@ -17,6 +17,9 @@ from typing import Any
 
 import orjson
 
+Written = orjson.Fragment
+"""UTF-8 JSON that `encode` wrote before, to stand as it is in a larger value."""
+
 _MARK = secrets.token_hex(8)
 _MARKED = re.compile(rf'"{_MARK}([^"]*)"')
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -69,7 +72,9 @@ def _as_written(value: object) -> orjson.Fragment:
     return orjson.Fragment(_digits(value))
 
 
-def _marked(value: object) -> str:
+def _marked(value: object) -> Any:
+    if isinstance(value, Written):
+        return decode(orjson.dumps(value))
     return f"{_MARK}{_digits(value)}"
 
 

@@ -6,7 +6,6 @@ What comes out is compared with what was answered then, and a page says so when 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from cds.assess import Assessment
 from cds.services import Services
 from cds.services.decide import EvaluationInput, decide
 from cds.services.knowledge import Knowledge, KnowledgeError, knowledge_of_revision
+from cds.services.record import is_input
 from cds.store import CipherError, StoredDecision
 from cds.store.jsontext import canonical
 
@@ -91,7 +91,7 @@ class Recall:
     def _made_again(self, stored: StoredDecision) -> Recalled:
         body = stored.body or {}
         given = body["input"]
-        if hashlib.sha256(canonical(given)).hexdigest() != stored.input_digest:
+        if not is_input(given, stored.input_digest):
             raise NotRecalled("The recorded input does not match its digest.")
         knowledge = self._knowledge_of(stored.rulebook_revision)
         decision = decide(EvaluationInput.from_json(given), knowledge)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds.store import jsontext
-from cds.store.jsontext import canonical, decode, encode
+from cds.store.jsontext import Written, canonical, decode, encode
 
 _DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
 _LEAVES = (
@@ -39,6 +39,12 @@ def test_both_encoders_write_the_same_bytes(value: Any) -> None:
 @given(_VALUES)
 def test_what_was_written_is_read_again(value: Any) -> None:
     assert encode(decode(encode(value))) == encode(value)
+
+
+@given(_VALUES, _VALUES)
+def test_what_is_written_already_stands_as_it_is_in_a_larger_value(inner: Any, beside: Any) -> None:
+    whole = encode({"inner": inner, "beside": [beside]})
+    assert encode({"inner": Written(encode(inner)), "beside": [beside]}) == whole
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

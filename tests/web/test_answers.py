@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import threading
@@ -20,7 +21,7 @@ from cds.services import Services
 from cds.services.clock import Clock
 from cds.services.obtain import Obtainer
 from cds.services.replay import CannotReplay, replay
-from cds.store.jsontext import decode
+from cds.store.jsontext import canonical, decode
 from cds.web import create_app
 from tests.web import ehr
 from tests.web.ehr import BASE, FakeEhr
@@ -110,6 +111,22 @@ def test_the_decision_is_in_the_ledger_and_replays_to_the_same_answer(
     assert stored.rulebook_revision == services.knowledge.rulebook.revision
     assert stored.body["decision"]["trace"]
     assert "the-token" not in json.dumps(stored.body, default=str)
+
+
+def test_a_decision_that_an_earlier_version_recorded_replays(
+    client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
+):
+    def alphabetically(written: bytes) -> str:
+        return hashlib.sha256(canonical(decode(written))).hexdigest()
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr("cds.services.record._digest", alphabetically)
+        client.post(ORDERS, json=concerned_request())
+
+    (decision,) = services.store.recent_decisions()
+    replayed = replay(services.store, lambda _: services.knowledge, decision["evaluation"])
+    assert replayed.cards >= 1
+    assert replayed.differences == ()
 
 
 def test_metrics_count_each_rule_that_was_not_silent_by_what_became_of_it(

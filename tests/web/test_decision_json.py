@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from cds.rulebook import Outcome, RuleTrace
+from cds.rulebook.rule import Status
+from cds.services import trace
 from cds.services.trace import plain
 from cds.store.jsontext import decode, encode
 
@@ -67,3 +70,29 @@ class _Whole:
 )
 def test_a_value_is_written_so_that_json_gives_it_back(value: Any, written: Any) -> None:
     assert decode(encode(plain(value))) == decode(encode(written))
+
+
+def test_only_the_row_of_a_silence_is_written_once_for_all_patients() -> None:
+    fired = RuleTrace("a", 1, Status.ACTIVE, Outcome.FIRED, missing=("x.y",))
+    undecided = RuleTrace("b", 1, Status.ACTIVE, Outcome.UNDECIDED, missing=("x.y",))
+    silent = RuleTrace("c", 2, Status.ACTIVE, Outcome.SILENT, because=("no lab with key ck",))
+    not_asked = RuleTrace("d", 1, Status.ACTIVE, Outcome.NOT_APPLICABLE, because=("elsewhere",))
+    every = (fired, undecided, silent, not_asked)
+
+    rows = decode(encode([[trace._rule(one) for one in every] for _ in range(2)]))
+
+    assert rows[0] == rows[1]
+    assert rows[0] == [
+        {
+            "rule": "a",
+            "revision": 1,
+            "outcome": "fired",
+            "missing": ["x.y"],
+            "matches": [],
+        },
+        {"rule": "b", "revision": 1, "outcome": "undecided", "missing": ["x.y"]},
+        {"rule": "c", "revision": 2, "outcome": "silent", "because": ["no lab with key ck"]},
+        {"rule": "d", "revision": 1, "outcome": "not-applicable", "because": ["elsewhere"]},
+    ]
+    kept = [one for one, _ in trace._silences.values()]
+    assert [one in kept for one in every] == [False, False, True, True]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from cds.clinical.setting import Occasion, Setting
 from cds.services.decide import EvaluationInput
-from cds.store.jsontext import decode, encode
+from cds.services.record import is_input
+from cds.store.jsontext import canonical, decode, encode
 
 
 def given(**changes: object) -> EvaluationInput:
@@ -42,3 +47,12 @@ def test_what_an_earlier_version_kept_is_read():
     kept["resources"] = dict(given().resources)
 
     assert EvaluationInput.from_json(kept) == given()
+
+
+@pytest.mark.parametrize("way", [encode, canonical], ids=["now", "earlier versions"])
+def test_the_recorded_input_is_known_by_its_digest(way: Callable[[object], bytes]):
+    digest = hashlib.sha256(way(given().to_json())).hexdigest()
+    recorded = decode(encode(given().to_json()))
+
+    assert is_input(recorded, digest)
+    assert not is_input(recorded | {"patientId": "q"}, digest)
