@@ -17,7 +17,7 @@ _DENIALS = (
     *("r/o", "rule out", "ruled out", "possible", "possibly", "screening"),
     *("risk of", "risk for", "at risk"),
     *("nicht", "ausgeschlossen", "ausschluss", "verdacht", "v.a.", "v. a.", "fraglich"),
-    *("pas", "exclu", "exclue", "suspicion", "sospecha", "descartado", "descartada", "posible"),
+    *("exclu", "exclue", "suspicion", "sospecha", "descartado", "descartada", "posible"),
     *("niet", "verdenking", "uitgesloten", "mogelijk"),
     *_PAST,
 )
@@ -25,8 +25,8 @@ _DENIALS = (
 _LASTING_DENIALS = tuple(word for word in _DENIALS if word not in _PAST)
 """A history of an operation is the state it left behind."""
 _DENY_THE_REST = (
-    *("no", "without", "kein", "keine", "keinen", "ohne", "sans", "absence", "sin", "geen"),
-    "zonder",
+    *("no", "without", "kein", "keine", "keinen", "ohne", "sans", "sin", "geen"),
+    *("zonder", "pas de", "pas d", "absence de", "absence d"),
 )
 """Words that deny what follows them: `HES without FIP1L1-PDGFRA` is a HES."""
 _OFFICIAL_NOT = "not having achieved remission"

@@ -89,6 +89,8 @@ def test_a_detail_alone_means_nothing(terminology: Terminology) -> None:
         ("Schwangerschaft, 24. SSW", "pregnancy"),
         ("Z.n. Thyreoidektomie", "thyroidectomy"),
         ("Ph+ ALL", "ph-all"),
+        ("Ph+ ALL, PAS positive", "ph-all"),
+        ("Acquired absence of stomach", "gastrectomy"),
     ],
 )
 def test_a_problem_list_in_snomed_or_in_words_is_understood_by_its_words(
@@ -119,6 +121,7 @@ def test_a_problem_list_in_snomed_or_in_words_is_understood_by_its_words(
         "Keine Herzinsuffizienz",
         "Schwangerschaft ausgeschlossen",
         "Pas de grossesse",
+        "Absence d'insuffisance cardiaque",
     ],
 )
 def test_words_that_name_something_else_or_deny_it_name_no_condition(
