@@ -47,6 +47,8 @@ class Regimen:
     @property
     def is_uniform(self) -> bool:
         """Whether all doses are equal and equally spaced: then amount and interval say it all."""
+        if len(self.doses) == 1:
+            return True
         if len({d.amount_mg for d in self.doses}) != 1:
             return False
         step = self.cycle_h / len(self.doses)

@@ -206,7 +206,9 @@ def convert(
     """
     if unit == to_unit and unit in _UNITS and isfinite(same := float(value)):
         return same  # rounded once, as below
-    return float(_exact(value) * _factor(unit, to_unit, molar_mass))
+    top, bottom = _ratio(value)
+    factor = _factor(unit, to_unit, molar_mass)
+    return top * factor.numerator / (bottom * factor.denominator)
 
 
 @lru_cache(maxsize=1024)
@@ -224,17 +226,19 @@ def _molar_factor(
 ) -> Fraction:
     if molar_mass is not None and molar_mass > 0:
         if (source, target) == (_AMOUNT_CONCENTRATION, _MASS_CONCENTRATION):
-            return _exact(molar_mass)
+            return Fraction(*_ratio(molar_mass))
         if (source, target) == (_MASS_CONCENTRATION, _AMOUNT_CONCENTRATION):
-            return 1 / _exact(molar_mass)
+            return 1 / Fraction(*_ratio(molar_mass))
     raise UnitError(f"{unit!r} ({source}) does not convert to {to_unit!r} ({target})")
 
 
-def _exact(value: Decimal | Fraction | float) -> Fraction:
+def _ratio(value: Decimal | Fraction | float) -> tuple[int, int]:
     """The number as written: 493.6 means 4936/10, not the nearest binary fraction."""
     if isinstance(value, float):
-        return Fraction(repr(value))
-    return Fraction(value)
+        if not isfinite(value):
+            raise ValueError(f"{value} is not a number")
+        value = Decimal(repr(value))
+    return value.as_integer_ratio()
 
 
 def _tidy(unit: str) -> str:
