@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -159,3 +160,26 @@ def test_the_same_level_in_another_mass_unit_is_the_same_number_to_the_bit(value
     in_ng_ml = convert(value, "ng/mL", "ng/mL")
     assert convert(value, "ug/L", "ng/mL") == in_ng_ml
     assert convert(value / 1000, "mg/L", "ng/mL") == in_ng_ml
+
+
+@given(
+    value=st.floats(-1e12, 1e12) | st.decimals("-1e9", "1e9", places=6) | st.integers(-9999, 9999),
+    between=st.sampled_from([
+        ("g/L", "g/dL", Fraction(1, 10)), ("g/dL", "g/L", Fraction(10)),
+        ("umol/L", "ng/mL", Fraction("493.6")), ("ng/mL", "umol/L", 1 / Fraction("493.6")),
+        ("mg/L", "ng/mL", Fraction(1000)), ("h", "d", Fraction(1, 24)),
+    ]),
+)  # fmt: skip
+def test_a_conversion_is_rounded_once_however_the_number_came(
+    value: float | Decimal, between: tuple[str, str, Fraction]
+) -> None:
+    unit, other, factor = between
+    as_written = Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+    assert convert(value, unit, other, molar_mass=493.6) == float(as_written * factor)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("unit", ["g/L", "g/dL"])
+def test_what_is_no_number_is_refused(value: float, unit: str) -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        convert(value, unit, "g/L")
