@@ -1,7 +1,11 @@
-"""What was given and what was handed over: MedicationAdministration and MedicationDispense."""
+"""What was given, not taken and handed over: administrations, denials and dispenses of the drug."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from cds.clinical.moment import Moment, Precision
 from cds.clinical.regimen import Supply, TakenDose
 from cds.clinical.units import UnitError, convert
 from cds.fhir.context import ReadContext
@@ -10,7 +14,7 @@ from cds.fhir.elements import Element, element, number, reference_of, text
 from cds.fhir.findings import MedicationFindings
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.products import Product
-from cds.fhir.times import moment, span
+from cds.fhir.times import Span, moment, span
 
 
 def read_administration(
@@ -65,6 +69,33 @@ def read_dispense(resource: Element, context: ReadContext, found: MedicationFind
     found.supplies.append(
         Supply(handed_over, days, float(count) if count is not None else None, reference)
     )
+
+
+def read_not_taken(
+    reference: str, at: Moment | None, during: Span, context: ReadContext, found: MedicationFindings
+) -> None:
+    """Add the doses of a statement that says they were not taken: one, or those of a period."""
+    if at is not None:
+        found.taken.append(TakenDose(at, None, False, reference, "statement"))
+        return
+    first, last = (
+        end.at.astimezone(context.zone).date().isoformat() if end else "an unknown date"
+        for end in (during.start, during.end)
+    )
+    message = f"{context.drug.name.capitalize()} was not taken from {first} to before {last}."
+    found.problems.append(problem("not-taken-period", message, reference, field="status"))
+    missed = _days_of(during, context.now)
+    found.taken += (TakenDose(day, None, False, reference, "statement") for day in missed)
+
+
+def _days_of(during: Span, now: datetime) -> Iterator[Moment]:
+    """A moment on each day of a period, of the last year of it if it is longer."""
+    end = min(during.end.at, now) if during.end else now
+    first = during.start.at if during.start else end - timedelta(days=1)
+    day = max(first, end - timedelta(days=366))
+    while day < end:
+        yield Moment(day, Precision.DAY)
+        day += timedelta(days=1)
 
 
 LONGEST_SUPPLY_D = 3660

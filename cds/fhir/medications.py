@@ -11,7 +11,7 @@ from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen, TakenDose
 from cds.fhir.context import ReadContext
 from cds.fhir.dosage import read_dosages
 from cds.fhir.dose import DoseContext, quantity_dose
-from cds.fhir.doses_taken import read_administration, read_dispense
+from cds.fhir.doses_taken import read_administration, read_dispense, read_not_taken
 from cds.fhir.elements import (
     Element,
     element,
@@ -211,7 +211,7 @@ def _read_statement(
     at = moment(resource, "effectiveDateTime", context.zone)
     during = span(resource, "effectivePeriod", context.zone) or Span(None, None)
     if status == "not-taken":
-        _not_taken(reference, at, during, context, found)
+        read_not_taken(reference, at, during, context, found)
         return
     doses = _dose_context(product, context)
     order = DrugOrder(
@@ -241,20 +241,6 @@ def _read_statement(
     regimens = _said(regimens, "The regimen is reported by a medication statement.")
     stopped = _stopped(order, regimens, context)
     found.orders.append(replace(order, regimens=regimens, stopped=stopped))
-
-
-def _not_taken(
-    reference: str, at: Moment | None, during: Span, context: ReadContext, found: MedicationFindings
-) -> None:
-    if at is not None:
-        found.taken.append(TakenDose(at, None, False, reference, "statement"))
-        return
-    first, last = (
-        end.at.astimezone(context.zone).date().isoformat() if end else "an unknown date"
-        for end in (during.start, during.end)
-    )
-    message = f"{context.drug.name.capitalize()} was not taken from {first} to before {last}."
-    found.problems.append(problem("not-taken-period", message, reference, field="status"))
 
 
 def _statement_amount(dosages: list[Element], doses: DoseContext) -> float | None:

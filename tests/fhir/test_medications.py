@@ -336,6 +336,7 @@ def test_not_taken_is_a_missed_dose_or_a_period_that_is_said(read: Read) -> None
     (problem,) = record.problems
     assert problem.code == "not-taken-period"
     assert "2024-04-01 to before 2024-04-11" in problem.message
+    assert [dose.taken for dose in record.taken] == [False] * 10
     assert record.orders == ()
 
 
