@@ -9,12 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cds.clinical.codes import Concept
 from cds.clinical.record import PatientRecord
 from cds.clinical.terminology import Terminology
 from cds.fhir.gather import gather
-from cds.fhir.near_names import near_name
+from cds.fhir.near_names import _one_letter_apart, near_name
 from cds.rulebook import Rulebook, load
 from tests.fhir.factories import RXNORM, coded, dosage, quantity, request
 
@@ -120,6 +122,22 @@ def test_a_misspelt_name_is_said_and_never_taken_for_the_medicine(order: ReadOne
     assert found.code == "medication-misspelt"
     assert "resembles rifampicin" in found.message
     assert record.medicines[0].ingredients == ()
+
+
+_LIKE = st.text("abé", min_size=6, max_size=9)
+
+
+@given(st.lists(_LIKE, max_size=3), st.lists(_LIKE, max_size=8, unique=True))
+def test_of_several_like_names_the_first_known_one_is_said(
+    words: list[str], names: list[str]
+) -> None:
+    like = (
+        name
+        for name in names
+        if len(name) >= 8
+        and any(word[0] == name[0] and _one_letter_apart(word, name) for word in words)
+    )
+    assert near_name(", ".join(words), names) == next(like, None)
 
 
 @pytest.mark.parametrize(
