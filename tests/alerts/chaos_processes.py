@@ -39,6 +39,8 @@ class Place:
     lease_s: float = 2.0
     """So short that take-over is seen at once."""
     threads: int = AlertSettings().threads
+    poll_s: float = 0.02
+    """So short that little of a round is waiting."""
     clock: Path | None = None
     """Where the clock is that they go by, if not this machine's."""
 
@@ -64,7 +66,7 @@ def build(place: Place) -> tuple[Services, AlertServices]:
     chosen = alert_settings(
         north(fhir_base=place.fhir_base),
         lease_s=place.lease_s,
-        poll_s=0.02,
+        poll_s=place.poll_s,
         settle_s=place.settle_s,
         threads=place.threads,
     )
@@ -73,12 +75,24 @@ def build(place: Place) -> tuple[Services, AlertServices]:
 
 def receive(place: Place) -> None:
     """Receive notifications until killed."""
+    _serve(place, *build(place))
+
+
+def receive_and_labour(place: Place) -> None:
+    """Receive notifications and work them off in the same process until killed."""
+    services, alerts = build(place)
+    gc.collect()
+    gc.freeze()
+    alerts.start()
+    _serve(place, services, alerts)
+
+
+def _serve(place: Place, services: Services, alerts: AlertServices) -> None:
     from flask import Flask
     from werkzeug.serving import make_server
 
     from cds.alerts.blueprint import blueprint
 
-    services, alerts = build(place)
     app = Flask("chaos")
     app.register_blueprint(blueprint(alerts.receiver, services.clock.now))
     make_server("127.0.0.1", place.port, app, threaded=True).serve_forever()

@@ -26,6 +26,10 @@ class FhirProcess:
         """Patient -> when the first Task about him was created, in seconds since 1970."""
         return dict(self._ask("delivered"))
 
+    def count(self) -> int:
+        """How many patients have a Task."""
+        return int(self._ask("count"))
+
     def cpu_s(self) -> float:
         """Processor time it has taken."""
         return float(self._ask("cpu"))
@@ -65,6 +69,10 @@ def _serve(pipe: Connection, patients: int, delay_s: float, declares: bool) -> N
     fhir.put = put  # type: ignore[method-assign]
     with served(fhir) as base:
         pipe.send(base)
+        answers = {
+            "delivered": lambda: dict(created),
+            "count": lambda: len(created),
+            "cpu": time.process_time,
+        }
         while True:
-            asked = pipe.recv()
-            pipe.send(dict(created) if asked == "delivered" else time.process_time())
+            pipe.send(answers[pipe.recv()]())
