@@ -11,7 +11,6 @@ from cds.fhir.dose_text import TextDosage
 from cds.fhir.dose_text_memory import DOSE_TEXTS
 from cds.fhir.elements import Element, concept, element, elements, flag, number, text
 from cds.fhir.problems import ReadError
-from cds.fhir.products import without_names
 from cds.fhir.timing import Schedule, read_bounds, read_timing, schedule_of
 
 _SAME: Final = 0.005
@@ -38,7 +37,7 @@ def read_instruction(dosage: Element, context: DoseContext, zone: ZoneInfo) -> I
         message = f"{context.drug.name.capitalize()} is ordered as needed, which is not a regimen."
         raise ReadError("as-needed", message, "dosageInstruction.asNeeded")
     written = [text(dosage, name) for name in ("text", "patientInstruction")]
-    said = [DOSE_TEXTS.read(without_names(words, context.drug)) for words in written if words]
+    said = [DOSE_TEXTS.read(words, context.drug) for words in written if words]
     timing = element(dosage, "timing")
     schedule = read_timing(timing, zone) if timing is not None else None
     dose = read_dose(dosage, context)

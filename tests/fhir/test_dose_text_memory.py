@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cds.clinical.terminology import Drug
 from cds.fhir import dose_text_memory
 from cds.fhir.dose_text import TextDosage, read_text
 from cds.fhir.dose_text_memory import DoseTextMemory
+from cds.fhir.products import without_names
+from tests.fhir.factories import DRUG
 
 SHARED = DoseTextMemory(places=5)
 """So few places that they are often taken."""
@@ -22,6 +27,7 @@ TEXTS = st.lists(
                 "as needed",
                 "take",
                 "Mrs Meier",
+                "imatinib",
                 "5 ml",
                 "stat",
                 "\ud800",
@@ -37,6 +43,15 @@ TEXTS = st.lists(
 def test_a_remembered_reading_is_what_reading_anew_would_say(text: str) -> None:
     assert SHARED.read(text) == SHARED.read(text) == read_text(text)
     assert len(SHARED) <= 5
+
+
+@given(TEXTS, st.permutations([None, DRUG, replace(DRUG, names=frozenset({"meier"}))]))
+def test_a_reading_belongs_to_the_names_that_were_left_out(
+    text: str, drugs: list[Drug | None]
+) -> None:
+    for drug in (*drugs, *drugs):
+        said = without_names(text, drug) if drug is not None else text
+        assert SHARED.read(text, drug) == read_text(said)
 
 
 def test_a_text_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
