@@ -33,6 +33,11 @@ _DENIED: Final = re.compile(
     r"|excluded|wild[- ]?typ\w*|false|la9634-2|la6577-6|260385009|260415000|2667000)\b"
 )
 _AFFIRMED: Final = re.compile(rf"\b{_FOUND}\b")
+_DOUBTED: Final = re.compile(
+    r"\b(?:not (?:be )?(?:excluded|ruled out)|nicht (?:sicher )?ausgeschlossen|equivocal"
+    r"|indeterminate|inconclusive|failed|not evaluable|nicht auswertbar)\b"
+)
+_NAMES_A_VARIANT: Final = re.compile(r"\b[a-z]\d{2,4}(?:[a-z]|_)|\bexon \d|\b[pc]\.\S")
 _SENTENCE_END: Final = re.compile(r"[;\n|]|\.(?=\s|$)")
 _LISTED: Final = re.compile(r",\s")
 _NEGATIVE: Final = frozenset({"NEG", "ND", "N"})
@@ -77,13 +82,15 @@ def read_genes(
 def _named(code: str, said: list[_Said], verdict: _Verdict, context: ReadContext) -> list[str]:
     """Keys of the mutations that the words with a verdict name, read with the name of the test.
 
-    What the name of a panel lists was looked for, not found.
+    What the name of a panel lists was looked for, not found: it counts only where the answer names
+    no variant itself.
     """
     chosen = [part for part in said if part.verdict is verdict]
     if not chosen:
         return []
     words = " ".join(part.words for part in chosen).lower()
-    looked_for = code.lower() if any(part.of_panel for part in said) else ""
+    several = len(said) > len(chosen) or any(part.of_panel for part in said)
+    looked_for = code.lower() if several or _NAMES_A_VARIANT.search(words) else ""
     return list(
         dict.fromkeys(
             key
@@ -132,6 +139,8 @@ def _of_components(observation: Element, overall: _Verdict | None) -> Iterator[_
 
 def _verdict(words: str) -> _Verdict | None:
     """What words say, or None where they only name something."""
+    if _DOUBTED.search(words.lower()):
+        return _Verdict.OPEN
     rest, denials = _DENIED.subn(" ", words.lower())
     affirmed = _AFFIRMED.search(rest) is not None
     if denials and affirmed:

@@ -194,6 +194,9 @@ def _panel(**answers: str) -> dict[str, Any]:
         (_panel(T315I="Not detected", E255K="Detected"), []),
         (_panel(T315I="Absent", E255K="Absent"), []),
         ({"valueString": "Absent"} | _panel(change="T315I"), []),
+        ({"code": {"text": "Panel, T315I"}, "valueString": "M351T found. F317L not found."}, []),
+        ({"code": {"text": "Panel with T315I, E255K"}, "valueString": "E255K detected"}, []),
+        ({"code": {"text": "T315I"}, "valueString": "detected, 24 %"}, ["t315i"]),
         ({"valueString": "Present"} | _panel(change="T315I", state="not specified"), ["t315i"]),
         ({"status": "entered-in-error", "valueString": "T315I"}, []),
     ],
@@ -209,6 +212,8 @@ def test_a_genetic_finding_is_read_from_its_words_unless_it_was_not_found(
     [
         "T315I positive and E255K negative",
         "Tested for T315I. Not detected.",
+        "T315I cannot be excluded: not excluded",
+        "T315I equivocal",
         "T315I\nno other mutation found",
     ],
 )
