@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,8 @@ import orjson
 Written = orjson.Fragment
 """UTF-8 JSON that `encode` wrote before, to stand as it is in a larger value."""
 
+_NULL = re.compile(rb"null(?![^,\]}])(?<![^:\[,]null)")
+"""A null as it stands where a value may; in a text it seldom looks so."""
 _MARK = secrets.token_hex(8)
 _MARKED = re.compile(rf'"{_MARK}([^"]*)"')
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -28,6 +31,13 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 def encode(value: Any) -> bytes:
     """Return compact UTF-8 JSON."""
     return _written(value, sort_keys=False)
+
+
+def encode_object(values: Mapping[str, Any]) -> bytes:
+    """Return what `encode` returns, each value written by itself: one with nulls, which takes the
+    slower encoder, leaves the others to the faster."""
+    written = [encode(name) + b":" + encode(value) for name, value in values.items()]
+    return b"{" + b",".join(written) + b"}"
 
 
 def canonical(value: Any) -> bytes:
@@ -47,7 +57,9 @@ def _written(value: Any, *, sort_keys: bool) -> bytes:
     except orjson.JSONEncodeError:
         return _strictly_written(value, sort_keys=sort_keys)
     # NaN becomes null without a word, so a null is believed only of the encoder that refuses NaN.
-    return _strictly_written(value, sort_keys=sort_keys) if b"null" in written else written
+    if isinstance(value, Written) or not _NULL.search(written):
+        return written
+    return _strictly_written(value, sort_keys=sort_keys)
 
 
 def _strictly_written(value: Any, *, sort_keys: bool) -> bytes:

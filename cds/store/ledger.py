@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select
 
 from cds.store import tally
 from cds.store.cipher import Cipher
-from cds.store.jsontext import decode, encode
+from cds.store.jsontext import decode, encode_object
 from cds.store.prepared import write_rows
 from cds.store.tables import card, ledger, ledger_body
 from cds.store.tally import Count, Counted, Kind
@@ -78,7 +78,7 @@ def seal(cipher: Cipher, entry: LedgerEntry) -> bytes | None:
     """The body of a decision as it is kept: JSON, compressed, encrypted for this decision."""
     if entry.body is None:
         return None
-    return cipher.seal(encode(dict(entry.body)), entry.evaluation)
+    return cipher.seal(encode_object(entry.body), entry.evaluation)
 
 
 def record(

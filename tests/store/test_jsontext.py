@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds.store import jsontext
-from cds.store.jsontext import Written, canonical, decode, encode
+from cds.store.jsontext import Written, canonical, decode, encode, encode_object
 
 _DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
 _LEAVES = (
@@ -45,6 +45,20 @@ def test_what_was_written_is_read_again(value: Any) -> None:
 def test_what_is_written_already_stands_as_it_is_in_a_larger_value(inner: Any, beside: Any) -> None:
     whole = encode({"inner": inner, "beside": [beside]})
     assert encode({"inner": Written(encode(inner)), "beside": [beside]}) == whole
+
+
+@given(st.dictionaries(st.text(), _VALUES, max_size=4))
+def test_an_object_is_the_same_written_value_by_value(values: dict[str, Any]) -> None:
+    assert encode_object(values) == encode(values)
+
+
+@given(st.text(alphabet='nul:[],{}"', max_size=12))
+def test_only_a_null_that_is_a_value_is_left_to_the_stricter_encoder(text: str) -> None:
+    for value in ([text], {"a": text, text: 1}):
+        assert encode(value) == jsontext._strictly_written(value, sort_keys=False)
+    for value in ([text, float("nan")], {"a": text, "b": float("nan")}):
+        with pytest.raises(ValueError, match="JSON"):
+            encode(value)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
