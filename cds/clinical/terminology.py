@@ -148,7 +148,9 @@ class Terminology:
         if not found and concept.text:
             words = concept.text.lower()
             for name, keys in self.medicine_names.items():
-                found.extend(keys if _mentions(words, name) else ())
+                # most of the many names stand nowhere: a look is cheaper than a call
+                if name in words and _mentions(words, name):
+                    found.extend(keys)
         return tuple(dict.fromkeys(found))
 
     def conditions_of(self, concept: Concept) -> tuple[str, ...]:
@@ -174,7 +176,9 @@ class Terminology:
         """Keys of the conditions that affirmed words name; `words_or_past` may tell the past."""
         for name, meaning in self.condition_names.items():
             said = words_or_past if meaning.lasting else words
-            if _mentions(said, name) and not any(_mentions(said, w) for w in meaning.unless):
+            if name not in said or not _mentions(said, name):
+                continue
+            if not any(_mentions(said, w) for w in meaning.unless):
                 yield from meaning.keys
 
     def lab_of(self, codes: Iterable[Code]) -> LabDefinition | None:
