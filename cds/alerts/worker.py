@@ -216,8 +216,7 @@ class Worker:
         now = self.now()
         with self.queue.database.writing() as connection:
             for event, found in read:
-                with suppress(LeaseLost):  # another worker has it, and reports
-                    self._keep_one(connection, event, found, now)
+                self._keep_one(connection, event, found, now)
         return True
 
     def _keep_one(self, connection: Connection, event: Work, found: Found, now: datetime) -> None:

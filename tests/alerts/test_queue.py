@@ -347,6 +347,18 @@ def test_an_event_that_was_tried_before_is_taken_alone(queue: Queue, clock: Fake
     assert found == [["a"], ["b"], ["c"]]
 
 
+def test_events_that_are_taken_together_leave_one_out_that_was_tried_before(
+    queue: Queue, clock: FakeClock
+) -> None:
+    for key in "abc":
+        add(queue, key)
+    first, _ = claimed(queue, clock), claimed(queue, clock)
+    queue.put_back([first])  # the worker dies over the second
+    clock.advance(minutes=2)
+    found = [[work.key for work in queue.claim(clock.now(), together={"north"})] for _ in range(3)]
+    assert found == [["a", "c"], ["b"], []]
+
+
 def test_events_that_failed_together_are_tried_again_one_by_one(
     queue: Queue, clock: FakeClock
 ) -> None:
