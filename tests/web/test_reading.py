@@ -55,6 +55,13 @@ DEVIATIONS: list[tuple[str, str, str, Any]] = [
     ("selections-missing", "order-select", "context.selections", ...),
     ("selections-missing", "order-select", "context.selections", []),
     ("selection-unknown", "order-select", "context.selections", ["MedicationRequest/other"]),
+    ("selection-not-relative", "order-select", "context.selections", ["draft-1"]),
+    (
+        "selection-not-relative",
+        "order-select",
+        "context.selections",
+        ["https://ehr.example/fhir/MedicationRequest/draft-1"],
+    ),
     ("extension-not-object", "order-sign", "extension", []),
     ("prefetch-not-object", "order-sign", "prefetch", []),
 ]

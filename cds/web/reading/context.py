@@ -96,12 +96,24 @@ def _selections(reader: Reader, context: dict[str, Any], references: set[str]) -
         # Without a selection every draft is what the user is looking at.
         reader.deviates(place, "selections-missing", "selections must name at least one order")
         return {**context, "selections": sorted(references)}
-    strings = isinstance(value, list) and all(
-        isinstance(item, str) and _REFERENCE.fullmatch(item) for item in value
-    )
-    if not strings:
-        reader.wrong(place, "selections must be an array of references such as MedicationRequest/1")
+    wanted = "selections must be an array of references such as MedicationRequest/1"
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        reader.wrong(place, wanted)
         return context
-    if not set(value) <= references:
+    chosen = [_reference(item, references) for item in value]
+    if not all(map(_REFERENCE.fullmatch, chosen)):
+        reader.wrong(place, wanted)
+        return context
+    if chosen != value:
+        reader.deviates(place, "selection-not-relative", wanted)
+    if not set(chosen) <= references:
         reader.deviates(place, "selection-unknown", "selections must point into draftOrders")
-    return context
+    return {**context, "selections": chosen}
+
+
+def _reference(selected: str, references: set[str]) -> str:
+    """The draft that is meant, also by its id alone or by an absolute address."""
+    if selected in references:
+        return selected
+    meant = [r for r in references if selected.endswith(f"/{r}") or r.endswith(f"/{selected}")]
+    return meant[0] if len(meant) == 1 else selected
