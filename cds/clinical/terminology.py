@@ -14,7 +14,7 @@ from cds.clinical.codes import Code, Concept
 _PAST = ("history", "z.n.", "zustand nach", "antécédent", "antécédents", "antecedentes")
 _DENIALS = (
     *("not", "excluded", "exclude", "suspected", "vs", "denies", "denied", "family", "no longer"),
-    *("r/o", "rule out", "ruled out", "possible", "possibly", "screening"),
+    *("absent", "r/o", "rule out", "ruled out", "possible", "possibly", "screening"),
     *("risk of", "risk for", "at risk"),
     *(
         "nicht",
@@ -34,7 +34,7 @@ _DENIALS = (
 _LASTING_DENIALS = tuple(word for word in _DENIALS if word not in _PAST)
 """A history of an operation is the state it left behind."""
 _DENY_THE_REST = (
-    *("no", "without", "kein", "keine", "keinen", "ohne", "sans", "sin", "geen"),
+    *("no", "none", "without", "kein", "keine", "keinen", "ohne", "sans", "sin", "geen"),
     *("zonder", "pas de", "pas d", "absence de", "absence d"),
 )
 """Words that deny what follows them: `HES without FIP1L1-PDGFRA` is a HES."""

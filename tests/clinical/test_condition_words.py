@@ -117,6 +117,8 @@ def test_a_problem_list_in_snomed_or_in_words_is_understood_by_its_words(
         "History of gastrointestinal bleeding",
         "Lactation suppression",
         "Pregnant: no",
+        "Pleural effusion: none",
+        "Pericardial effusion absent",
         "Verdacht auf Pleuraerguss",
         "Keine Herzinsuffizienz",
         "Schwangerschaft ausgeschlossen",
