@@ -26,7 +26,8 @@ from typing import Any
 
 from cds.store import Database
 from cds.store.migrate import upgrade
-from tests.alerts import chaos_processes, chaos_troubles, postgresql
+from tests import postgresql
+from tests.alerts import chaos_processes, chaos_troubles
 from tests.alerts.build import patient_on_imatinib
 from tests.alerts.chaos_clock import CHANGES, SetClock
 from tests.alerts.chaos_disk import family, small_disk, use_what_is_set_aside

@@ -23,7 +23,7 @@ from cds.settings import Settings
 from cds.store.migrate import upgrade
 from tests.alerts.build import BEARER, ENDPOINT, FakeClock, alert_settings, patient_on_imatinib
 from tests.alerts.fake_fhir import FakeFhir
-from tests.alerts.postgresql import running
+from tests.postgresql import running
 
 
 @pytest.fixture(scope="session")

