@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pk
@@ -61,7 +61,7 @@ def build_case(patient: Patient) -> pk.Case:
 
     Raises pk.errors.CaseError when the record holds a value that cannot be true.
     """
-    used, zero = usable_levels(patient.levels), patient.day
+    used, zero = usable_levels(patient.levels), patient.day.astimezone(UTC)
     since = min((_sampled(g) for g in used), default=patient.now) - _MEMORY
     history = dose_history(
         patient.therapy.segments,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,9 +24,10 @@ _BY_TIME = attrgetter("at")
 
 
 class Intake(NamedTuple):
-    """One dose with its time; `known` says that the time was recorded rather than assumed.
+    """One dose with its time in UTC; `known` says that it was recorded rather than assumed.
 
-    A tuple, because a history has hundreds of them.
+    A tuple, because a history has hundreds of them; in UTC, because times of one zone without
+    summer time are quick to compare and to subtract.
     """
 
     at: datetime
@@ -56,18 +57,21 @@ def dose_history(
     `stated` are the spans between the last dose and a sample that a level's stated time implies:
     a dose was taken at the beginning of the span, and none inside it.
     """
-    taken = [d for d in taken if d.at.has_clock_time and since <= d.at.at <= until]
+    since, until = since.astimezone(UTC), until.astimezone(UTC)
+    stated = [Span(span.dose.astimezone(UTC), span.sample.astimezone(UTC)) for span in stated]
+    timed = [(d, d.at.at.astimezone(UTC)) for d in taken if d.at.has_clock_time]
+    timed = [(d, at) for d, at in timed if since <= at <= until]
     said = {span.dose for span in stated if since <= span.dose <= until}
-    known = sorted({d.at.at for d in taken if d.taken} | said)
-    amounts = {d.at.at: d.amount_mg for d in taken if d.taken and d.amount_mg is not None}
+    known = sorted({at for d, at in timed if d.taken} | said)
+    amounts = {at: d.amount_mg for d, at in timed if d.taken and d.amount_mg is not None}
     doses: list[Intake] = []
     for segment in segments:
         if segment.on_hold or segment.starts > until:
             continue
-        end = min(segment.ends or until, until)
+        end = min(segment.ends or until, until).astimezone(UTC)
         doses += _nominal(segment, since, end, known, zone)
     doses = _with_known(doses, known, amounts, segments)
-    for missed in (d.at.at for d in taken if not d.taken):
+    for missed in (at for d, at in timed if not d.taken):
         doses = _without(doses, missed, segments)
     doses.sort(key=_BY_TIME)
     for span in stated:
@@ -82,7 +86,7 @@ def dose_history(
 def _nominal(
     segment: Segment, since: datetime, end: datetime, known: Sequence[datetime], zone: ZoneInfo
 ) -> list[Intake]:
-    """Doses of one segment at nominal times, from `since` on."""
+    """Doses of one segment at nominal times of the zone's clock, from `since` on."""
     regimen = segment.regimen
     start = _first_time(segment, known, zone)
     cycle = timedelta(hours=regimen.cycle_h)
@@ -94,7 +98,7 @@ def _nominal(
     doses: list[Intake] = []
     while True:
         for after, amount_mg in steps:
-            at = start + after
+            at = (start + after).astimezone(UTC)
             if at > end or (regimen.count is not None and taken >= regimen.count):
                 return doses
             taken += 1
