@@ -79,11 +79,14 @@ class Remembered:
         return answer
 
     def _drop_old(self, now: datetime) -> None:
+        """Longest unasked stands first; a time ahead is of a clock that was set back."""
         earliest, latest = now - self._kept_for, now + self._kept_for
         with self._lock:
-            old = [k for k, (at, _) in self._answers.items() if not earliest <= at <= latest]
-            for key in old:
-                del self._answers[key]
+            while self._answers:
+                oldest = next(iter(self._answers))
+                if earliest <= self._answers[oldest][0] <= latest:
+                    return
+                del self._answers[oldest]
 
     def _digest(self, *parts: bytes) -> bytes:
         digest = blake2b(key=self._key, digest_size=_DIGEST_BYTES)
