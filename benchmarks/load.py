@@ -12,7 +12,6 @@ along: a worker grows until each of its threads has met every kind of request, t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import queue
 import random
@@ -27,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -40,8 +40,9 @@ from benchmarks.hook_latency import (
 
 AIM_P95_MS = 300.0
 AIM_GROWTH = 0.01
-STORY, PATIENT = "cml-low-trough", "ex-anders"
+STORY = "cml-low-trough"
 _SENDERS = 32
+_UNCOUNTED = 40
 _CALLS_PER_SIZE = 40
 
 
@@ -112,7 +113,7 @@ def watched(pid: int) -> Iterator[list[tuple[float, float]]]:
 
 
 def stream(
-    base: str, bodies: list[bytes], rate: float, seconds: float
+    base: str, bodies: list[dict[str, Any]], rate: float, seconds: float
 ) -> tuple[list[float], Counter[int], int]:
     """Send at a fixed rate; milliseconds from when each request was due."""
     due: queue.Queue[tuple[float, bytes] | None] = queue.Queue()
@@ -139,7 +140,7 @@ def stream(
     for number in range(count):
         at = started + number / rate
         time.sleep(max(0.0, at - time.perf_counter()))
-        due.put((at, of_patient(chance.choice(bodies), PATIENT, number)))
+        due.put((at, of_patient(chance.choice(bodies), number)))
     for _ in threads:
         due.put(None)
     for thread in threads:
@@ -153,10 +154,12 @@ def growth(base: str, pid: int) -> None:
     costs: list[tuple[int, float]] = []
     with httpx.Client(timeout=10) as client:
         for labs in (0, 50, 100, 200, 500):
-            body = json.dumps(story_request(STORY, labs)[0]).encode()
+            body, _ = story_request(STORY, labs)
+            for number in range(_UNCOUNTED):  # the first of a size loads what is loaded once
+                post(client, base, of_patient(body, 900_000 + 1000 * labs + number))
             times, used = [], processor_seconds(pid)
             for number in range(_CALLS_PER_SIZE):
-                asked = of_patient(body, PATIENT, 1000 * labs + number)
+                asked = of_patient(body, 1000 * labs + number)
                 started = time.perf_counter()
                 if post(client, base, asked) != 200:
                     raise SystemExit(f"{labs} results: not answered")
@@ -164,7 +167,7 @@ def growth(base: str, pid: int) -> None:
             cost = (processor_seconds(pid) - used) * 1000 / _CALLS_PER_SIZE
             costs.append((labs, cost))
             p50, p99 = percentile(times, 50), percentile(times, 99)
-            kb = len(body) // 1024
+            kb = len(asked) // 1024
             print(f"{labs:>8} {kb:>6} {p50:>8.1f} {p99:>8.1f} {cost:>13.1f}")
     (_, none), (few, early), (many, late) = costs[0], costs[2], costs[-1]
     first, rest = (early - none) / few, (late - early) / (many - few)
@@ -172,12 +175,12 @@ def growth(base: str, pid: int) -> None:
     print(f"{_verdict(rest <= 1.5 * first)} the aim: linear growth or better")
 
 
-def mixture(concerned: float) -> Iterator[bytes]:
+def mixture(concerned: float) -> Iterator[dict[str, Any]]:
     """Ten bodies of which this share is about patients on the drug."""
     body, _ = story_request(STORY, 0)
-    on_drug, off_drug = json.dumps(body).encode(), json.dumps(without_drug(body)).encode()
+    off_drug = without_drug(body)
     for number in range(10):
-        yield on_drug if number < round(concerned * 10) else off_drug
+        yield body if number < round(concerned * 10) else off_drug
 
 
 def post(client: httpx.Client, base: str, body: bytes) -> int:
@@ -192,7 +195,7 @@ def post(client: httpx.Client, base: str, body: bytes) -> int:
 def warm_up(base: str, requests: int) -> None:
     """Let every thread of every worker answer: what they hold from then on is theirs."""
     bodies = list(mixture(0.5))
-    bodies_sent = [of_patient(bodies[n % 10], PATIENT, 900_000 + n) for n in range(requests)]
+    bodies_sent = [of_patient(bodies[n % 10], 900_000 + n) for n in range(requests)]
 
     def send(share: list[bytes]) -> None:
         with httpx.Client(timeout=30) as client:
