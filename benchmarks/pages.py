@@ -78,7 +78,7 @@ def _service(directory: Path) -> Iterator[tuple[FlaskClient, str]]:
     services = build_services(settings, knowledge=live, clock=Clock(lambda: NOW))
     warm_up(services.knowledge, NOW)
     client = create_app(services).test_client()
-    service_of = {service.hook: service.id for service in services.catalogue}
+    service_of = {str(service.hook): service.id for service in services.catalogue}
     stories = load_stories(examples_dir())
     for story in stories:
         for hook in story.hooks:
@@ -112,7 +112,7 @@ def _measured(
     floor: FlaskClient, client: FlaskClient, pages: Mapping[str, str], rounds: int
 ) -> dict[str, list[tuple[float, float]]]:
     """(clock, CPU) seconds of each request, by page; the first request of each is not counted."""
-    times: dict[str, list[tuple[float, float]]] = {"plain Flask page": []} | {n: [] for n in pages}
+    times: dict[str, list[tuple[float, float]]] = {n: [] for n in ("plain Flask page", *pages)}
     for number in range(rounds + 1):
         for name, path in (("plain Flask page", "/"), *pages.items()):
             used = floor if name == "plain Flask page" else client
