@@ -8,7 +8,7 @@ it is a question: a missed T315I is as dangerous as one that is not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
@@ -121,10 +121,15 @@ def _own(observation: Element) -> Iterator[_Said]:
         for sentence in filter(str.strip, _SENTENCE_END.split(answer)):
             items = [item.strip() for item in _LISTED.split(sentence)]
             verdicts = [_Verdict.NOT_FOUND if denied else _verdict(item) for item in items]
-            for place, item in enumerate(items):
-                # An item without a verdict shares that of the item before, else of the one after.
-                around = (*reversed(verdicts[: place + 1]), *verdicts[place + 1 :])
-                yield _Said(item, next((v for v in around if v is not None), None))
+            yield from map(_Said, items, _shared(verdicts))
+
+
+def _shared(verdicts: Sequence[_Verdict | None]) -> Iterator[_Verdict | None]:
+    """An item without a verdict shares that of the last one before, else of the first after."""
+    latest = next((verdict for verdict in verdicts if verdict is not None), None)
+    for verdict in verdicts:
+        latest = verdict or latest
+        yield latest
 
 
 def _of_components(observation: Element, overall: _Verdict | None) -> Iterator[_Said]:
