@@ -72,11 +72,13 @@ bench: $(READY) ## print speed as ratios to baselines measured in the same run
 	@for b in pk_speed rules_speed hook_latency alert_latency pages load cohort; do \
 	  echo "== $$b"; PYTHONPATH=. $(BIN)/python -m benchmarks.$$b || exit 1; done
 
-soak: $(READY) ## long differential and fuzz runs of the rule engine and of the hooks
+soak: $(READY) ## long differential and fuzz runs, and every property on new examples
 	@$(BIN)/python -m tests.rulebook.soak --count 1000000
 	@$(BIN)/python -m tests.rulebook.fuzz --count 10000
 	@$(BIN)/python -m tests.rulebook.soak --reloads 300
 	@TDM_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -q -n 2 tests/web/test_fuzz.py
+	@for i in $$(seq 20); do \
+	  $(BIN)/python -m pytest -q -n 2 -m hypothesis --hypothesis-profile explore || exit 1; done
 
 chaos: $(READY) ## kill receiver and worker, fill their disk, set their clock (ARGS="--rounds 100")
 	@$(BIN)/python -m tests.alerts.chaos $(ARGS)

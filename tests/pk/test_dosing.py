@@ -156,7 +156,7 @@ def test_the_fewest_tablets_are_found_where_greed_fails():
     assert pk.tablets_for(0.0, odd) == {}
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.sampled_from([50.0, 100.0, 150.0, 400.0]), min_size=1, max_size=3, unique=True),
     st.sampled_from([400.0, 650.0, 800.0]),

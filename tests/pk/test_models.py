@@ -211,7 +211,6 @@ _WRONG = [None, "x", -1, 0, math.nan, math.inf, [], {}, [1, "a"], {"a": 1}, True
 @settings(
     max_examples=100,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(st.sampled_from(list(_places(_RAW))), st.sampled_from(_WRONG))

@@ -21,9 +21,7 @@ from pk.stitched import segments, stitched
 
 from .cases import LINEAR, subject
 
-FEW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 START = 1000.0
 
 

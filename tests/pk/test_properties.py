@@ -12,9 +12,7 @@ import pk
 from .cases import ADULT, LINEAR, cohort, daily, subject
 
 MODELS = st.sampled_from(LINEAR)
-FEW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 amounts = st.sampled_from([100.0, 200.0, 300.0, 400.0, 600.0, 800.0])
 dose_lists = st.lists(
     st.tuples(st.floats(0.0, 300.0), amounts), min_size=1, max_size=12, unique_by=lambda d: d[0]
