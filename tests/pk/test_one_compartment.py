@@ -202,7 +202,8 @@ def test_changing_parameters_in_closed_form_equal_the_stitched_solution(case, fo
         assert short.at(eta) == pytest.approx(expected, rel=1e-10, abs=tiny)
         f, got = short.with_slopes(eta)
         assert f == pytest.approx(expected, rel=1e-10, abs=tiny)
-        assert got == pytest.approx(slopes, rel=1e-9, abs=1e-10 * np.abs(slopes).max())
+        # a slope is a difference of near numbers where the rates of absorption and elimination meet
+        assert got == pytest.approx(slopes, rel=1e-8, abs=1e-10 * np.abs(slopes).max())
 
 
 def test_a_change_long_ago_costs_nothing_and_changes_nothing():
