@@ -19,6 +19,7 @@ from cds.assess.measured import beside_the_measured
 from cds.assess.policy import policy_for
 from cds.assess.remembered import REMEMBERED, Remembered
 from cds.assess.tables import tables_for, usual_doses
+from cds.assess.under_way import level_under_way
 from cds.clinical.record import PatientRecord
 from cds.clinical.setting import Setting
 from cds.rulebook import Rulebook
@@ -62,6 +63,7 @@ def assess(
     exposure = evaluate_exposure(patient, models, memory)
     gated = corrected_by_model(gated, exposure, therapy)
     exposure = beside_the_measured(exposure, gated, policy, tables)
+    under_way = level_under_way(record, therapy, gated, tables, now)
     problems = (*record.problems, *therapy.problems)
     facts = derive_facts(
         Basis(
@@ -75,6 +77,7 @@ def assess(
             levels=gated,
             exposure=exposure,
             problems=problems,
+            under_way=under_way,
             now=now,
         )
     )
@@ -95,4 +98,5 @@ def assess(
             rulebook_version=rulebook.version,
             models={name: models[name].digest for name in policy.model_ids if name in models},
         ),
+        under_way=under_way,
     )

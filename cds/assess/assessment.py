@@ -15,7 +15,7 @@ from typing import Literal
 
 import pk
 from cds.assess.policy import Policy
-from cds.clinical.level import Level
+from cds.clinical.level import Level, PendingLevel
 from cds.clinical.problem import Problem
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import Regimen
@@ -235,6 +235,8 @@ class Assessment:
     facts: tuple[Fact, ...]
     verdict: Verdict
     versions: Versions
+    under_way: PendingLevel | None = None
+    """A level that will tell of the present dose and has no result yet."""
 
     @property
     def latest_level(self) -> GatedLevel | None:

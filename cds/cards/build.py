@@ -9,6 +9,7 @@ from typing import Any
 from cds.assess.assessment import Assessment
 from cds.cards import words
 from cds.cards.content import CardContent
+from cds.cards.level_line import under_way_lines
 from cds.cards.limits import bearing_on, data_finding, limiting, problem_lines, withheld_finding
 from cds.cards.parts import shown_parts
 from cds.cards.quiet import (
@@ -215,6 +216,7 @@ def _detail(group: Sequence[Spoken], desk: _Desk, told: Told) -> str:
     blocks += result_lines(findings, assessment)
     blocks += [block for other in others for block in _also(other)]
     blocks += told.new_parts(shown_parts(assessment, [part for f in findings for part in f.show]))
+    blocks += under_way_lines(findings, assessment)
     blocks += problem_lines(_problems_on(findings, assessment))
     blocks += why_lines(group, desk.content)
     blocks += source_lines(findings)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cds.assess.assessment import Assessment, Gate, GatedLevel
 from cds.cards import words
+from cds.clinical.finding import Finding
 from cds.clinical.level import ResultStatus
 
 _BASIS = {
@@ -19,6 +22,7 @@ _CORRECTION = {
     "exponential": "by exponential decline at the typical rate",
 }
 _CANONICAL_UNIT = "ng/mL"
+_WEIGHS = frozenset({"order-level", "missing-level", "raise-dose", "lower-dose", "milder-dose"})
 
 
 def level_lines(assessment: Assessment) -> list[str]:
@@ -39,6 +43,18 @@ def level_lines(assessment: Assessment) -> list[str]:
             f"{_ordinal(gated.percentile)} percentile (model prediction)."
         )
     return [" ".join(lines)]
+
+
+def under_way_lines(findings: Iterable[Finding], assessment: Assessment) -> list[str]:
+    """Return that a level is under way, where a finding asks for one or weighs doses."""
+    pending = assessment.under_way
+    if pending is None or pending.since is None:
+        return []
+    if all(_WEIGHS.isdisjoint(finding.suggest) for finding in findings):
+        return []
+    ordered = pending.reference.startswith("ServiceRequest")
+    how = "ordered for" if ordered else "registered by the laboratory,"
+    return [f"**Level under way:** {how} {pending.since.at:%Y-%m-%d}, no result yet."]
 
 
 def _as_reported(gated: GatedLevel) -> str:

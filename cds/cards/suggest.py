@@ -169,6 +169,9 @@ def _missing_level(case: _Case) -> list[Suggestion]:
 
 
 def _order_level(case: _Case) -> list[Suggestion]:
+    """A level, unless one is under way that answers: it cannot know of a medicine ordered now."""
+    if case.assessment.under_way and case.findings[0].matter is not Matter.INTERACTION:
+        return []
     label = f"Order {_article(case.drug.name)} {case.drug.name} trough level"
     return [case.suggestion(label, _level_action(case, label))]
 
@@ -177,6 +180,8 @@ def _keep_and_measure(case: _Case) -> list[Suggestion]:
     """The conservative way; it is not offered where the card is critical."""
     if case.findings[0].severity is Severity.CRITICAL:
         return []
+    if case.assessment.under_way:
+        return [case.suggestion("Keep the present dose until the level under way has its result")]
     label = "Keep the present dose and repeat the trough level"
     return [case.suggestion(label, _level_action(case, label))]
 

@@ -79,3 +79,12 @@ class Level:
         if self.no_number is NoNumber.TEXT:
             return self.reported_value
         return f"{self.reported_value} {self.reported_unit or '(no unit)'}"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLevel:
+    """A level of the monitored drug that was ordered or drawn and has no result yet."""
+
+    reference: str
+    since: Moment | None
+    """When it was drawn, is to be drawn or was ordered; None if nothing says so."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cds.clinical.labs import Lab
-from cds.clinical.level import Level
+from cds.clinical.level import Level, PendingLevel
 from cds.clinical.medication import Allergy, Condition, GeneResult, Medicine
 from cds.clinical.person import Person
 from cds.clinical.problem import Problem
@@ -31,6 +31,7 @@ class PatientRecord:
     conditions: tuple[Condition, ...] = ()
     allergies: tuple[Allergy, ...] = ()
     genes: tuple[GeneResult, ...] = ()
+    pending_levels: tuple[PendingLevel, ...] = ()
     problems: tuple[Problem, ...] = ()
     asked_for: frozenset[str] = field(default_factory=frozenset)
     _labs_by_key: Mapping[str, tuple[Lab, ...]] = field(init=False, repr=False, compare=False)

@@ -35,6 +35,7 @@ class Accepted:
 
     medications: list[tuple[Element, bool]] = field(default_factory=list)
     observations: list[Element] = field(default_factory=list)
+    requests: list[tuple[Element, bool]] = field(default_factory=list)
     others: list[Element] = field(default_factory=list)
     patient: Element | None = None
     findings: MedicationFindings = field(default_factory=MedicationFindings)
@@ -85,6 +86,8 @@ def accept(
             kept.medications.append((resource, is_draft))
         elif kind == "Observation":
             kept.observations.append(resource)
+        elif kind == "ServiceRequest":
+            kept.requests.append((resource, is_draft))
         else:
             kept.others.append(resource)
     problems += _strangers(strangers, kept)

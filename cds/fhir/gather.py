@@ -7,14 +7,14 @@ order in which resources arrive, and nothing in the input makes it raise.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from cds.clinical.labs import Lab
-from cds.clinical.level import Level
+from cds.clinical.level import PendingLevel
 from cds.clinical.medication import Allergy, Condition, GeneResult
 from cds.clinical.moment import Moment
 from cds.clinical.person import Person
@@ -31,16 +31,15 @@ from cds.fhir.conditions import (
 )
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, reference_of
-from cds.fhir.findings import MedicationFindings
 from cds.fhir.genes import read_genes
 from cds.fhir.identity import patient_aliases, read_person
 from cds.fhir.labs import is_known, read_labs
-from cds.fhir.levels import level_code, looks_like_level, read_level, unknown_level
 from cds.fhir.medications import read_medication, unread_order
 from cds.fhir.mentions import mentions
-from cds.fhir.panels import Panels, with_level_components
+from cds.fhir.pending import requested_level
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.results import latest_reports
+from cds.fhir.results import sound_reports
+from cds.fhir.series import read_levels
 
 _RECENT: Final = timedelta(days=90)
 """How long a weight or body surface serves to read a dose per kg or m2; children grow."""
@@ -84,8 +83,8 @@ def gather(
     _medications(kept, context, selections)
     found = kept.findings
     problems += found.problems
-    levels = _levels([*known, *unknown], context, found, problems)
-    problems += _unknown_levels(unknown, context)
+    levels = read_levels([*known, *unknown], unknown, context, found, problems)
+    pending = [*levels.pending, *_requested_levels(kept, context, problems)]
     conditions, allergies = _histories(kept.others, context, problems)
     genes: list[GeneResult] = []
     for observation in unknown:
@@ -97,12 +96,13 @@ def gather(
         orders=tuple(sorted(found.orders, key=lambda o: (_time(o.authored), o.reference))),
         taken=_unique(found.taken, key=lambda t: (_time(t.at), t.reference)),
         supplies=_unique(found.supplies, key=lambda s: (_time(s.handed_over), s.reference)),
-        levels=_unique(levels, key=lambda v: (_time(v.sampled), v.reference)),
+        levels=_unique(levels.measured, key=lambda v: (_time(v.sampled), v.reference)),
         labs=_unique(labs, key=lambda v: (_time(v.at), v.key, v.reference)),
         medicines=_unique(found.medicines, key=lambda m: (_time(m.started), m.reference)),
         conditions=_unique(conditions, key=lambda c: (_time(c.onset), c.reference)),
         allergies=_unique(allergies, key=lambda a: (a.ingredient, a.reference)),
         genes=_unique(genes, key=lambda g: (_time(g.at), g.reference, g.key)),
+        pending_levels=_unique(pending, key=lambda p: (_time(p.since), p.reference)),
         problems=_unique(
             problems, key=lambda p: (p.reference or "", p.code, p.field or "", p.message)
         ),
@@ -139,30 +139,12 @@ def _labs(
     observations: Sequence[Element], context: ReadContext, problems: list[Problem]
 ) -> list[Lab]:
     labs: list[Lab] = []
-    for observation, is_latest in _latest(observations, context, problems):
+    for observation, is_latest in sound_reports(observations, context.zone, problems):
         result = _reading(read_labs, observation, context, problems) if is_latest else None
         if result is not None:
             labs += result[0]
             problems += result[1]
     return labs
-
-
-def _latest(
-    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
-) -> list[tuple[Element, bool]]:
-    """Latest reports; an Observation whose identity is malformed becomes a Problem."""
-    sound: list[Element] = []
-    for observation in observations:
-        if "identifier" not in observation:  # as most: there is nothing to compare it by
-            sound.append(observation)
-            continue
-        try:
-            latest_reports([observation, observation], context.zone)
-        except ReadError as error:
-            problems.append(error.as_problem(reference_of(observation)))
-        else:
-            sound.append(observation)
-    return latest_reports(sound, context.zone)
 
 
 def _recent(labs: Sequence[Lab], unit: str, now: datetime) -> float | None:
@@ -195,65 +177,17 @@ def _medications(kept: Accepted, context: ReadContext, selections: Collection[st
     kept.findings.settle_stops()
 
 
-def _levels(
-    observations: Sequence[Element],
-    context: ReadContext,
-    found: MedicationFindings,
-    problems: list[Problem],
-) -> list[Level]:
-    coded = [
-        part
-        for observation in observations
-        for part in with_level_components(observation, context)
-        if level_code(part, context) is not None
-    ]
-    read: list[tuple[Level, list[Problem]]] = []
-    panels = Panels(observations)
-    for observation, is_latest in _latest(coded, context, problems):
-        code = level_code(observation, context)
-        if code is None:
-            continue
+def _requested_levels(
+    kept: Accepted, context: ReadContext, problems: list[Problem]
+) -> Iterator[PendingLevel]:
+    for request, is_draft in kept.requests:
         try:
-            level, said = read_level(
-                observation,
-                code,
-                context,
-                is_latest=is_latest,
-                taken=found.taken,
-                orders=found.orders,
-                members=panels.related,
-            )
+            requested = requested_level(request, context, is_draft=is_draft)
         except ReadError as error:
-            problems.append(error.as_problem(reference_of(observation), Impact.PREVENTS))
+            problems.append(error.as_problem(reference_of(request), Impact.NOTICE))
             continue
-        if level is None:
-            problems += said
-        else:
-            read.append((level, said))
-    problems += _level_problems(read)
-    return [level for level, _ in read]
-
-
-def _level_problems(read: Sequence[tuple[Level, list[Problem]]]) -> list[Problem]:
-    """A level that cannot be used prevents advice only while no later one can be used."""
-    usable = [_time(level.sampled) for level, _ in read if level.ng_ml is not None]
-    latest = max(usable, default=_LONG_AGO)
-    return [
-        replace(found, impact=Impact.LIMITS)
-        if found.impact is Impact.PREVENTS and level.sampled and level.sampled.at < latest
-        else found
-        for level, said in read
-        for found in said
-    ]
-
-
-def _unknown_levels(observations: Sequence[Element], context: ReadContext) -> list[Problem]:
-    """Results that are named like a level of the drug but whose code nobody knows."""
-    return [
-        unknown_level(observation)
-        for observation in observations
-        if level_code(observation, context) is None and looks_like_level(observation, context)
-    ]
+        if requested is not None:
+            yield requested
 
 
 def _histories(

@@ -18,7 +18,7 @@ from cds.clinical.medication import GeneResult
 from cds.clinical.problem import Problem
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
-from cds.fhir.levels import level_code
+from cds.fhir.level_tests import level_code
 from cds.fhir.problems import problem
 from cds.fhir.results import counting_status, sampled_at
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from cds.clinical.codes import Concept
 from cds.clinical.level import Level, NoNumber, ResultStatus
 from cds.clinical.problem import Problem
 from cds.clinical.regimen import DrugOrder, TakenDose
@@ -17,17 +15,16 @@ from cds.fhir.context import CLOCKS_DIFFER, ReadContext
 from cds.fhir.drawn import sampled_when, specimen
 from cds.fhir.elements import (
     Element,
-    codes_of,
     concept,
     element,
-    elements,
     number,
     reference_of,
     text,
 )
+from cds.fhir.level_tests import codings_of, of_something_else
 from cds.fhir.no_dates import without_dates_before_drug
+from cds.fhir.pending import is_awaited
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.products import names_drug
 from cds.fhir.results import Measured, counting_status, measured
 from cds.fhir.sampling import timing_claims
 from cds.fhir.times import moment
@@ -35,44 +32,7 @@ from cds.fhir.times import moment
 # The units in which laboratories report; another unit is a question even where it would convert,
 # because nobody reports a level in it and a slip is likelier.
 _LEVEL_UNITS: Final = frozenset({"ng/mL", "ug/L", "mg/L", "ug/mL", "umol/L", "nmol/L"})
-_LEVEL_WORDS: Final = (
-    "level",
-    "concentration",
-    "plasma",
-    "serum",
-    "blood",
-    "trough",
-    "mass/volume",
-)
-_FREE: Final = re.compile(r"\b(?:free|unbound|frei(?:es|er)?|ungebunden\w*|libre|vrij)\b")
 _UNUSED: Final = frozenset({"cancelled", "entered-in-error"})
-
-
-def level_code(observation: Element, context: ReadContext) -> LevelCode | None:
-    """The level code of an Observation, if it is a level of the monitored drug."""
-    known = context.drug.level_codes
-    for code in codes_of(element(observation, "code")):
-        if code in known:
-            return known[code]
-    return None
-
-
-def looks_like_level(observation: Element, context: ReadContext) -> bool:
-    """Whether an Observation without a known code is named like a level of the drug."""
-    words = (concept(element(observation, "code")).text or "").lower()
-    drug = context.drug
-    # Within a word too: German joins `Imatinibspiegel`.
-    if not any(name in words for name in drug.names) or _metabolite(observation, context):
-        return False
-    return any(word in words for word in _LEVEL_WORDS) or "valueQuantity" in observation
-
-
-def unknown_level(observation: Element) -> Problem:
-    """The problem of a result that looks like a level."""
-    reference = reference_of(observation)
-    shown = concept(element(observation, "code")).text or ""
-    message = f"{shown[:80]!r} looks like a level, but its code is not configured; is it one?"
-    return problem("level-code-unknown", message, reference, field="code")
 
 
 def read_level(
@@ -93,10 +53,12 @@ def read_level(
     status = counting_status(observation)
     if status is None or not is_latest:
         return None, [_why_not(observation, reference, is_latest)]
-    other = _of_something_else(observation, context, reference)
+    other = of_something_else(observation, context, reference)
     if other is not None:
         return None, [other]
     value = _value(observation)
+    if value is None and is_awaited(observation):
+        return None, [_awaited(reference)]
     if value is None:
         message = "The level has no value."
         absent = concept(element(observation, "dataAbsentReason")).text
@@ -218,12 +180,16 @@ def _why_not(observation: Element, reference: str, is_latest: bool) -> Problem:
         message = f"A level with status {status} is ignored."
         return problem("level-withdrawn", message, reference, field="status")
     if status == "registered":
-        return problem("level-pending", "A level is registered but has no result yet.", reference)
+        return _awaited(reference)
     if not is_latest:
         message = "A later report of the same result replaces this level."
         return problem("level-superseded", message, reference)
     message = f"A level with status {status} does not count."
     return problem("level-status-unusable", message, reference, field="status")
+
+
+def _awaited(reference: str) -> Problem:
+    return problem("level-pending", "A level is registered but has no result yet.", reference)
 
 
 def _remarks(
@@ -233,7 +199,7 @@ def _remarks(
     if status is ResultStatus.PRELIMINARY:
         message = "The level is preliminary and may still change."
         found.append(problem("level-preliminary", message, reference, field="status"))
-    displays = [text(coding, "display") for coding in _codings(observation)]
+    displays = [text(coding, "display") for coding in codings_of(observation)]
     salts = context.drug.salt_names
     if any(salt in shown.lower() for shown in displays if shown for salt in salts):
         message = (
@@ -241,43 +207,3 @@ def _remarks(
         )
         found.append(problem("level-salt-named", message, reference, field="code"))
     return found
-
-
-def _of_something_else(
-    observation: Element, context: ReadContext, reference: str
-) -> Problem | None:
-    """Why the words of the test do not fit its code, if they name another analyte."""
-    drug = context.drug
-    named = _metabolite(observation, context)
-    if named is not None:
-        message = (
-            f"The result names {named}, the metabolite of {drug.name} or a sum with it; "
-            f"it was not read as a level of {drug.name}."
-        )
-        return problem("level-of-metabolite", message, reference, field="code")
-    words = concept(element(observation, "code")).text
-    if words is None:
-        return None
-    if not names_drug(words, drug):
-        others = context.terminology.ingredients_of(Concept(text=words))
-        if others:
-            message = f"The result is coded as a level of {drug.name}, but named {words[:60]!r}."
-            return problem("level-code-mismatch", message, reference, field="code")
-    if _FREE.search(words.lower()):
-        message = f"The result ({words[:60]!r}) is of the free drug; targets hold for the total."
-        return problem("level-of-free-drug", message, reference, field="code")
-    return None
-
-
-def _metabolite(observation: Element, context: ReadContext) -> str | None:
-    """The metabolite's name in the words of the test, if they name it."""
-    code = element(observation, "code") or {}
-    displays = [text(coding, "display") for coding in _codings(observation)]
-    words = " ".join(shown for shown in (text(code, "text"), *displays) if shown).lower()
-    names = sorted(context.drug.metabolite_names, key=len, reverse=True)
-    return next((name for name in names if name in words), None)
-
-
-def _codings(observation: Element) -> list[Element]:
-    code = element(observation, "code")
-    return elements(code, "coding") if code is not None else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from cds.clinical.level import Comparator, ResultStatus
 from cds.clinical.moment import Moment
+from cds.clinical.problem import Problem
 from cds.clinical.units import UnitError, canonical_unit, convert, dimension_of
-from cds.fhir.elements import UCUM, Element, element, elements, number, text
+from cds.fhir.elements import UCUM, Element, element, elements, number, reference_of, text
 from cds.fhir.problems import ReadError
 from cds.fhir.times import moment, span
 
@@ -67,6 +68,24 @@ def latest_reports(observations: Iterable[Element], zone: ZoneInfo) -> list[tupl
         for observation in kept
         for key in (_identifier(observation),)
     ]
+
+
+def sound_reports(
+    observations: Sequence[Element], zone: ZoneInfo, problems: list[Problem]
+) -> list[tuple[Element, bool]]:
+    """`latest_reports`; an Observation whose identity is malformed becomes a Problem."""
+    sound: list[Element] = []
+    for observation in observations:
+        if "identifier" not in observation:  # as most: there is nothing to compare it by
+            sound.append(observation)
+            continue
+        try:
+            latest_reports([observation, observation], zone)
+        except ReadError as error:
+            problems.append(error.as_problem(reference_of(observation)))
+        else:
+            sound.append(observation)
+    return latest_reports(sound, zone)
 
 
 def measured(quantity: Element) -> Measured:

@@ -27,6 +27,7 @@ READ_TYPES: Final = frozenset(
         "Observation",
         "Patient",
         "Procedure",
+        "ServiceRequest",
         "Specimen",
     }
 )
@@ -56,6 +57,7 @@ STATUSES: Final = MappingProxyType(
         "Procedure": words(
             "preparation in-progress not-done on-hold stopped completed entered-in-error unknown"
         ),
+        "ServiceRequest": words("draft active on-hold revoked completed entered-in-error unknown"),
     }
 )
 

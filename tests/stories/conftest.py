@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,10 +16,12 @@ from cds.services.clock import Clock
 from cds.services.knowledge import Knowledge, load_knowledge
 from cds.settings import Settings
 from cds.web.app import create_app
+from tests.stories.chart import NOW, Chart
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
+Card = dict[str, Any]
 STORIES = load_stories(examples_dir())
 HOOKS = [
     pytest.param(story, hook, id=f"{story.id}.{hook.hook}")
@@ -58,6 +60,21 @@ def client_at(
     yield client
     for services in built:
         services.close()
+
+
+@pytest.fixture
+def cards_of(client_at: Callable[[datetime], FlaskClient]) -> Callable[[Chart], list[Card]]:
+    """The cards about a chart under the US label."""
+
+    def asked(chart: Chart) -> list[Card]:
+        request = chart.request()
+        service = {"patient-view": "tdm-patient-view"}.get(request["hook"], "tdm-orders")
+        answer = client_at(NOW).post(f"/cds-services/{service}", json=request)
+        assert answer.status_code == 200, answer.text
+        cards: list[Card] = answer.get_json()["cards"]
+        return cards
+
+    return asked
 
 
 def story(identifier: str) -> Story:

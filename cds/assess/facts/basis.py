@@ -8,6 +8,7 @@ from datetime import datetime
 from cds.assess.assessment import Exposure, GatedLevel
 from cds.assess.course import Therapy
 from cds.assess.policy import Policy, Tables
+from cds.clinical.level import PendingLevel
 from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.clinical.record import PatientRecord
@@ -33,6 +34,7 @@ class Basis:
     levels: tuple[GatedLevel, ...]
     exposure: Exposure
     problems: tuple[Problem, ...]
+    under_way: PendingLevel | None
     now: datetime
 
     def days_ago(self, moment: Moment | datetime | None) -> float | None:

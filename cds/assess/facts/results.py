@@ -109,6 +109,7 @@ def monitoring_facts(basis: Basis) -> Iterable[Fact]:
         or (any(lab.coded == "positive" for lab in hbv if lab) if asked and any(hbv) else None),
         hbv_dna_days_ago=basis.days_ago(dna.at) if dna else None,
         level_ever=bool(basis.levels),
+        level_under_way=basis.under_way is not None,
     )
 
 

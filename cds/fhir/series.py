@@ -1,0 +1,111 @@
+"""All levels among one patient's Observations, and those that have no result yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from cds.clinical.level import Level, PendingLevel
+from cds.clinical.problem import Impact, Problem
+from cds.fhir.context import ReadContext
+from cds.fhir.elements import Element, reference_of
+from cds.fhir.findings import MedicationFindings
+from cds.fhir.level_tests import level_code, looks_like_level, unknown_level
+from cds.fhir.levels import read_level
+from cds.fhir.panels import Panels, with_level_components
+from cds.fhir.pending import pending_level
+from cds.fhir.problems import ReadError
+from cds.fhir.results import sound_reports
+
+_LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Levels with a result, and samples without one yet."""
+
+    measured: list[Level]
+    pending: list[PendingLevel]
+
+
+def read_levels(
+    observations: Sequence[Element],
+    unknown: Sequence[Element],
+    context: ReadContext,
+    found: MedicationFindings,
+    problems: list[Problem],
+) -> Levels:
+    """Every level of the drug; `unknown` are Observations whose code the rulebook has not."""
+    coded = [
+        part
+        for observation in observations
+        for part in with_level_components(observation, context)
+        if level_code(part, context) is not None
+    ]
+    read: list[tuple[Level, list[Problem]]] = []
+    pending: list[PendingLevel] = []
+    panels = Panels(observations)
+    for observation, is_latest in sound_reports(coded, context.zone, problems):
+        code = level_code(observation, context)
+        if code is None:
+            continue
+        try:
+            level, said = read_level(
+                observation,
+                code,
+                context,
+                is_latest=is_latest,
+                taken=found.taken,
+                orders=found.orders,
+                members=panels.related,
+            )
+        except ReadError as error:
+            problems.append(error.as_problem(reference_of(observation), Impact.PREVENTS))
+            continue
+        if level is not None:
+            read.append((level, said))
+            continue
+        problems += said
+        pending += _pending(observation, context, problems) if is_latest else []
+    problems += _level_problems(read)
+    problems += _unknown_levels(unknown, context)
+    return Levels([level for level, _ in read], pending)
+
+
+def _pending(
+    observation: Element, context: ReadContext, problems: list[Problem]
+) -> list[PendingLevel]:
+    try:
+        awaited = pending_level(observation, context)
+    except ReadError as error:
+        problems.append(error.as_problem(reference_of(observation), Impact.NOTICE))
+        return []
+    return [awaited] if awaited is not None else []
+
+
+def _level_problems(read: Sequence[tuple[Level, list[Problem]]]) -> list[Problem]:
+    """A level that cannot be used prevents advice only while no later one can be used."""
+    usable = [_drawn(level) for level, _ in read if level.ng_ml is not None]
+    latest = max(usable, default=_LONG_AGO)
+    return [
+        replace(found, impact=Impact.LIMITS)
+        if found.impact is Impact.PREVENTS and level.sampled and level.sampled.at < latest
+        else found
+        for level, said in read
+        for found in said
+    ]
+
+
+def _unknown_levels(observations: Sequence[Element], context: ReadContext) -> list[Problem]:
+    """Results that are named like a level of the drug but whose code nobody knows."""
+    return [
+        unknown_level(observation)
+        for observation in observations
+        if level_code(observation, context) is None and looks_like_level(observation, context)
+    ]
+
+
+def _drawn(level: Level) -> datetime:
+    return level.sampled.at if level.sampled is not None else _LONG_AGO
