@@ -21,7 +21,7 @@ from cds.fhir.dose import DoseContext
 from cds.fhir.elements import Element
 from cds.fhir.instruction import Instruction, read_instruction
 from cds.fhir.problems import ReadError
-from cds.fhir.timing import Schedule
+from cds.fhir.schedule import Schedule
 
 _WEEK_H: Final = 168.0
 _LONGEST_CYCLE_H: Final = 8 * _WEEK_H

@@ -10,9 +10,11 @@ from typing import Final
 
 from cds.clinical.terminology import Drug
 from cds.clinical.units import convert
+from cds.fhir.dose_units import unit_kind
 from cds.fhir.elements import Element, concept, element, elements, number
 from cds.fhir.problems import ReadError
-from cds.fhir.products import Product, Strength, strength_of, unit_kind
+from cds.fhir.products import Product
+from cds.fhir.strength import Strength, strength_of
 
 _SAME: Final = 0.005  # relative; 400 mg and "1 tablet of 400 mg" are one statement
 

@@ -11,7 +11,8 @@ from cds.fhir.dose_text import TextDosage
 from cds.fhir.dose_text_memory import DOSE_TEXTS
 from cds.fhir.elements import Element, concept, element, elements, flag, number, text
 from cds.fhir.problems import ReadError
-from cds.fhir.timing import Schedule, read_bounds, read_timing, schedule_of
+from cds.fhir.schedule import Schedule, schedule_of
+from cds.fhir.timing import read_bounds, read_timing
 
 _SAME: Final = 0.005
 """Relative; what the text says and what the structure says is then one amount."""

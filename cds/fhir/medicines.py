@@ -12,15 +12,18 @@ from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
 from cds.clinical.units import UnitError, convert
 from cds.fhir.context import ReadContext
+from cds.fhir.dose_units import unit_kind
 from cds.fhir.elements import Element, element, elements, flag, number, reference_of, text
 from cds.fhir.frequency import find_rates
 from cds.fhir.instruction import is_as_needed
 from cds.fhir.local_use import reaches_circulation
 from cds.fhir.near_names import near_name
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.products import Product, named_mg, unit_kind
+from cds.fhir.products import Product
+from cds.fhir.schedule import Schedule
+from cds.fhir.strength import named_mg
 from cds.fhir.times import moment, span
-from cds.fhir.timing import Schedule, read_timing
+from cds.fhir.timing import read_timing
 
 _STATES: Final = MappingProxyType(
     {
