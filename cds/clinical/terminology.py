@@ -88,6 +88,15 @@ class Drug:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnUnit:
+    """A unit that means so much of the canonical one for one result, and nothing for others."""
+
+    is_: float
+    least: float = 0.0
+    """Smaller numbers, in this unit, may mean something else and are asked about."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabDefinition:
     """A result the rulebook understands: canonical UCUM unit, and molar mass where mol converts."""
 
@@ -102,6 +111,8 @@ class LabDefinition:
     """How a card calls it."""
     plausible: tuple[float, float] | None = None
     """Least and most, in `unit`, that a person can have; beyond them is a slip."""
+    also: Mapping[str, OwnUnit] = field(default_factory=dict)
+    """UCUM unit -> what it means for this result alone."""
 
 
 @dataclass(frozen=True, slots=True)

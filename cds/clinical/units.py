@@ -37,6 +37,7 @@ _MASS_CONCENTRATION = "mass concentration"  # g/L
 _AMOUNT_CONCENTRATION = "amount concentration"  # mol/L
 _NUMBER_CONCENTRATION = "number concentration"  # /L
 _ACTIVITY_CONCENTRATION = "activity concentration"  # U/L
+_CHARGE_CONCENTRATION = "charge concentration"  # eq/L
 _FLOW = "flow"  # mL/min
 _INDEXED_FLOW = "flow per standard body surface"  # mL/min/{1.73_m2}
 _PRESSURE = "pressure"  # mm[Hg]
@@ -92,9 +93,16 @@ _UNITS: Final = MappingProxyType(
                 "m[iU]/L": "1/1000",
                 "m[iU]/mL": "1",
                 "u[iU]/mL": "1/1000",
+                "mU/L": "1/1000",
+                "uU/mL": "1/1000",
+                "U/mL": "1000",
+                "kU/L": "1000",
+                "mkat/L": "60000",
                 "ukat/L": "60",
                 "nkat/L": "6/100",
             },
+            # What a milliequivalent is in mmol depends on the ion: no factor leads out of it.
+            _CHARGE_CONCENTRATION: {"meq/L": "1/1000"},
             _FLOW: {"mL/min": "1", "mL/s": "60", "L/h": "1000/60"},
             _INDEXED_FLOW: {"mL/min/{1.73_m2}": "1", "mL/s/{1.73_m2}": "60"},
             _PRESSURE: {"mm[Hg]": "1"},
@@ -131,37 +139,45 @@ _SPELLINGS: Final = MappingProxyType(
             "wk": "week weeks",
             "mo": "month months mo_j",
             "a": "year years yr yrs a_j",
-            "%": "percent pct {is} %{is} %(is) %is {bcr-abl1}% %{bcr-abl1}",
+            "%": "percent pct {is} %{is} is% %[is] %(is) %is {bcr-abl1}% %{bcr-abl1}",
             "1": "{ratio} ratio {inr} {score} {fraction}",
             "ug/L": "mcg/l",
+            "g/dL": "gm/dl gr/dl g% gm% gr% g/100ml gm/100ml",
+            "mg/dL": "mg% mg/100ml",
             "ug/dL": "mcg/dl",
             "ug/mL": "mcg/ml",
-            "mmol/L": "mm/l",
+            "mmol/L": "mm/l mmol/l{fe} mmol/l(fe)",
+            "meq/L": "mval/l",
             "umol/L": "mcmol/l micromol/l",
             "10*12/L": "10^12/l x10^12/l 10e12/l x10e12/l x10*12/l t/l",
             "10*9/L": "10^9/l x10^9/l 10e9/l x10e9/l x10*9/l 10e+9/l 10*9/liter giga/l gpt/l "
-            "x10(9)/l 10(9)/l 10x9/l x10x9/l /nl {cells}/nl mrd/l",
+            "x10(9)/l 10(9)/l 10x9/l x10x9/l /nl {cells}/nl mrd/l mrd./l 10**9/l x10**9/l "
+            "10.e9/l e9/l zellen/nl",
             "10*6/L": "10^6/l x10^6/l 10e6/l",
             "10*6/uL": "10^6/ul x10^6/ul 10e6/ul x10e6/ul x10*6/ul m/ul mil/ul",
             "10*3/uL": "10^3/ul x10^3/ul 10e3/ul x10e3/ul x10*3/ul k/ul thou/ul th/ul k/mm3 k/cumm "
             "10*3/mm3 10^3/mm3 k/mcl thousand/ul thous/mcl "
             "thou/mcl thous/ul thousand/mcl thou/mm3 thousand/mm3 10^3/mcl"
             " x10(3)/mcl 10*3/mcl "
-            "x10^3/mm3 x10*3/mm3 10x3/ul x10x3/ul tsd/ul tsd./ul",
+            "x10^3/mm3 x10*3/mm3 10x3/ul x10x3/ul tsd/ul tsd./ul tys/ul tys./ul 1000/ul miles/mm3 "
+            "miles/ul 10**3/ul x10**3/ul 10.e3/ul 10(3)/ul x10(3)/ul",
             # One lakh is a hundred thousand: platelets in South Asia.
             "10*5/uL": "lakh/ul lakhs/ul lakh/mcl lakhs/mcl lakh/mm3 lakhs/mm3 lakh/cumm "
             "lakhs/cumm lac/cumm lacs/cumm lac/ul lacs/ul",
-            "/uL": "cells/ul cells/mcl /mcl {cells}/ul cell/ul",
-            "/mm3": "cells/mm3 /cumm cells/cumm",
-            "U/L": "iu/l units/l unit/l u/liter ui/l ie/l",
+            "/uL": "cells/ul cells/mcl /mcl {cells}/ul cell/ul zellen/ul cellules/ul",
+            "/mm3": "cells/mm3 /cumm cells/cumm cellules/mm3",
+            "U/L": "iu/l units/l unit/l u/liter ui/l ie/l e/l",
             "[iU]/L": "",
-            "m[iU]/L": "miu/l",
-            "m[iU]/mL": "miu/ml mu/ml",
-            "u[iU]/mL": "uiu/ml mciu/ml",
+            "m[iU]/L": "miu/l mui/l mie/l me/l",
+            "m[iU]/mL": "miu/ml mu/ml mui/ml",
+            "u[iU]/mL": "uiu/ml mciu/ml uui/ml uie/ml",
             "ukat/L": "mckat/l microkat/l",
             "mL/min": "ml/minute",
             "mL/min/{1.73_m2}": "ml/min/1.73m2 ml/min/1.73 ml/min/1.73m^2 ml/min/{1.73m2} "
-            "ml/min/1.73_m2 ml/min/bsa ml/min/{bsa} ml/min/(1.73m2) ml/min/1.73sqm ml/min/{1.73}",
+            "ml/min/1.73_m2 ml/min/bsa ml/min/{bsa} ml/min/(1.73m2) ml/min/1.73sqm ml/min/{1.73} "
+            "ml/min/1,73m2 ml/min/1,73 ml/min/1,73_m2 ml/min/1.73qm ml/min/1,73qm ml/min/1.73m2kof "
+            "ml/min/1,73m2kof ml/min/1.73^2",
+            "mL/s/{1.73_m2}": "ml/s/1.73m2 ml/s/1,73m2",
             "mm[Hg]": "mmhg",
             "Cel": "c degc {degc} celsius",
             "mg/g": "mg/g{creat} mg/gcreat mg/g_creat",

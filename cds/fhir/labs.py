@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from cds.clinical.labs import Lab
 from cds.clinical.level import ResultStatus
@@ -24,10 +23,7 @@ from cds.fhir.elements import (
     text,
 )
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.results import counting_status, measured, sampled_at, upper_limit
-
-_GIGA: Final = "G/L"
-"""So laboratories in France and Switzerland write 10*9/L; of a protein the same signs are g/L."""
+from cds.fhir.results import GIGA, Measured, counting_status, measured, sampled_at, upper_limit
 
 
 def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], list[Problem]]:
@@ -117,15 +113,17 @@ def _measured_lab(
     unit = stated.unit
     if unit is None and not stated.shown_unit and definition.unit == "1":
         unit = "1"  # a score or ratio has no unit to state
-    if stated.shown_unit == _GIGA and definition.unit == "10*9/L":
+    if stated.shown_unit in GIGA and definition.unit == "10*9/L":
         unit = definition.unit
     if unit is None:
         message = f"{stated.value} {stated.shown_unit or ''} has no unit this service reads."
         raise ReadError("lab-unit-unreadable", message, "valueQuantity")
-    try:
-        value = convert(stated.value, unit, definition.unit, definition.molar_mass)
-    except UnitError as error:
-        raise ReadError("lab-unit-unreadable", f"{error}.", "valueQuantity") from error
+    value = _in_own_unit(stated, unit, definition)
+    if value is None:
+        try:
+            value = convert(stated.value, unit, definition.unit, definition.molar_mass)
+        except UnitError as error:
+            raise ReadError("lab-unit-unreadable", f"{error}.", "valueQuantity") from error
     low, high = definition.plausible or (value, value)
     if not low <= value <= high:
         message = f"{stated.value} {stated.shown_unit or ''} cannot be true; it was not used."
@@ -145,6 +143,17 @@ def _measured_lab(
         None,
         limit,
     )
+
+
+def _in_own_unit(stated: Measured, unit: str, definition: LabDefinition) -> float | None:
+    """The value in the unit of the key, where a unit means something for this result alone."""
+    own = definition.also.get(unit)
+    if own is None:
+        return None
+    if stated.value < own.least:
+        message = f"{stated.value} {stated.shown_unit} is too small for what {unit} usually means."
+        raise ReadError("lab-unit-unreadable", message, "valueQuantity")
+    return float(stated.value) * own.is_
 
 
 def _coded_value(part: Element, definition: LabDefinition) -> str | None:

@@ -29,6 +29,9 @@ _WRITTEN_RANGE: Final = re.compile(
     r"(?:\d+(?:\.\d+)?\s*(?:-|–|to)|<=?|≤|up to)\s*(?P<high>\d+(?:\.\d+)?)(?P<unit>[^\d,.].*)?",
     re.IGNORECASE | re.ASCII,
 )
+GIGA: Final = frozenset({"G/L", "G/l"})
+"""So laboratories in France and Switzerland write 10*9/L; of a protein the same signs are g/L."""
+_COUNT: Final = dimension_of("10*9/L")
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
@@ -116,6 +119,8 @@ def quantity_unit(quantity: Element) -> str | None:
     system = text(quantity, "system")
     by_code = _accepted(code) if code and system in {UCUM, None} else None
     by_words = _accepted(written) if written else None
+    if written in GIGA and by_code is not None and dimension_of(by_code) == _COUNT:
+        by_words = by_code
     if by_code and by_words and by_code != by_words and not _equal(by_code, by_words):
         message = f"The unit is shown as {written!r} but coded as {code!r}."
         raise ReadError("level-unit-conflict", message, "valueQuantity")

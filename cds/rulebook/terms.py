@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cds.clinical.codes import Code
@@ -14,11 +14,11 @@ from cds.clinical.terminology import (
     Product,
     Terminology,
 )
-from cds.rulebook.remarks import Remarks, did_you_mean
+from cds.rulebook.lab_terms import read_lab
+from cds.rulebook.remarks import Remarks
 from cds.rulebook.shape import Entries
 from cds.rulebook.source import Key, Node
-
-_NOTES = ("source", "sources", "verified", "note", "display", "row")
+from cds.rulebook.term_codes import code_in, codes_in, finish, notes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +64,20 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
     salt_mass: float | None = None
     if salt is not None:
         salt_names, salt_mass = salt.words("names"), salt.number("molar_mass_g_mol")
-        _notes(salt)
+        notes_of(salt)
         salt.done()
     first = entries.inner("first_given", required=False)
     year: float | None = None
     if first is not None:
         year = first.number("year")
-        _notes(first)
+        notes_of(first)
         first.done()
-    ingredient_codes = frozenset(_codes(entries, "ingredient_codes", remarks))
+    ingredient_codes = frozenset(codes_in(entries, "ingredient_codes", remarks))
     products = {}
     for item in entries.nodes("products"):
         row = Entries(item, remarks, "a product")
-        code, strength, form = _code(row), row.number("strength_mg"), row.text("form")
-        _notes(row)
+        code, strength, form = code_in(row), row.number("strength_mg"), row.text("form")
+        notes_of(row)
         row.done()
         if code and strength and form:
             products[code] = Product(code, strength, form)
@@ -86,12 +86,12 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
     level_codes = {}
     for item in entries.nodes("level_codes"):
         row = Entries(item, remarks, "a level code")
-        code, hours = _code(row), row.number("hours_post_dose", required=False)
-        _notes(row)
+        code, hours = code_in(row), row.number("hours_post_dose", required=False)
+        notes_of(row)
         row.done()
         if code:
             level_codes[code] = LevelCode(code, hours)
-    _notes(entries)
+    notes_of(entries)
     entries.done()
     if not (name and molar_mass and salt_mass):
         return None
@@ -111,15 +111,6 @@ def read_drug(node: Node, remarks: Remarks) -> Drug | None:
     )
 
 
-def _plausible(row: Entries) -> tuple[float, float] | None:
-    limits = row.inner("plausible", required=False)
-    if limits is None:
-        return None
-    low, high = limits.number("from"), limits.number("to")
-    limits.done()
-    return (low, high) if low is not None and high is not None else None
-
-
 def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
     """The terminology; `files` maps medicines, labs, conditions, genes to their content."""
     medicines: dict[Code, tuple[str, ...]] = {}
@@ -137,42 +128,28 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
         for word in (key, names[f"medicines.{key}"], *row.words("names", required=False)):
             others = medicine_names.get(word.lower(), ())
             medicine_names[word.lower()] = tuple(dict.fromkeys((*others, key)))
-        codes = (*_codes(row, "codes", remarks), *_codes(row, "products", remarks))
+        codes = (*codes_in(row, "codes", remarks), *codes_in(row, "products", remarks))
         for code in codes:
             medicines[code] = tuple(dict.fromkeys((*medicines.get(code, ()), key)))
         row.words("groups", required=False)
-        _finish(row)
+        finish(row)
 
     for key, row in _rows(files, "labs", names, remarks):
-        coded = {}
-        inner = row.inner("coded", required=False)
-        if inner is not None:
-            for value in inner.key_places:
-                coded.update(dict.fromkeys(_codes(inner, value, remarks), value))
-                coded_values.add(value)
-        unit = row.text("unit", required=inner is None) or ""
+        definition = read_lab(key, row, names[f"labs.{key}"], remarks)
+        coded_values.update(definition.coded_values.values())
         lab_decimals[key] = row.integer("decimals", required=False) or 0
-        definition = LabDefinition(
-            key,
-            unit,
-            row.number("molar_mass", required=False),
-            coded,
-            {**{value: value for value in coded.values()}, **_said(row, coded.values())},
-            names[f"labs.{key}"],
-            _plausible(row),
-        )
-        lab_units[key] = unit
-        labs.update(dict.fromkeys(_codes(row, "codes", remarks), definition))
-        _finish(row)
+        lab_units[key] = definition.unit
+        labs.update(dict.fromkeys(codes_in(row, "codes", remarks), definition))
+        finish(row)
 
     implied = {key: _implied(files.get("conditions"), key) for key in _keys(files, "conditions")}
     condition_names: dict[str, ConditionName] = {}
     details: dict[str, tuple[str, tuple[str, ...]]] = {}
     for key, row in _rows(files, "conditions", names, remarks):
         row.words("implies", implied, required=False)
-        for code in _codes(row, "codes", remarks):
+        for code in codes_in(row, "codes", remarks):
             conditions[code] = tuple(dict.fromkeys((*conditions.get(code, ()), *implied[key])))
-        for code in _codes(row, "prefixes", remarks):
+        for code in codes_in(row, "prefixes", remarks):
             prefixes[code] = tuple(dict.fromkeys((*prefixes.get(code, ()), *implied[key])))
         meaning = ConditionName(
             implied[key],
@@ -183,13 +160,13 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
             condition_names[name.lower()] = meaning
         for detail in row.words("details", required=False):
             details[detail.lower()] = (implied[key][-1], implied[key])
-        _finish(row)
+        finish(row)
 
     for key, row in _rows(files, "genes", names, remarks):
         for text in (key, *row.words("texts", required=False)):
             genes[text.lower()] = key
-        _codes(row, "codes", remarks)
-        _finish(row)
+        codes_in(row, "codes", remarks)
+        finish(row)
 
     terminology = Terminology(
         medicines,
@@ -204,21 +181,6 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
     )
     keys = {part: _keys(files, part) for part in ("medicines", "labs", "conditions", "genes")}
     return Vocabulary(terminology, keys, names, lab_units, lab_decimals, frozenset(coded_values))
-
-
-def _said(row: Entries, values: Iterable[str]) -> dict[str, str]:
-    """Words that mean a coded value, lower-case: `said: {positive: [reactive]}`."""
-    inner = row.inner("said", required=False)
-    if inner is None:
-        return {}
-    known = tuple(dict.fromkeys(values))
-    found = {}
-    for value in inner.key_places:
-        if value not in known:
-            row.remarks.add("RB104", row.place, f"said: '{value}'", did_you_mean(value, known))
-        for word in inner.words(value):
-            found[word.lower()] = value
-    return found
 
 
 def _rows(
@@ -255,26 +217,6 @@ def _implied(node: Node | None, key: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _codes(row: Entries, key: str, remarks: Remarks) -> tuple[Code, ...]:
-    found = []
-    for item in row.nodes(key, required=False):
-        entry = Entries(item, remarks, "a code")
-        code = _code(entry)
-        _notes(entry)
-        entry.done()
-        if code is not None:
-            found.append(code)
-    return tuple(found)
-
-
-def _code(row: Entries) -> Code | None:
-    system, code = row.text("system"), row.text("code")
-    if system and not system.startswith(("http://", "https://", "urn:")):
-        cure = did_you_mean(system, ["http://loinc.org", "http://snomed.info/sct"])
-        row.remarks.add("RB104", row.place, f"system '{system}' is not a URI", cure)
-    return Code(system, code) if system and code else None
-
-
 def _numbers(nodes: tuple[Node, ...], remarks: Remarks) -> tuple[float, ...]:
     found = []
     for node in nodes:
@@ -284,14 +226,3 @@ def _numbers(nodes: tuple[Node, ...], remarks: Remarks) -> tuple[float, ...]:
         else:
             remarks.add("RB103", node.place, "a strength is a number")
     return tuple(sorted(found))
-
-
-def _finish(row: Entries) -> None:
-    _notes(row)
-    row.done()
-
-
-def _notes(row: Entries) -> None:
-    """Accept what is there for readers of the file only."""
-    for key in _NOTES:
-        row.node(key, required=False)
