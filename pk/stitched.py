@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from pk.case import SAME_TIME_H, ClearanceEffect, Piecewise
+from pk.case import SAME_TIME_H, ClearanceEffect, History, Piecewise
 from pk.compartments import amounts_at, compartment_of, rates_of
 from pk.covariates import TREATMENT_DAYS
 from pk.individual import Individual, treatment_start_h
@@ -167,7 +167,8 @@ def stitched(
     else:
         edges = _edges(bounds, person.case.history.first_h, float(times_h.max()))
         starts = np.array(person.case.occasions_h)
-        occasion = np.searchsorted(starts, edges[:-1], side="right") - 1
+        begins = np.array(edges[:-1]) + SAME_TIME_H  # a bound may stand at a dose beside it
+        occasion = np.searchsorted(starts, begins, side="right") - 1
         per_segment = loads[np.maximum(occasion, 0)]
     return Stitched(person, analyte, times_h, bounds, typical, per_segment)
 
@@ -190,7 +191,25 @@ def _bounds(person: Individual, times_h: Array) -> Array:
     if person.model.needs_treatment_days:
         start = treatment_start_h(person.case)
         found.update(start + 24.0 * d for d in _treatment_days(person))
-    return np.array(sorted(t for t in found if first < t < last))
+    bounds = np.array(sorted(t for t in found if first < t < last))
+    return _told_apart(_at_doses(bounds, person.case.history))
+
+
+def _at_doses(bounds: Array, history: History) -> Array:
+    """Bounds at the same time as a dose stand where it stands, so that it is wholly on one side."""
+    back = np.rint((history.last_h - bounds[:, None]) / history.tau)
+    doses = history.last_h - np.clip(back, 0.0, history.count - 1.0) * history.tau
+    same = np.abs(doses - bounds[:, None]) <= SAME_TIME_H
+    return np.where(same.any(axis=1), np.where(same, doses, np.inf).min(axis=1), bounds)
+
+
+def _told_apart(bounds: Array) -> Array:
+    """Bounds in order, those at the same time as the one before left out."""
+    kept: list[float] = []
+    for bound in bounds.tolist():
+        if not kept or bound > kept[-1] + SAME_TIME_H:
+            kept.append(bound)
+    return np.array(kept)
 
 
 def _effect_bounds(partner: ClearanceEffect) -> list[float]:

@@ -93,6 +93,26 @@ def test_a_change_in_the_middle_of_absorption_holds_for_slow_and_fast_alike():
         assert got == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_change_at_the_time_of_a_dose_loses_no_dose_to_rounding(name):
+    model = pk.load_model(name)
+    times = np.array([481.0, 490.0, 520.0])
+    doses = [pk.Dose(0.1 + 24.0 * day, 400.0) for day in range(22)]
+
+    def levels(start_h, **more):
+        partner = pk.ClearanceEffect(0.7, start_h=start_h)
+        case = pk.Case(subject(), doses, clearance_effects=[partner], treatment_start_h=0, **more)
+        person, effects = individual(case, model), variability(model, case)
+        at = stitched(person, effects.loads, times, "parent").at
+        return at(np.zeros((1, len(effects.omega))))
+
+    hour = doses[20].time_h
+    expected = levels(hour + 1e-6)
+    for rounding in (-9e-10, -1e-13, 0.0, 1e-13, 9e-10):
+        assert levels(hour + rounding) == pytest.approx(expected, rel=1e-5)
+        assert levels(hour, occasions_h=(0.0, hour + rounding)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_lasting_interaction_is_part_of_the_clearance():
     model = pk.load_model("widmer-2006")
     always = pk.ClearanceEffect(3.85)

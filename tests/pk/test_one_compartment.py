@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import pk
@@ -179,7 +179,12 @@ def effects_on_clearance(draw):
     )
 
 
+_TWO_DOSES = pk.Case(subject(), [pk.Dose(0.0, 100.0), pk.Dose(10.0, 100.0)], [pk.Level(11.0, 50.0)])
+_JUST_AFTER_THE_FIRST = pk.ClearanceEffect(0.4, start_h=2e-225)
+
+
 @settings(FEW, max_examples=30)
+@example(_TWO_DOSES, [_JUST_AFTER_THE_FIRST], None, [(0.0, 0.0)] * 3)
 @given(
     cases(),
     st.lists(effects_on_clearance(), max_size=2),
