@@ -116,6 +116,14 @@ class LabDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class Frequency:
+    """So many doses in so many hours."""
+
+    doses: int
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionName:
     """What a condition's name means: its keys, unless one of some words stands beside it."""
 
@@ -146,6 +154,8 @@ class Terminology:
     """Lower-case words that refine a condition (`blast crisis`) -> (key refined, keys meant)."""
     ingredient_names: Mapping[str, str] = field(default_factory=dict)
     """Ingredient key -> how a card calls it."""
+    frequencies: Mapping[Code, Frequency] = field(default_factory=dict)
+    """Timing code -> what it says without words."""
     labs_by_key: Mapping[str, LabDefinition] = field(init=False)
     """What the codes of `labs` mean, each meaning once."""
 

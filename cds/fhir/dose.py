@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
-from cds.clinical.terminology import Drug
+from cds.clinical.codes import Code
+from cds.clinical.terminology import Drug, Frequency
 from cds.clinical.units import convert
 from cds.fhir.dose_units import unit_kind
 from cds.fhir.elements import Element, concept, element, elements, number
@@ -27,6 +28,8 @@ class DoseContext:
     product: Product
     body_surface_m2: float | None = None
     weight_kg: float | None = None
+    frequencies: Mapping[Code, Frequency] = field(default_factory=dict)
+    """Timing codes that say how often without words."""
 
     def strength(self) -> Strength:
         """The strength of the product. Raises ReadError if it cannot be known."""

@@ -117,6 +117,11 @@ def codes_of(found: Element | None) -> Iterator[Code]:
             yield Code(_system(coding), code)
 
 
+def code_of(coding: Element) -> Code:
+    """The code of a Coding, its system under the name the rulebook uses."""
+    return Code(_system(coding), text(coding, "code") or "")
+
+
 def _system(coding: Element) -> str:
     stated = text(coding, "system") or ""
     return KNOWN_AS.get(stated, stated)

@@ -40,7 +40,8 @@ def read_instruction(dosage: Element, context: DoseContext, zone: ZoneInfo) -> I
     written = [text(dosage, name) for name in ("text", "patientInstruction")]
     said = [DOSE_TEXTS.read(words, context.drug) for words in written if words]
     timing = element(dosage, "timing")
-    schedule = read_timing(timing, zone) if timing is not None else None
+    known = context.frequencies
+    schedule = read_timing(timing, zone, known) if timing is not None else None
     dose = read_dose(dosage, context)
     if dose is None and schedule is None and not said:
         raise _nothing_said(dosage)

@@ -257,7 +257,8 @@ def _tablet_mg(doses: DoseContext) -> float | None:
 
 
 def _dose_context(product: Product, context: ReadContext) -> DoseContext:
-    return DoseContext(context.drug, product, context.body_surface_m2, context.weight_kg)
+    known = context.terminology.frequencies
+    return DoseContext(context.drug, product, context.body_surface_m2, context.weight_kg, known)
 
 
 def _is_reported(resource: Element) -> bool:

@@ -221,7 +221,8 @@ def _daily(
         return None, None
     timing = element(dosages[0], "timing")
     try:
-        schedule = read_timing(timing, context.zone) if timing is not None else None
+        known = context.terminology.frequencies
+        schedule = read_timing(timing, context.zone, known) if timing is not None else None
         entries = elements(dosages[0], "doseAndRate")
         quantity = element(entries[0], "doseQuantity") if len(entries) == 1 else None
         if schedule is None or quantity is None or schedule.single:

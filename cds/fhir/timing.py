@@ -6,11 +6,14 @@ evenly) or a question (a range, a frequency without a period, code and repeat in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from cds.clinical.codes import Code
+from cds.clinical.terminology import Frequency
 from cds.fhir.bounds import bounded
-from cds.fhir.elements import Element, element, elements, text, texts
+from cds.fhir.elements import Element, code_of, element, elements, text, texts
 from cds.fhir.frequency import GTS_RATES, GTS_SYSTEMS, Rate, find_rates, rate_of_phrase
 from cds.fhir.problems import ReadError
 from cds.fhir.repeat import schedule_in
@@ -20,15 +23,19 @@ from cds.fhir.times import read_moment
 _DAY_H: Final = 24.0
 
 
-def read_timing(timing: Element, zone: ZoneInfo) -> Schedule | None:
+def read_timing(
+    timing: Element, zone: ZoneInfo, frequencies: Mapping[Code, Frequency]
+) -> Schedule | None:
     """The schedule a Timing states, or None if it states none (only bounds, or nothing).
+
+    `frequencies` are the codes that say it without words (see `rules/terminology`).
 
     Raises ReadError when the statement is contradictory, incomplete or a range.
     """
     repeat = element(timing, "repeat") or {}
     events = tuple(read_moment(written, zone) for written in texts(timing, "event"))
     repeated = schedule_in(repeat)
-    coded = _coded_rate(element(timing, "code"), repeated)
+    coded = _coded_rate(element(timing, "code"), repeated, frequencies)
     if events:
         if coded or repeated:
             raise timing_conflict("The order lists single dates and a repeating schedule.")
@@ -46,7 +53,9 @@ def read_bounds(timing: Element, zone: ZoneInfo) -> Schedule:
     return bounded(Schedule((), _DAY_H), element(timing, "repeat") or {}, zone)
 
 
-def _coded_rate(code: Element | None, repeated: Schedule | None) -> Rate | None:
+def _coded_rate(
+    code: Element | None, repeated: Schedule | None, frequencies: Mapping[Code, Frequency]
+) -> Rate | None:
     """The rate of Timing.code: all its codings and its text must agree.
 
     A code that cannot be read is a question only if nothing else says how often.
@@ -62,6 +71,10 @@ def _coded_rate(code: Element | None, repeated: Schedule | None) -> Rate | None:
         if rate is not None:
             found.append(rate)
             continue
+        known = frequencies.get(code_of(coding)) if value else None
+        if known is not None:
+            found.append(Rate(known.doses, known.hours))
+            value = None  # read; words beside it must agree
         _phrase(words or value, found, unread)  # `BID` means the same in every system
     _phrase(text(code, "text"), found, unread)
     stated = [*found, *(rate for words in unread for rate in find_rates(words.lower())[0])]

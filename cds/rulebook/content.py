@@ -23,7 +23,7 @@ from cds.rulebook.terms import Vocabulary, read_drug, read_vocabulary, with_site
 
 MAX_FILES = 2000
 SOURCE_KINDS = ("label", "trial", "review", "guideline", "derived", "proposal")
-TERMINOLOGY = ("medicines", "labs", "conditions", "genes")
+TERMINOLOGY = ("medicines", "labs", "conditions", "genes", "frequencies")
 _ROOT_FILES = ("rulebook.yaml", "drug.yaml", "sources.yaml", "site.yaml")
 
 Files = Mapping[str, bytes]

@@ -14,6 +14,7 @@ from cds.clinical.terminology import (
     Product,
     Terminology,
 )
+from cds.rulebook.frequency_terms import read_frequencies
 from cds.rulebook.lab_terms import read_lab
 from cds.rulebook.remarks import Remarks
 from cds.rulebook.shape import Entries
@@ -178,6 +179,7 @@ def read_vocabulary(files: Mapping[str, Node], remarks: Remarks) -> Vocabulary:
         condition_names,
         details,
         {key: names[f"medicines.{key}"] for key in _keys(files, "medicines")},
+        read_frequencies(_rows(files, "frequencies", {}, remarks), remarks),
     )
     keys = {part: _keys(files, part) for part in ("medicines", "labs", "conditions", "genes")}
     return Vocabulary(terminology, keys, names, lab_units, lab_decimals, frozenset(coded_values))
