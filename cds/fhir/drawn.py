@@ -20,9 +20,15 @@ _SPECIMENS: Final = MappingProxyType(
         "119297000": "blood",
         "258580003": "whole-blood",
         "440500007": "dried-blood",
+        "122575003": "other",  # urine
+        "258450006": "other",  # cerebrospinal fluid
+        "119342007": "other",  # saliva
+        "119359002": "other",  # bone marrow
         "PLAS": "plasma",  # HL7 v2 table 0487
         "SER": "serum",
         "BLD": "blood",
+        "CSF": "other",
+        "SAL": "other",
     }
 )
 _WORDS: Final = (
@@ -34,7 +40,9 @@ _WORDS: Final = (
     ("whole-blood", r"whole[- ]blood|vollblut|sang total|sangre (?:total|entera)|volbloed"),
     (
         "other",
-        r"urine?|saliva|speichel|salive|cerebro-?spinal|csf|liquor|lcr|ascites|dialysate|tissue",
+        r"urine?|urinary|\w*harn|orina|urina|saliva|speichel|salive|speeksel|sputum|cerebro-?spinal|csf|liquor"
+        r"|lcr|ascites|dialysate|tissue|gewebe|bone marrow|knochenmark|beenmerg|moelle osseuse"
+        r"|médula ósea|midollo osseo",
     ),
     ("plasma", r"plasma"),
     ("serum", r"serum"),
@@ -107,15 +115,17 @@ def _collected(observation: Element, context: ReadContext) -> Moment | None:
 def specimen(observation: Element, context: ReadContext) -> str | None:
     """What was measured: `plasma`, `serum`, `blood`, `whole-blood`, `dried-blood` or `other`.
 
-    By the code or the words of the specimen, and by those of test and method where they name
-    something else than plasma. None if not stated.
+    By the code or the words of the specimen, and by those of test, method and body site where they
+    name something else than plasma. None if not stated.
     """
     found = _resolved_specimen(observation, context)
     kind = concept(element(found, "type")) if found is not None else concept(None)
     shown = text(element(observation, "specimen") or {}, "display") or ""
     coded = next((_SPECIMENS[c.code] for c in kind.codes if c.code in _SPECIMENS), None)
     stated = _spoken(f"{kind.text or ''} {shown}")
-    tested = [concept(element(observation, name)).text or "" for name in ("code", "method")]
+    site = element(element(found or {}, "collection") or {}, "bodySite")
+    named = [element(observation, name) for name in ("code", "method", "bodySite")]
+    tested = [concept(one).text or "" for one in (*named, site)]
     by_test = _spoken(" ".join(tested))
     return next((what for what in (stated, by_test) if what in _NOT_PLASMA), coded or stated)
 

@@ -371,6 +371,12 @@ def test_a_level_that_is_refused_as_a_resource_is_named_as_a_level(read: Read) -
         ({"specimen": {"display": "whole blood (EDTA)"}}, "whole-blood"),
         ({"specimen": {"display": "Venous blood specimen"}}, "blood"),
         ({"code": coded(LOINC, "57844-3", "Imatinib in cerebrospinal fluid")}, "other"),
+        ({"bodySite": {"text": "Urine"}}, "other"),
+        ({"bodySite": coded(SNOMED, "89837001", "Urinary bladder structure")}, "other"),
+        ({"bodySite": coded(SNOMED, "368209003", "Right arm")}, None),
+        ({"specimen": {"display": "24-h-Sammelharn"}}, "other"),
+        ({"specimen": {"display": "Bone marrow aspirate"}}, "other"),
+        ({"specimen": {"display": "EDTA plasma"}, "bodySite": {"text": "urine"}}, "other"),
         ({"specimen": {"display": "EDTA plasma"}, "method": {"text": "LC-MS"}}, "plasma"),
         ({}, None),
     ],
@@ -379,6 +385,19 @@ def test_what_was_measured_is_read_from_specimen_method_and_name(
     fields: dict[str, Any], what: str | None, read: Read
 ) -> None:
     assert _one(read(level(**fields))).specimen == what
+
+
+@pytest.mark.parametrize("code", ["122575003", "258450006", "119342007", "119359002", "SAL", "CSF"])
+def test_a_specimen_of_another_fluid_is_known_by_its_code(code: str, read: Read) -> None:
+    fluid = _SPECIMEN | {"type": {"coding": [{"system": SNOMED, "code": code}]}}
+    assert _one(read(level(specimen={"reference": "Specimen/s"}), fluid)).specimen == "other"
+
+
+def test_where_the_specimen_was_collected_counts(read: Read) -> None:
+    taken = {"bodySite": {"text": "Urinary catheter"}}
+    fluid = {"resourceType": "Specimen", "id": "s"}
+    found = read(level(specimen={"reference": "Specimen/s"}), fluid | {"collection": taken})
+    assert _one(found).specimen == "other"
 
 
 def test_the_specimen_gives_time_and_matrix(read: Read) -> None:
