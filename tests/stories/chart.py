@@ -23,6 +23,7 @@ _LABS: dict[str, tuple[str, str, float | None]] = {
     "ast": ("1920-8", "U/L", 40),
     "bilirubin": ("1975-2", "mg/dL", 1.0),
     "crcl": ("2164-2", "mL/min", None),
+    "creatinine": ("14682-9", "umol/L", 105),
     "egfr": ("98979-8", "mL/min/{1.73_m2}", None),
     "crp": ("1988-5", "mg/L", None),
     "ck": ("2157-6", "U/L", 200),

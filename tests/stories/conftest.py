@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cds.clinical.setting import Jurisdiction
 from cds.content import examples_dir
 from cds.demo.stories import Story, load_stories
 from cds.services import Services, build_services, prepare
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 Card = dict[str, Any]
+Ask = Callable[[dict[str, Any], str], list[dict[str, Any]]]
 STORIES = load_stories(examples_dir())
 HOOKS = [
     pytest.param(story, hook, id=f"{story.id}.{hook.hook}")
@@ -75,6 +77,33 @@ def cards_of(client_at: Callable[[datetime], FlaskClient]) -> Callable[[Chart], 
         return cards
 
     return asked
+
+
+@pytest.fixture(scope="session")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """The cards of a request under the US or the EU label, at the moment of the charts."""
+    services: dict[str, Services] = {}
+
+    def asked(request: dict[str, Any], label: str) -> list[dict[str, Any]]:
+        if label not in services:
+            settings = Settings(
+                data_dir=tmp_path_factory.mktemp(label),
+                jurisdiction=Jurisdiction(label),
+                deadline_s=10,
+            )
+            services[label] = build_services(
+                settings, knowledge=prepare(settings), clock=Clock(now=lambda: NOW)
+            )
+        client = create_app(services[label]).test_client()
+        service = {"patient-view": "tdm-patient-view"}.get(request["hook"], "tdm-orders")
+        answer = client.post(f"/cds-services/{service}", json=request)
+        assert answer.status_code == 200, answer.text
+        cards: list[dict[str, Any]] = answer.get_json()["cards"]
+        return cards
+
+    yield asked
+    for built in services.values():
+        built.close()
 
 
 def story(identifier: str) -> Story:

@@ -6,20 +6,16 @@ that are considered silences get no card. `us` and `eu` name the label a row bel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
 from cds.clinical.finding import Severity
-from cds.clinical.setting import Jurisdiction
 from cds.demo.compare import rules_of
-from cds.services import Services, build_services, prepare
-from cds.services.clock import Clock
 from cds.services.knowledge import Knowledge
-from cds.settings import Settings
-from cds.web.app import create_app
-from tests.stories.chart import NOW, Chart, behind, child, responding, starting, treated
+from tests.stories.chart import Chart, behind, child, responding, starting, treated
+from tests.stories.conftest import Ask
 
 GIST, ALL = "GIST, metastatic", "Philadelphia chromosome positive acute lymphoblastic leukaemia"
 EOSINOPHILIC = "Chronic eosinophilic leukaemia"
@@ -521,35 +517,6 @@ ELSEWHERE = {
     "PG-04": "orders of laboratory tests are not read",
     "SQ-13": "the reader keeps the latest of several reports (tests/fhir)",
 }
-
-Ask = Callable[[dict[str, Any], str], list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """The cards of a request under the US or the EU label."""
-    services: dict[str, Services] = {}
-
-    def asked(request: dict[str, Any], label: str) -> list[dict[str, Any]]:
-        if label not in services:
-            settings = Settings(
-                data_dir=tmp_path_factory.mktemp(label),
-                jurisdiction=Jurisdiction(label),
-                deadline_s=10,
-            )
-            services[label] = build_services(
-                settings, knowledge=prepare(settings), clock=Clock(now=lambda: NOW)
-            )
-        client = create_app(services[label]).test_client()
-        service = {"patient-view": "tdm-patient-view"}.get(request["hook"], "tdm-orders")
-        answer = client.post(f"/cds-services/{service}", json=request)
-        assert answer.status_code == 200, answer.text
-        cards: list[dict[str, Any]] = answer.get_json()["cards"]
-        return cards
-
-    yield asked
-    for built in services.values():
-        built.close()
 
 
 @pytest.mark.parametrize(

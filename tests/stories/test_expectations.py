@@ -1,0 +1,135 @@
+"""What a clinical pharmacologist expects of a chart, written before the product was asked.
+
+Each case is one chart over the real service: the rules that must speak and those that must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from cds.demo.compare import rules_of
+from tests.stories.chart import Chart, at, behind, responding, treated
+from tests.stories.conftest import Ask
+
+GIST, ALL = "GIST, metastatic", "Philadelphia chromosome positive acute lymphoblastic leukaemia"
+FEEDING = "safety.breast-feeding"
+
+
+class Case(NamedTuple):
+    """A chart and what it must lead to; `silent` if to no card at all."""
+
+    name: str
+    chart: Callable[[], Chart]
+    says: tuple[str, ...] = ()
+    not_says: tuple[str, ...] = ()
+    label: str = "us"
+    silent: bool = False
+
+
+def given_once(chart: Chart, what: str, days: float) -> Chart:
+    """A dose on the ward, of which no order is on record."""
+    return chart.keep(
+        "administrations",
+        "MedicationAdministration",
+        medicationCodeableConcept={"text": what},
+        effectiveDateTime=at(days),
+    )
+
+
+def stopping(chart: Chart) -> Chart:
+    return chart.order(400, status="stopped", id="medications-0")
+
+
+def nursing(days: float) -> Chart:
+    stopped = treated(days=0, age=36, sex="female").imatinib(days=800, status="stopped", until=days)
+    return stopped.diagnosis("Lactating", days=5)
+
+
+def ordering(what: str) -> Chart:
+    return responding().medicine(what, draft=True)
+
+
+CASES = [
+    Case(
+        "sunitinib is signed while imatinib goes on",
+        lambda: treated(GIST).medicine("sunitinib", 50, draft=True),
+        ("interactions.second-kinase-inhibitor-gist",),
+    ),
+    Case(
+        "avapritinib is signed together with the stop of imatinib",
+        lambda: stopping(treated(GIST).gene("PDGFRA D842V").medicine("avapritinib", draft=True)),
+        silent=True,
+    ),
+    Case(
+        "quinidine in a combination", lambda: ordering("Nuedexta"), ("interactions.narrow-margin",)
+    ),
+    Case("breast-feeding 10 days after the last dose", lambda: nursing(10), (FEEDING,)),
+    Case("breast-feeding 40 days after the last dose", lambda: nursing(40), (), (FEEDING,)),
+    Case("breast-feeding 20 days after it in Europe", lambda: nursing(20), (), (FEEDING,), "eu"),
+    Case(
+        "pegaspargase given on the ward ten days ago",
+        lambda: given_once(treated(ALL, mg=600, days=40), "Oncaspar", 10),
+        ("interactions.asparaginase",),
+    ),
+    Case(
+        "HES: from 100 to 400 mg is the step of the European label",
+        lambda: treated("Hypereosinophilic syndrome", mg=100).order(400),
+        (),
+        ("trough.ordered-dose-jump",),
+        "eu",
+    ),
+    Case(
+        "neutrophils 0.8 twelve days ago and none since",
+        lambda: treated(looked=False).lab("anc", 0.8, 12),
+        ("toxicity.low-count-not-repeated",),
+        ("toxicity.cytopenia-first",),
+    ),
+    Case(
+        "the same, counted again",
+        lambda: treated(looked=False).lab("anc", 0.8, 12).lab("anc", 1.8),
+        (),
+        ("toxicity.low-count-not-repeated",),
+    ),
+    Case(
+        "ALT six times the limit three weeks ago and none since",
+        lambda: treated(looked=False).lab("alt", 240, 21),
+        ("toxicity.liver-test-not-repeated",),
+        ("toxicity.transaminases-hold",),
+    ),
+    Case(
+        "creatinine doubled, no filtration rate on record",
+        lambda: responding().lab("creatinine", 80, 212).lab("creatinine", 190),
+        ("toxicity.creatinine-risen",),
+    ),
+    Case(
+        "creatinine up by a third",
+        lambda: responding().lab("creatinine", 80, 212).lab("creatinine", 106),
+        (),
+        ("toxicity.creatinine-risen",),
+    ),
+    Case(
+        "1.2 mg/L and 1.2 umol/L of one draw: the conflict leads",
+        lambda: behind().level(1.2, unit="mg/L").level(1.2, unit="umol/L"),
+        ("sampling.values-conflict",),
+        ("sampling.unit-converted",),
+    ),
+    Case(
+        "a rise while a hold is due: the level is not called sufficient",
+        lambda: responding(mg=600).lab("anc", 0.7).level(3600, mg=600).order(400, 2),
+        ("toxicity.cytopenia-first", "dosing.increase-with-severe-toxicity"),
+        ("trough.increase-despite-sufficient-level",),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_chart_gets_what_an_expert_expects(case: Case, ask: Ask) -> None:
+    cards: list[dict[str, Any]] = ask(case.chart().request(), case.label)
+    spoken = {rule for card in cards for rule in rules_of(card)}
+    assert set(case.says) <= spoken
+    assert not set(case.not_says) & spoken
+    if case.silent:
+        assert cards == []
