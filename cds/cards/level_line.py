@@ -40,7 +40,7 @@ def level_lines(assessment: Assessment) -> list[str]:
     if gated.percentile is not None:
         lines.append(
             f"Among patients like this one on this dose it lies at the "
-            f"{_ordinal(gated.percentile)} percentile (model prediction)."
+            f"{_ordinal(gated.percentile)} percentile by the model {assessment.exposure.model_id}."
         )
     return [" ".join(lines)]
 
