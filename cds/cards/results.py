@@ -1,4 +1,4 @@
-"""Results a card rests on that are not what they look like: preliminary ones, and mere bounds.
+"""Results a card rests on that are not what they look like: preliminary, a bound, nothing found.
 
 They count as they stand - a count of `<0.1` is low, a preliminary one may be all there is - but the
 reader must know it before acting.
@@ -29,6 +29,11 @@ def result_lines(findings: Sequence[Finding], assessment: Assessment) -> list[st
             said.append(
                 f"**Preliminary:** {name} of {day} is not final and may still change: "
                 "confirm it with the laboratory."
+            )
+        if lab.key == _RESPONSE and (lab.coded or lab.value == 0.0):
+            said.append(
+                f"**Not detected:** {name} ({day}); the sensitivity is not stated, so the result "
+                "counts as major molecular response, not as a deeper one."
             )
         if lab.comparator is not None and lab.value is not None:
             unit = str(about.get("unit", lab.unit)).replace("10*9", "×10⁹").removeprefix("1")

@@ -113,6 +113,10 @@ class LabDefinition:
     """Least and most, in `unit`, that a person can have; beyond them is a slip."""
     also: Mapping[str, OwnUnit] = field(default_factory=dict)
     """UCUM unit -> what it means for this result alone."""
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    """Words without spaces, in lower case, that state at most so much of `unit` (`mr4.5`)."""
+    as_text: bool = False
+    """Whether a number that was written as text is read."""
 
 
 @dataclass(frozen=True, slots=True)

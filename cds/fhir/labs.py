@@ -22,6 +22,7 @@ from cds.fhir.elements import (
     reference_of,
     text,
 )
+from cds.fhir.lab_text import Written, read_written
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.results import GIGA, Measured, counting_status, measured, sampled_at, upper_limit
 
@@ -94,6 +95,18 @@ def _lab(
     coded = _coded_value(part, definition)
     if coded is not None:
         return Lab(definition.key, definition.unit, None, at, reference, status, coded=coded)
+    written = _as_written(part, definition) if definition.as_text else None
+    if written is not None:
+        return Lab(
+            definition.key,
+            definition.unit,
+            written.value,
+            at,
+            reference,
+            status,
+            written.comparator,
+            written.coded,
+        )
     whole = number(part, "valueInteger")
     if whole is not None and definition.unit == "1":
         return Lab(definition.key, definition.unit, float(whole), at, reference, status)
@@ -168,6 +181,11 @@ def _coded_value(part: Element, definition: LabDefinition) -> str | None:
         words.append("positive" if answer else "negative")
     means = definition.said or {key: key for key in definition.coded_values.values()}
     return next((means[word] for word in words if word in means), None)
+
+
+def _as_written(part: Element, definition: LabDefinition) -> Written | None:
+    words = _words(part, element(part, "valueCodeableConcept"))
+    return next((said for word in words if (said := read_written(word, definition))), None)
 
 
 def _words(part: Element, found: Element | None) -> Iterator[str]:

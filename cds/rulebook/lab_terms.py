@@ -27,6 +27,8 @@ def read_lab(key: str, row: Entries, name: str, remarks: Remarks) -> LabDefiniti
         name,
         _plausible(row),
         _also(row, remarks),
+        _bounds(row, remarks),
+        row.boolean("as_text"),
     )
 
 
@@ -45,6 +47,19 @@ def _also(row: Entries, remarks: Remarks) -> dict[str, OwnUnit]:
             found[canonical_unit(unit)] = OwnUnit(is_, least or 0.0)
         except UnitError as error:
             remarks.add("RB104", node.place, str(error))
+    return found
+
+
+def _bounds(row: Entries, remarks: Remarks) -> dict[str, float]:
+    """Words that state a bound: `bounds: [{at_most: 0.01, words: [mr4]}]`."""
+    found = {}
+    for node in row.nodes("bounds", required=False):
+        entry = Entries(node, remarks, "a bound")
+        at_most, words = entry.number("at_most"), entry.words("words")
+        notes_of(entry)
+        entry.done()
+        if at_most is not None:
+            found.update({word.lower().replace(" ", ""): at_most for word in words})
     return found
 
 

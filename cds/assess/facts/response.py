@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
@@ -11,13 +12,17 @@ from cds.clinical.labs import Lab
 from cds.rulebook import Fact
 
 _DISEASE_STATUS = "disease_status"
+_TRANSCRIPT = "bcr_abl_is"
+_NOT_DETECTED = "not-detected"
+"""The coded answer of `labs.yaml` that is no number."""
 _DAYS_PER_YEAR = 365.25
 
 
 def response_facts(basis: Basis) -> Iterable[Fact]:
     """The latest molecular result and where it stands on the milestone table."""
     table = basis.tables.milestones
-    series = [lab for lab in basis.record.labs_of("bcr_abl_is") if lab.value is not None]
+    series = [_as_counted(lab, table) for lab in basis.record.labs_of(_TRANSCRIPT)]
+    series = [result for result in series if result.value is not None]
     latest = series[-1] if series else None
     started = basis.therapy.course.started
     month = (
@@ -36,7 +41,7 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
     state = _disease_state(basis)
     yield fact(
         "response",
-        bcr_abl_percent=latest.value if latest else None,
+        bcr_abl_percent=latest.value if latest and not latest.coded else None,
         bcr_abl_age_days=basis.days_ago(latest.at) if latest else None,
         bcr_abl_month=month if isinstance(month, float) and month >= 0 else None,
         milestone=milestone,
@@ -48,6 +53,14 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
         deep_response_years=_deep_years(series, float(table["mr4_percent"])),
         disease_state=state,
     )
+
+
+def _as_counted(lab: Lab, table: Table) -> Lab:
+    """A result that found nothing as the bound it is counted as: its sensitivity is not stated."""
+    if lab.coded != _NOT_DETECTED and lab.value != 0.0:
+        return lab
+    least = float(table["not_detected_at_most_percent"])
+    return replace(lab, value=least, coded=_NOT_DETECTED)
 
 
 def _off_treatment(basis: Basis, latest: Lab) -> bool:
@@ -125,6 +138,8 @@ def _disease_state(basis: Basis) -> str | None:
 def _rise(series: Sequence[Lab]) -> float | None:
     if len(series) < 2 or not series[-2].value or series[-1].value is None:
         return None
+    if series[-2].coded or series[-1].coded:
+        return None  # a multiple of what was not detected is unknown
     return series[-1].value / series[-2].value
 
 
@@ -135,12 +150,17 @@ def _lost_twice(series: Sequence[Lab], mmr_percent: float) -> bool:
 
 
 def _deep_years(series: Sequence[Lab], mr4_percent: float) -> float | None:
-    """Years from the first to the last of the latest unbroken run of results at or below MR4."""
+    """Years from the first to the last of the latest unbroken run of results at or below MR4.
+
+    What was not detected neither belongs to the run nor ends it.
+    """
     run: list[Lab] = []
     for lab in reversed(series):
+        if lab.coded:
+            continue
         if lab.value is None or lab.value > mr4_percent:
             break
         run.append(lab)
     if not run:
-        return 0.0 if series else None
+        return None if not series or series[-1].coded else 0.0
     return run[-1].at.days_until(run[0].at) / _DAYS_PER_YEAR
