@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cds.clinical.codes import Code, Concept
+
+T = TypeVar("T")
 
 _PAST = ("history", "z.n.", "zustand nach", "antécédent", "antécédents", "antecedentes")
 _DENIALS = (
@@ -85,6 +88,10 @@ class Drug:
     def base_per_salt(self) -> float:
         """mg of base in 1 mg of salt."""
         return self.molar_mass / self.salt_molar_mass
+
+    def level_of(self, codes: Iterable[Code]) -> LevelCode | None:
+        """The first code that is a level of the drug."""
+        return _first(codes, self.level_codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +169,16 @@ class Terminology:
     """Timing code -> what it says without words."""
     labs_by_key: Mapping[str, LabDefinition] = field(init=False)
     """What the codes of `labs` mean, each meaning once."""
+    _categories: Mapping[str, list[tuple[str, tuple[str, ...]]]] = field(init=False, repr=False)
+    """The prefixes of each code system, in their order."""
 
     def __post_init__(self) -> None:
         by_key = {definition.key: definition for definition in self.labs.values()}
         object.__setattr__(self, "labs_by_key", by_key)
+        categories: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        for (system, prefix), keys in self.condition_prefixes.items():
+            categories.setdefault(system, []).append((prefix, keys))
+        object.__setattr__(self, "_categories", categories)
 
     def ingredients_of(self, concept: Concept) -> tuple[str, ...]:
         """Ingredient keys by code first, otherwise by the words of the text."""
@@ -173,7 +186,8 @@ class Terminology:
         if not found and concept.text:
             words = concept.text.lower()
             for name, keys in self.medicine_names.items():
-                # most of the many names stand nowhere: a look is cheaper than a call
+                # Here and below: most of the many names stand nowhere, and a look costs less than
+                # a call.
                 if name in words and _mentions(words, name):
                     found.extend(keys)
         return tuple(dict.fromkeys(found))
@@ -187,14 +201,15 @@ class Terminology:
         found: list[str] = []
         for code in concept.codes:
             found.extend(self.conditions.get(code, ()))
-            for prefix, keys in self.condition_prefixes.items():
-                if code.system == prefix.system and code.code.startswith(prefix.code):
+            for prefix, keys in self._categories.get(code.system, ()):
+                if code.code.startswith(prefix):
                     found.extend(keys)
         words = _affirmed(concept.text or "", _DENIALS)
         if not found and concept.text:
             found.extend(self._named(words, _affirmed(concept.text, _LASTING_DENIALS)))
         for detail, (refined, keys) in self.condition_details.items():
-            found.extend(keys if refined in found and _mentions(words, detail) else ())
+            if detail in words and refined in found and _mentions(words, detail):
+                found.extend(keys)
         return tuple(dict.fromkeys(found))
 
     def _named(self, words: str, words_or_past: str) -> Iterator[str]:
@@ -208,10 +223,15 @@ class Terminology:
 
     def lab_of(self, codes: Iterable[Code]) -> LabDefinition | None:
         """The definition of the first code that the rulebook knows."""
-        for code in codes:
-            if code in self.labs:
-                return self.labs[code]
-        return None
+        return _first(codes, self.labs)
+
+
+def _first(codes: Iterable[Code], meanings: Mapping[Code, T]) -> T | None:
+    for code in codes:
+        meaning = meanings.get(code)
+        if meaning is not None:
+            return meaning
+    return None
 
 
 def _affirmed(text: str, denials: tuple[str, ...]) -> str:
@@ -220,13 +240,14 @@ def _affirmed(text: str, denials: tuple[str, ...]) -> str:
     return WORDS_APART.join(
         _before_denial(part)
         for part in parts
-        if not any(_mentions(part, denial) for denial in denials)
+        if not any(denial in part and _mentions(part, denial) for denial in denials)
     )
 
 
 def _before_denial(part: str) -> str:
     """The words before one that denies the rest; none where it denies them (`Pregnant: no`)."""
-    places = [place for word in _DENY_THE_REST if (place := _place_of(part, word)) >= 0]
+    said = [word for word in _DENY_THE_REST if word in part]
+    places = [place for word in said if (place := _place_of(part, word)) >= 0]
     if not places:
         return part
     first = min(places)

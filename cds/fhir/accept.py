@@ -13,7 +13,7 @@ from cds.clinical.terminology import Drug
 from cds.fhir.bundle import Entry, Index
 from cds.fhir.elements import Element, reference_of, word
 from cds.fhir.findings import MedicationFindings
-from cds.fhir.identity import check_subject
+from cds.fhir.identity import Asked, check_subject
 from cds.fhir.medications import unread_order
 from cds.fhir.mentions import mentions
 from cds.fhir.no_dates import without_placeholders
@@ -43,38 +43,28 @@ class Accepted:
 
 def accept(
     entries: Sequence[Entry],
-    drafts: Sequence[Entry],
-    aliases: frozenset[str],
+    patient: Asked,
     index: Index,
     drug: Drug,
     problems: list[Problem],
     selections: Collection[str],
-    identity: str | None,
 ) -> Accepted:
     """Refuse what is other patients', validate each resource alone, and sort what is left."""
     kept = Accepted()
     strangers: list[str] = []
-    ours = _ours(_newest(entries, drafts), aliases, identity, strangers, problems)
-    readings = read_resources([entry.resource for entry, _ in ours])
-    for (entry, is_draft), reading in zip(ours, readings, strict=True):
-        raw = entry.resource
-        kind = word(raw, "resourceType")
-        if kind == "Patient":
-            _accept_patient(raw, reading, kept, problems)
-            continue
-        about_drug = kind in _MEDICATIONS and entry.matches
-        if reading.resource is None and about_drug and mentions([raw], drug):
-            selected = reference_of(raw) in selections
-            kept.findings.orders.append(unread_order(raw, is_draft=is_draft, selected=selected))
-            impact = _impact(raw, is_draft)
-            problems += (replace(found, impact=impact) for found in reading.problems)
-            continue
-        lost = reading.resource is None and kind == "Observation"
-        problems += _naming_level(reading.problems, raw, drug) if lost else reading.problems
-        reading = reading if reading.resource is not None else read_name_only(raw)
-        if reading.resource is None:
+    ours = _ours(_newest(entries), patient, strangers, problems)
+    readings = read_resources([entry.resource for entry in ours])
+    for entry, reading in zip(ours, readings, strict=True):
+        if entry.kind == "Patient":
+            _accept_patient(entry.resource, reading, kept, problems)
             continue
         resource = reading.resource
+        if resource is not None:
+            problems += reading.problems
+        else:
+            resource = _saved(entry, reading, kept, drug, problems, selections)
+            if resource is None:
+                continue
         undated: list[Problem] = []
         if not reading.known:
             resource, undated = without_placeholders(resource, drug)
@@ -82,42 +72,58 @@ def accept(
         if not entry.matches:
             continue
         problems += undated
-        if kind in MEDICATION_TYPES:
-            kept.medications.append((resource, is_draft))
-        elif kind == "Observation":
+        if entry.kind in MEDICATION_TYPES:
+            kept.medications.append((resource, entry.is_draft))
+        elif entry.kind == "Observation":
             kept.observations.append(resource)
-        elif kind == "ServiceRequest":
-            kept.requests.append((resource, is_draft))
+        elif entry.kind == "ServiceRequest":
+            kept.requests.append((resource, entry.is_draft))
         else:
             kept.others.append(resource)
     problems += _strangers(strangers, kept)
     return kept
 
 
-def _ours(
-    newest: Sequence[tuple[Entry, bool]],
-    aliases: frozenset[str],
-    identity: str | None,
-    strangers: list[str],
+def _saved(
+    entry: Entry,
+    refused: Reading,
+    kept: Accepted,
+    drug: Drug,
     problems: list[Problem],
-) -> list[tuple[Entry, bool]]:
+    selections: Collection[str],
+) -> Element | None:
+    """What can be read of a resource that was refused, if anything; the problems are said."""
+    raw = entry.resource
+    if entry.kind in _MEDICATIONS and entry.matches and mentions([raw], drug):
+        selected = reference_of(raw) in selections
+        kept.findings.orders.append(unread_order(raw, is_draft=entry.is_draft, selected=selected))
+        impact = _impact(entry)
+        problems += (replace(found, impact=impact) for found in refused.problems)
+        return None
+    is_result = entry.kind == "Observation"
+    problems += _naming_level(refused.problems, raw, drug) if is_result else refused.problems
+    return read_name_only(raw).resource
+
+
+def _ours(
+    newest: Sequence[Entry], patient: Asked, strangers: list[str], problems: list[Problem]
+) -> list[Entry]:
     """The patient's own resources of types that are read; other Patients go to `strangers`."""
-    ours: list[tuple[Entry, bool]] = []
+    ours: list[Entry] = []
     unread_types: set[str] = set()
-    for entry, is_draft in newest:
-        raw = entry.resource
-        kind = word(raw, "resourceType")
+    for entry in newest:
+        kind = entry.kind
         if kind == "Patient":
-            if _is_the_patient(raw, identity, aliases):
-                ours.append((entry, is_draft))
+            if patient.is_shown_by(entry):
+                ours.append(entry)
             else:
-                strangers.append(reference_of(raw))
+                strangers.append(reference_of(entry.resource))
         elif kind not in READ_TYPES and kind not in OLD_MEDICATION_TYPES:
             unread_types.add(kind[:40] or "unknown")
         else:
-            refused = check_subject(raw, aliases, is_draft=is_draft)
+            refused = check_subject(entry, patient)
             if refused is None:
-                ours.append((entry, is_draft))
+                ours.append(entry)
             else:
                 problems.append(refused)
     for name in sorted(unread_types):
@@ -126,22 +132,22 @@ def _ours(
     return ours
 
 
-def _newest(entries: Sequence[Entry], drafts: Sequence[Entry]) -> list[tuple[Entry, bool]]:
+def _newest(entries: Sequence[Entry]) -> list[Entry]:
     """Each resource once: the newest version of an id, and the draft rather than what is stored."""
-    chosen: dict[tuple[str, str], tuple[Entry, bool]] = {}
-    unnamed: list[tuple[Entry, bool]] = []
-    for entry, is_draft in [*((e, False) for e in entries), *((d, True) for d in drafts)]:
-        kind, identity = word(entry.resource, "resourceType"), word(entry.resource, "id")
-        if not kind or not identity:
-            unnamed.append((entry, is_draft))
+    chosen: dict[tuple[str, str], Entry] = {}
+    unnamed: list[Entry] = []
+    for entry in entries:
+        if not entry.kind or not entry.identity:
+            unnamed.append(entry)
             continue
-        other = chosen.get((kind, identity))
-        if other is None or _version(entry, is_draft) > _version(*other):
-            chosen[kind, identity] = (entry, is_draft)
+        name = entry.kind, entry.identity
+        other = chosen.setdefault(name, entry)
+        if other is not entry and _version(entry) > _version(other):
+            chosen[name] = entry
     return [*chosen.values(), *unnamed]
 
 
-def _version(entry: Entry, is_draft: bool) -> tuple[bool, datetime, int, bool, str]:
+def _version(entry: Entry) -> tuple[bool, datetime, int, bool, str]:
     meta = entry.resource.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     updated, number = str(meta.get("lastUpdated") or ""), str(meta.get("versionId") or "")
@@ -151,12 +157,7 @@ def _version(entry: Entry, is_draft: bool) -> tuple[bool, datetime, int, bool, s
         at = _LONG_AGO
     status = word(entry.resource, "status")
     version = int(number) if number.isdecimal() and len(number) < 10 else 0
-    return is_draft, at, version, entry.matches, status
-
-
-def _is_the_patient(raw: Element, identity: str | None, aliases: frozenset[str]) -> bool:
-    found = word(raw, "id")
-    return found in aliases or (not found and identity is None)
+    return entry.is_draft, at, version, entry.matches, status
 
 
 def _strangers(references: Sequence[str], kept: Accepted) -> list[Problem]:
@@ -187,9 +188,9 @@ def _naming_level(said: Sequence[Problem], raw: Element, drug: Drug) -> Iterable
     return (replace(p, message=f"A level of {drug.name} was lost: {p.message}") for p in said)
 
 
-def _impact(raw: Element, is_draft: bool) -> Impact:
+def _impact(entry: Entry) -> Impact:
     """An unread order of the drug prevents advice unless it is certainly not followed now."""
-    if is_draft:
+    if entry.is_draft:
         return Impact.PREVENTS
-    over = word(raw, "resourceType") not in _ORDERS or word(raw, "status") in _OVER
+    over = entry.kind not in _ORDERS or word(entry.resource, "status") in _OVER
     return Impact.LIMITS if over else Impact.PREVENTS

@@ -107,14 +107,15 @@ def concept(found: Element | None) -> Concept:
     return Concept(tuple(codes), said or None)
 
 
-def codes_of(found: Element | None) -> Iterator[Code]:
+def codes_of(found: Element | None) -> list[Code]:
     """The codes of a CodeableConcept, for a look-up that does not need its words."""
     if found is None:
-        return
-    for coding in elements(found, "coding"):
-        code = text(coding, "code")
-        if code:
-            yield Code(_system(coding), code)
+        return []
+    return [
+        Code(_system(coding), code)
+        for coding in elements(found, "coding")
+        if (code := text(coding, "code"))
+    ]
 
 
 def code_of(coding: Element) -> Code:

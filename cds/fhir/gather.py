@@ -32,13 +32,14 @@ from cds.fhir.conditions import (
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, reference_of
 from cds.fhir.genes import read_genes
-from cds.fhir.identity import patient_aliases, read_person
-from cds.fhir.labs import is_known, read_labs
+from cds.fhir.identity import patient_asked, read_person
+from cds.fhir.labs import read_labs
 from cds.fhir.medications import read_medication, unread_order
 from cds.fhir.mentions import mentions
+from cds.fhir.observed import Observed, by_code
 from cds.fhir.pending import requested_level
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.results import sound_reports
+from cds.fhir.results import latest_reports
 from cds.fhir.series import read_levels
 
 _RECENT: Final = timedelta(days=90)
@@ -67,14 +68,14 @@ def gather(
     """
     problems: list[Problem] = []
     entries = flatten([*([patient] if patient else []), *resources], problems)
-    written = flatten(drafts, problems)
-    identity, aliases = patient_aliases(patient_id, patient, [*entries, *written])
+    entries += flatten(drafts, problems, are_drafts=True)
+    asked = patient_asked(patient_id, patient, entries)
     index = Index()
-    kept = accept(entries, written, aliases, index, drug, problems, selections, identity)
+    kept = accept(entries, asked, index, drug, problems, selections)
     context = ReadContext(drug, terminology, zone, now, index.resolve)
-    person = _person(kept.patient, identity, zone, problems)
-    known, unknown = _by_knowledge(kept.observations, context, problems)
-    labs = _labs(known, context, problems)
+    person = _person(kept.patient, asked.identity, zone, problems)
+    observed = by_code(kept.observations, context, problems)
+    labs = _labs(observed, context, problems)
     context = replace(
         context,
         body_surface_m2=_recent(labs, "m2", now),
@@ -83,11 +84,11 @@ def gather(
     _medications(kept, context, selections)
     found = kept.findings
     problems += found.problems
-    levels = read_levels([*known, *unknown], unknown, context, found, problems)
+    levels = read_levels(observed, context, found, problems)
     pending = [*levels.pending, *_requested_levels(kept, context, problems)]
     conditions, allergies = _histories(kept.others, context, problems)
     genes: list[GeneResult] = []
-    for observation in unknown:
+    for observation in observed.others:
         found_genes, said = _reading(read_genes, observation, context, problems) or ([], [])
         genes += found_genes
         problems += said
@@ -121,29 +122,18 @@ def _person(
         return Person(identity or "unknown")
 
 
-def _by_knowledge(
-    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
-) -> tuple[list[Element], list[Element]]:
-    """Observations the rulebook has a result key for, and the others; malformed ones are said."""
-    known: list[Element] = []
-    unknown: list[Element] = []
-    for observation in observations:
+def _labs(observed: Observed, context: ReadContext, problems: list[Problem]) -> list[Lab]:
+    labs: list[Lab] = []
+    for observation, known, is_latest in latest_reports(observed.results, context.zone, problems):
+        if not is_latest:
+            continue
         try:
-            (known if is_known(observation, context) else unknown).append(observation)
+            results, said = read_labs(observation, known, context)
         except ReadError as error:
             problems.append(error.as_problem(reference_of(observation)))
-    return known, unknown
-
-
-def _labs(
-    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
-) -> list[Lab]:
-    labs: list[Lab] = []
-    for observation, is_latest in sound_reports(observations, context.zone, problems):
-        result = _reading(read_labs, observation, context, problems) if is_latest else None
-        if result is not None:
-            labs += result[0]
-            problems += result[1]
+            continue
+        labs += results
+        problems += said
     return labs
 
 
@@ -223,9 +213,12 @@ def _reading(reader: Any, resource: Element, context: ReadContext, problems: lis
         return None
 
 
-def _unique(values: Iterable[Any], key: Any) -> tuple[Any, ...]:
+def _unique(values: Sequence[Any], key: Any) -> tuple[Any, ...]:
     """Sorted, identical ones once: the same resource often arrives under two prefetch keys."""
-    return tuple(sorted(dict.fromkeys(values), key=key))
+    ordered = sorted(values, key=key)
+    if len(set(map(key, ordered))) < len(ordered):  # only what sorts alike can be identical
+        return tuple(dict.fromkeys(ordered))
+    return tuple(ordered)
 
 
 def _time(at: Moment | None) -> datetime:

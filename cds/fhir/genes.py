@@ -18,7 +18,6 @@ from cds.clinical.medication import GeneResult
 from cds.clinical.problem import Problem
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, concept, element, elements, flag, number, reference_of, text
-from cds.fhir.level_tests import level_code
 from cds.fhir.problems import problem
 from cds.fhir.results import counting_status, sampled_at
 
@@ -63,7 +62,7 @@ def read_genes(
     observation: Element, context: ReadContext
 ) -> tuple[list[GeneResult], list[Problem]]:
     """Genotypes and variants the rulebook knows, by the words in which they are reported."""
-    if counting_status(observation) is None or level_code(observation, context) is not None:
+    if counting_status(observation) is None:
         return [], []
     code = concept(element(observation, "code")).text or ""
     own = list(_own(observation))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cds.clinical.labs import Lab
 from cds.clinical.level import ResultStatus
@@ -13,32 +13,26 @@ from cds.clinical.units import UnitError, convert
 from cds.fhir.context import CLOCKS_DIFFER, ReadContext
 from cds.fhir.elements import (
     Element,
-    codes_of,
     concept,
     element,
-    elements,
     flag,
     number,
     reference_of,
     text,
 )
 from cds.fhir.lab_text import Written, read_written
+from cds.fhir.observed import Known
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.results import GIGA, Measured, counting_status, measured, sampled_at, upper_limit
 
 
-def read_labs(observation: Element, context: ReadContext) -> tuple[list[Lab], list[Problem]]:
-    """All results of one Observation, itself and its components, that the rulebook knows.
+def read_labs(
+    observation: Element, known: Sequence[Known], context: ReadContext
+) -> tuple[list[Lab], list[Problem]]:
+    """The results of one Observation, of its parts that are `known` to the rulebook.
 
     Raises ReadError only for malformed elements.
     """
-    known = [
-        (part, definition)
-        for part in (observation, *elements(observation, "component"))
-        if (definition := _definition(part, context)) is not None
-    ]
-    if not known:
-        return [], []
     reference = reference_of(observation)
     status = counting_status(observation)
     if status is None:
@@ -72,10 +66,6 @@ def _kind_of(error: ReadError) -> str:
     if error.code == "lab-value-implausible":
         return error.code
     return "lab-unit-unreadable" if "unit" in error.code else "lab-value-unreadable"
-
-
-def _definition(part: Element, context: ReadContext) -> LabDefinition | None:
-    return context.terminology.lab_of(codes_of(element(part, "code")))
 
 
 def _name(definition: LabDefinition) -> str:
@@ -194,9 +184,3 @@ def _words(part: Element, found: Element | None) -> Iterator[str]:
         yield written
     if found is not None:
         yield from (concept(found).text or "").split(" | ")
-
-
-def is_known(observation: Element, context: ReadContext) -> bool:
-    """Whether the Observation or a component is a result the rulebook knows."""
-    parts = (observation, *elements(observation, "component"))
-    return any(_definition(part, context) is not None for part in parts)

@@ -30,11 +30,7 @@ _FREE: Final = re.compile(r"\b(?:free|unbound|frei(?:es|er)?|ungebunden\w*|libre
 
 def level_code(observation: Element, context: ReadContext) -> LevelCode | None:
     """The level code of an Observation, if it is a level of the monitored drug."""
-    known = context.drug.level_codes
-    for code in codes_of(element(observation, "code")):
-        if code in known:
-            return known[code]
-    return None
+    return context.drug.level_of(codes_of(element(observation, "code")))
 
 
 def looks_like_level(observation: Element, context: ReadContext) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from cds.clinical.level import Comparator, ResultStatus
@@ -34,6 +34,10 @@ GIGA: Final = frozenset({"G/L", "G/l"})
 _COUNT: Final = dimension_of("10*9/L")
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
 
+T = TypeVar("T")
+_Identifier = tuple[str, str]
+_Recency = tuple[datetime, datetime, int, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -51,44 +55,34 @@ def counting_status(observation: Element) -> ResultStatus | None:
     return _COUNTING.get(status) if status is not None else None
 
 
-def latest_reports(observations: Iterable[Element], zone: ZoneInfo) -> list[tuple[Element, bool]]:
-    """Each Observation with whether it is the latest report of its identifier.
+def latest_reports(
+    observations: Iterable[tuple[Element, T]], zone: ZoneInfo, problems: list[Problem]
+) -> list[tuple[Element, T, bool]]:
+    """Each Observation with what is known of it, and whether no later report replaces it.
 
     A laboratory that amends a result may send a second resource under the same identifier; only
-    the latest counts. Withdrawn reports never displace one that stands.
+    the latest counts. Withdrawn reports never displace one that stands. One whose identity is
+    malformed becomes a Problem.
     """
-    kept = list(observations)
-    best: dict[tuple[str, str], Element] = {}
-    for observation in kept:
-        key = _identifier(observation)
-        if key is None or counting_status(observation) is None:
-            continue
-        other = best.get(key)
-        if other is None or _recency(observation, zone) > _recency(other, zone):
-            best[key] = observation
+    sound: list[tuple[Element, T, _Identifier | None]] = []
+    best: dict[_Identifier, tuple[_Recency, Element]] = {}
+    for observation, known in observations:
+        identifier = None
+        if "identifier" in observation:
+            try:
+                identifier = _identifier(observation)
+                if identifier is not None and counting_status(observation) is not None:
+                    recency = _recency(observation, zone)
+                    if identifier not in best or recency > best[identifier][0]:
+                        best[identifier] = recency, observation
+            except ReadError as error:
+                problems.append(error.as_problem(reference_of(observation)))
+                continue
+        sound.append((observation, known, identifier))
     return [
-        (observation, key is None or best.get(key, observation) is observation)
-        for observation in kept
-        for key in (_identifier(observation),)
+        (observation, known, identifier not in best or best[identifier][1] is observation)
+        for observation, known, identifier in sound
     ]
-
-
-def sound_reports(
-    observations: Sequence[Element], zone: ZoneInfo, problems: list[Problem]
-) -> list[tuple[Element, bool]]:
-    """`latest_reports`; an Observation whose identity is malformed becomes a Problem."""
-    sound: list[Element] = []
-    for observation in observations:
-        if "identifier" not in observation:  # as most: there is nothing to compare it by
-            sound.append(observation)
-            continue
-        try:
-            latest_reports([observation, observation], zone)
-        except ReadError as error:
-            problems.append(error.as_problem(reference_of(observation)))
-        else:
-            sound.append(observation)
-    return latest_reports(sound, zone)
 
 
 def measured(quantity: Element) -> Measured:
@@ -186,7 +180,7 @@ def _is_normal_range(reference_range: Element) -> bool:
     return "normal" in codes
 
 
-def _identifier(observation: Element) -> tuple[str, str] | None:
+def _identifier(observation: Element) -> _Identifier | None:
     for identifier in elements(observation, "identifier"):
         value = text(identifier, "value")
         if value:
@@ -194,7 +188,7 @@ def _identifier(observation: Element) -> tuple[str, str] | None:
     return None
 
 
-def _recency(observation: Element, zone: ZoneInfo) -> tuple[datetime, datetime, int, str]:
+def _recency(observation: Element, zone: ZoneInfo) -> _Recency:
     issued = moment(observation, "issued", zone)
     meta = element(observation, "meta") or {}
     updated = moment(meta, "lastUpdated", zone)

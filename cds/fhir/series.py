@@ -12,12 +12,13 @@ from cds.clinical.problem import Impact, Problem
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, reference_of
 from cds.fhir.findings import MedicationFindings
-from cds.fhir.level_tests import level_code, looks_like_level, unknown_level
+from cds.fhir.level_tests import looks_like_level, unknown_level
 from cds.fhir.levels import read_level
-from cds.fhir.panels import Panels, with_level_components
+from cds.fhir.observed import Observed
+from cds.fhir.panels import Panels
 from cds.fhir.pending import pending_level
 from cds.fhir.problems import ReadError
-from cds.fhir.results import sound_reports
+from cds.fhir.results import latest_reports
 
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
 
@@ -31,26 +32,13 @@ class Levels:
 
 
 def read_levels(
-    observations: Sequence[Element],
-    unknown: Sequence[Element],
-    context: ReadContext,
-    found: MedicationFindings,
-    problems: list[Problem],
+    observed: Observed, context: ReadContext, found: MedicationFindings, problems: list[Problem]
 ) -> Levels:
-    """Every level of the drug; `unknown` are Observations whose code the rulebook has not."""
-    coded = [
-        part
-        for observation in observations
-        for part in with_level_components(observation, context)
-        if level_code(part, context) is not None
-    ]
+    """Every level of the drug; what is named like one under another code becomes a Problem."""
     read: list[tuple[Level, list[Problem]]] = []
     pending: list[PendingLevel] = []
-    panels = Panels(observations)
-    for observation, is_latest in sound_reports(coded, context.zone, problems):
-        code = level_code(observation, context)
-        if code is None:
-            continue
+    panels = Panels(observed.sound)
+    for observation, code, is_latest in latest_reports(observed.levels, context.zone, problems):
         try:
             level, said = read_level(
                 observation,
@@ -70,7 +58,7 @@ def read_levels(
         problems += said
         pending += _pending(observation, context, problems) if is_latest else []
     problems += _level_problems(read)
-    problems += _unknown_levels(unknown, context)
+    problems += (unknown_level(o) for o in observed.others if looks_like_level(o, context))
     return Levels([level for level, _ in read], pending)
 
 
@@ -95,15 +83,6 @@ def _level_problems(read: Sequence[tuple[Level, list[Problem]]]) -> list[Problem
         else found
         for level, said in read
         for found in said
-    ]
-
-
-def _unknown_levels(observations: Sequence[Element], context: ReadContext) -> list[Problem]:
-    """Results that are named like a level of the drug but whose code nobody knows."""
-    return [
-        unknown_level(observation)
-        for observation in observations
-        if level_code(observation, context) is None and looks_like_level(observation, context)
     ]
 
 

@@ -71,7 +71,7 @@ def read_resources(resources: Sequence[Element], passed: Passed = PASSED) -> lis
     as_written = [written(resource) for resource in resources]
     together = passed.digest_of_all(as_written)
     if together in passed:
-        return [_accepted(each, reference_of(each), known=True) for each in resources]
+        return [Reading(each, known=True) for each in resources]
     readings = [_read(*pair, passed) for pair in zip(resources, as_written, strict=True)]
     sent = zip(readings, resources, strict=True)
     if all(reading.known and reading.resource is resource for reading, resource in sent):
@@ -91,13 +91,13 @@ def read_resource(data: Element, passed: Passed = PASSED) -> Reading:
 
 
 def _read(data: Element, as_written: bytes, passed: Passed) -> Reading:
-    reference = reference_of(data)
     kind = data.get("resourceType")
     if not isinstance(kind, str) or kind not in READ_TYPES:
-        return _refused_type(kind, reference)
+        return _refused_type(kind, reference_of(data))
     digest = passed.digest(as_written)
     if digest in passed:
-        return _accepted(data, reference, known=True)
+        return Reading(data, known=True)
+    reference = reference_of(data)
     modifiers: list[Any] = []
     resource = tidy(data, modifiers)
     if modifiers:
@@ -109,9 +109,9 @@ def _read(data: Element, as_written: bytes, passed: Passed) -> Reading:
     if resource != data:
         digest = passed.digest(written(resource))
         if digest in passed:
-            return _accepted(resource, reference, known=True)
-    reading, as_it_was = _through_models(kind, resource, reference)
-    if as_it_was and not has_placeholder(resource):
+            return Reading(resource, known=True)
+    reading = _through_models(kind, resource, reference)
+    if reading.resource is resource and not has_placeholder(resource):
         passed.add(digest)
     return reading
 
@@ -149,8 +149,8 @@ def _model(kind: str) -> Any:
     return get_fhir_model_class(kind)
 
 
-def _through_models(kind: str, resource: dict[str, Any], reference: str) -> tuple[Reading, bool]:
-    """What the models make of a resource, and whether they took it without any repair."""
+def _through_models(kind: str, resource: dict[str, Any], reference: str) -> Reading:
+    """What the models make of a resource; without any repair it is the same object."""
     from pydantic import ValidationError
 
     shadow = resource
@@ -163,13 +163,11 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str) -> tupl
         except (KeyError, TypeError, AttributeError, RecursionError):
             # What the models themselves trip over: an unknown type inside `contained` (KeyError),
             # a resourceType that is no text (TypeError).
-            return Reading(
-                None, (_unreadable(reference, "it contains an unknown resource"),)
-            ), False
+            return Reading(None, (_unreadable(reference, "it contains an unknown resource"),))
         else:
-            return _accepted(resource, reference, dropped), shadow is resource
+            return _accepted(resource, reference, dropped)
         if any(_is_other_version(kind, item) for item in errors):
-            return Reading(None, (_other_version(reference),)), False
+            return Reading(None, (_other_version(reference),))
         shadow = copy_of(shadow)
         resource = copy_of(resource)
         for item in errors:
@@ -177,20 +175,18 @@ def _through_models(kind: str, resource: dict[str, Any], reference: str) -> tupl
                 remove(resource, item["loc"])
                 dropped.append(".".join(map(str, item["loc"])))
             elif not completed(shadow, item["loc"]):
-                return Reading(None, (_unreadable(reference, _where(item)),)), False
-    return Reading(None, (_unreadable(reference, "it has too many errors"),)), False
+                return Reading(None, (_unreadable(reference, _where(item)),))
+    return Reading(None, (_unreadable(reference, "it has too many errors"),))
 
 
-def _accepted(
-    resource: Element, reference: str, dropped: Sequence[str] = (), *, known: bool = False
-) -> Reading:
+def _accepted(resource: Element, reference: str, dropped: Sequence[str]) -> Reading:
     status = resource.get("status")
     statuses = STATUSES.get(str(resource.get("resourceType")))
     if statuses is not None and status not in statuses:
         message = f"{reference} has the status {str(status)[:40]!r}, which FHIR R4 does not define."
         return Reading(None, (problem("status-unknown", message, reference, field="status"),))
     if not dropped:
-        return Reading(resource, known=known)
+        return Reading(resource)
     message = f"{reference} was read without elements R4 does not know: {', '.join(dropped)[:200]}."
     return Reading(resource, (problem("resource-repaired", message, reference, field=dropped[0]),))
 

@@ -1,0 +1,70 @@
+"""Observations by their codes: results the rulebook knows, levels of the drug, the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cds.clinical.problem import Problem
+from cds.clinical.terminology import LabDefinition, LevelCode
+from cds.fhir.context import ReadContext
+from cds.fhir.elements import Element, codes_of, element, elements, reference_of
+from cds.fhir.problems import ReadError
+
+Known = tuple[Element, LabDefinition]
+"""An Observation or one of its components, and the result it is."""
+_OF_THE_WHOLE: Final = ("code", "component", "hasMember", "dataAbsentReason", "referenceRange")
+
+
+@dataclass(slots=True)
+class Observed:
+    """The Observations of one patient, each code looked up once. What is both stands in both."""
+
+    results: list[tuple[Element, list[Known]]] = field(default_factory=list)
+    """Observations of which the rulebook knows a part, with the known parts."""
+    levels: list[tuple[Element, LevelCode]] = field(default_factory=list)
+    """Levels of the drug; a component that is a level as an Observation of its own."""
+    others: list[Element] = field(default_factory=list)
+    """Neither by their codes; their words may still name a level or a gene."""
+    sound: list[Element] = field(default_factory=list)
+    """All whose codes could be read."""
+
+
+def by_code(
+    observations: Sequence[Element], context: ReadContext, problems: list[Problem]
+) -> Observed:
+    """Sort Observations by their codes; a malformed one becomes a Problem."""
+    found = Observed()
+    for observation in observations:
+        try:
+            _sort(observation, context, found)
+        except ReadError as error:
+            problems.append(error.as_problem(reference_of(observation)))
+    return found
+
+
+def _sort(observation: Element, context: ReadContext, found: Observed) -> None:
+    components = elements(observation, "component")
+    coded = [(part, codes_of(element(part, "code"))) for part in (observation, *components)]
+    lab_of, level_of = context.terminology.lab_of, context.drug.level_of
+    known = [(part, lab) for part, codes in coded if (lab := lab_of(codes)) is not None]
+    levels = [(part, level) for part, codes in coded if (level := level_of(codes)) is not None]
+    found.sound.append(observation)
+    if known:
+        found.results.append((observation, known))
+    for part, level in levels:
+        whole = part is observation
+        found.levels.append((part if whole else _alone(part, observation, components), level))
+    if not known and not any(part is observation for part, _ in levels):
+        found.others.append(observation)
+
+
+def _alone(part: Element, observation: Element, components: Sequence[Element]) -> Element:
+    """A component as an Observation of its own, beside the other components."""
+    shared = {
+        name: value
+        for name, value in observation.items()
+        if name not in _OF_THE_WHOLE and not name.startswith("value")
+    }
+    return {**shared, "component": [other for other in components if other is not part], **part}
