@@ -24,6 +24,7 @@ from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import Regimen
 
 _HOURS_PER_DAY = 24.0
+_VOMITING = "vomiting"
 _NO_NUMBER = {
     NoNumber.UNIT: (Gate.UNIT_UNREADABLE, "the unit of the result could not be read"),
     NoNumber.ZERO: (Gate.ZERO, "zero is no measured amount"),
@@ -143,8 +144,9 @@ def _gate(level: Level, record: PatientRecord, therapy: Therapy, tables: Tables)
             f"sampled {_whole(sampled - changed)} after the dose or an interacting medicine was "
             "changed",
         )
-    if sampled and _interrupted(record, sampled, sampling):
-        return result(Gate.INTERRUPTED, "a dose shortly before the sample was not taken")
+    interruption = _interruption(level, record, sampled, sampling) if sampled else None
+    if interruption:
+        return result(Gate.INTERRUPTED, interruption)
     if conflict:
         return result(Gate.TIMING_CONFLICT, conflict)
     if hours is None:
@@ -201,10 +203,19 @@ def _timing(level: Level, sampling: Table) -> tuple[TimingClaim | None, str | No
     return claims[0], None
 
 
-def _interrupted(record: PatientRecord, sampled: datetime, sampling: Table) -> bool:
-    """Whether a dose is documented as not taken within the steady-state time before the sample."""
+def _interruption(
+    level: Level, record: PatientRecord, sampled: datetime, sampling: Table
+) -> str | None:
+    """What kept doses from being taken or absorbed in the steady-state time before the sample."""
     since = sampled - timedelta(days=sampling["steady_state_days"])
-    return any(not d.taken and since <= d.at.at < sampled for d in record.taken)
+    if any(not d.taken and since <= d.at.at < sampled for d in record.taken):
+        return "a dose shortly before the sample was not taken"
+    if level.doses_missed:
+        return "a comment on the sample says that doses were missed or vomited"
+    vomited = (c.onset for c in record.conditions if c.confirmed and _VOMITING in c.keys)
+    if any(onset and since <= onset.at < sampled for onset in vomited):
+        return "vomiting was recorded shortly before the sample"
+    return None
 
 
 def _last_change(

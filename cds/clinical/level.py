@@ -72,6 +72,8 @@ class Level:
     no_number: NoNumber | None = None
     dated_ahead: bool = False
     """The sampling time lies in the future, further than clocks differ."""
+    doses_missed: bool = False
+    """A comment says that doses before the sample were missed or vomited."""
 
     @property
     def reported(self) -> str:

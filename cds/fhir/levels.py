@@ -17,11 +17,13 @@ from cds.fhir.elements import (
     Element,
     concept,
     element,
+    notes,
     number,
     reference_of,
     text,
 )
 from cds.fhir.level_tests import codings_of, of_something_else
+from cds.fhir.missed import says_doses_missed
 from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.pending import is_awaited
 from cds.fhir.problems import ReadError, problem
@@ -98,6 +100,7 @@ def read_level(
             text(element(observation, "meta") or {}, "versionId"),
             no_number,
             sampled is not None and sampled.at > context.now + CLOCKS_DIFFER,
+            says_doses_missed(notes(observation)),
         ),
         problems,
     )

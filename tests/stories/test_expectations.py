@@ -16,6 +16,7 @@ from tests.stories.conftest import Ask
 
 GIST, ALL = "GIST, metastatic", "Philadelphia chromosome positive acute lymphoblastic leukaemia"
 FEEDING = "safety.breast-feeding"
+TAKEN = ("trough.cml-below-target",)
 
 
 class Case(NamedTuple):
@@ -122,6 +123,40 @@ CASES = [
         ("toxicity.cytopenia-first", "dosing.increase-with-severe-toxicity"),
         ("trough.increase-despite-sufficient-level",),
     ),
+]
+
+
+CASES += [
+    Case(
+        f"a low trough, {words} three days before the sample",
+        lambda words=words: behind().level(550).diagnosis(words, days=5),
+        ("sampling.interrupted",),
+        TAKEN,
+    )
+    for words in ("Vomiting", "Nausea with vomiting", "Übelkeit und Erbrechen")
+]
+CASES += [
+    Case(
+        f"a low trough, {words} {days} days ago",
+        lambda words=words, days=days: behind().level(550).diagnosis(words, days=days),
+        TAKEN,
+        ("sampling.interrupted",),
+    )
+    for words, days in (("Vomiting", 60), ("No vomiting", 5), ("Vomiting prophylaxis", 5))
+]
+CASES += [
+    Case(
+        f"a low trough; comment: {comment}",
+        lambda comment=comment: behind().level(550, note=[{"text": comment}]),
+        TAKEN if usable else ("sampling.interrupted",),
+        () if usable else TAKEN,
+    )
+    for comment, usable in (
+        ("Patient missed the last two doses before the sample.", False),
+        ("Zwei Einnahmen vergessen", False),
+        ("No missed doses.", True),
+        ("Low levels may reflect missed doses.", True),
+    )
 ]
 
 
