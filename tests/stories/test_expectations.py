@@ -128,6 +128,31 @@ CASES = [
 
 CASES += [
     Case(
+        "a low trough, supply complete, non-adherence recorded",
+        lambda: behind().level(700).diagnosis("Nonadherence to medication", "Z91.148", 20),
+        ("trough.cml-below-target-adherence-doubtful",),
+        TAKEN,
+    ),
+    Case(
+        "the same in words alone",
+        lambda: behind().level(700).diagnosis("Medication non-adherence", days=20),
+        ("trough.cml-below-target-adherence-doubtful",),
+        TAKEN,
+    ),
+    Case(
+        "the same a year ago",
+        lambda: behind().level(700).diagnosis("Nonadherence to medication", "Z91.148", 365),
+        TAKEN,
+    ),
+    Case(
+        "a rise, supply complete, non-adherence recorded",
+        lambda: behind().diagnosis("Nonadherence to medication", "Z91.148", 20).order(600),
+        ("adherence.increase-despite-non-adherence",),
+        ("adherence.ask-before-increase",),
+    ),
+]
+CASES += [
+    Case(
         f"a low trough, {words} three days before the sample",
         lambda words=words: behind().level(550).diagnosis(words, days=5),
         ("sampling.interrupted",),

@@ -114,10 +114,21 @@ def adherence_facts(basis: Basis) -> Iterable[Fact]:
         pdc_window_days=covered.window_days if covered else None,
         refill_late_days=covered.late_days if covered else None,
         asked_days_ago=basis.days_ago(max(asked, key=lambda m: m.at)) if asked else None,
+        doubted=_doubted(basis, float(table["assessment_valid_days"])),
         percent_all_taken=view.percent_all_taken if view else None,
         percent_missed_some=view.percent_missed_some if view else None,
         trough_if_all_taken_ng_ml=view.trough_if_all_taken_ng_ml if view else None,
     )
+
+
+def _doubted(basis: Basis, valid_days: float) -> bool:
+    """Whether non-adherence is on record, lately or without a date."""
+    recorded = (
+        basis.days_ago(c.onset) if c.onset else 0.0
+        for c in basis.record.conditions
+        if "non-adherence" in c.keys and c.active and c.confirmed
+    )
+    return any(age is not None and age <= valid_days for age in recorded)
 
 
 def _usable_now(basis: Basis) -> bool:
