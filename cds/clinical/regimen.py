@@ -88,7 +88,8 @@ class DrugOrder:
     `reported` marks what the patient is said to take (a MedicationStatement or a reported order):
     it describes the therapy again and never adds to an order. `replaces` is the reference of the
     order this one follows, `group` the identifier of the prescription it was written in together
-    with others.
+    with others. `reasons` are the condition keys it is given for in its own words or codes,
+    `reason_references` the conditions it points to.
     """
 
     reference: str
@@ -103,6 +104,8 @@ class DrugOrder:
     reported: bool = False
     replaces: str | None = None
     group: str | None = None
+    reasons: tuple[str, ...] = ()
+    reason_references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from cds.fhir.medicines import read_medicine
 from cds.fhir.no_dates import without_dates_before_drug
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.products import Product, is_drug, product_of
+from cds.fhir.reasons import reason_references_of, reasons_of
 from cds.fhir.times import Span, moment, span
 from cds.fhir.vocabulary import AUTHORISED_INTENTS, INTENTS
 
@@ -134,6 +135,8 @@ def _read_request(
         display=product.display,
         replaces=_prior(resource),
         group=text(element(resource, "groupIdentifier") or {}, "value"),
+        reasons=reasons_of(resource, context),
+        reason_references=reason_references_of(resource),
     )
     try:
         order = replace(order, authored=moment(resource, "authoredOn", context.zone))
@@ -221,6 +224,8 @@ def _read_statement(
         strength_mg=_tablet_mg(doses),
         display=product.display,
         reported=True,
+        reasons=reasons_of(resource, context),
+        reason_references=reason_references_of(resource),
     )
     dosages = elements(resource, "dosage")
     try:

@@ -15,6 +15,7 @@ from tests.stories.chart import Chart, at, behind, responding, treated
 from tests.stories.conftest import Ask
 
 GIST, ALL = "GIST, metastatic", "Philadelphia chromosome positive acute lymphoblastic leukaemia"
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 FEEDING = "safety.breast-feeding"
 TAKEN = ("trough.cml-below-target",)
 
@@ -47,6 +48,10 @@ def stopping(chart: Chart) -> Chart:
 def nursing(days: float) -> Chart:
     stopped = treated(days=0, age=36, sex="female").imatinib(days=800, status="stopped", until=days)
     return stopped.diagnosis("Lactating", days=5)
+
+
+def both() -> Chart:
+    return treated(days=0).diagnosis(GIST, days=300).lab("status", "Stable disease", 10)
 
 
 def ordering(what: str) -> Chart:
@@ -126,6 +131,54 @@ CASES = [
 ]
 
 
+CASES += [
+    Case(
+        "CML and GIST on record, the order does not say for which",
+        lambda: both().imatinib().level(1050),
+        ("trough.indication-unknown",),
+        ("response.pcr-overdue", "trough.gist-between-thresholds"),
+    ),
+    Case(
+        "the same, the order points to the GIST",
+        lambda: both().imatinib(reasonReference=[{"reference": "Condition/dx-1"}]).level(1050),
+        ("trough.gist-between-thresholds",),
+        ("response.pcr-overdue",),
+    ),
+    Case(
+        "the same, the order names the CML by code",
+        lambda: (
+            both().imatinib(reasonCode=[{"coding": [{"system": ICD, "code": "C92.10"}]}]).level(700)
+        ),
+        ("trough.cml-below-target-response-unknown",),
+        ("trough.gist-below-target-ask-adherence",),
+    ),
+    Case(
+        "low counts are held by what holds for both diseases",
+        lambda: both().imatinib().lab("anc", 0.7),
+        ("toxicity.cytopenia-first",),
+    ),
+    Case(
+        "GIST known from the reason of the order alone",
+        lambda: (
+            Chart(60, "male").imatinib(reasonCode=[{"text": GIST}]).lab("status", "SD").level(900)
+        ),
+        ("trough.gist-between-thresholds",),
+        ("trough.indication-unknown",),
+    ),
+]
+CASES += [
+    Case(
+        "CML: stable disease is no molecular response",
+        lambda: treated().lab("status", "Stable disease", 20).level(700),
+        ("trough.cml-below-target-response-unknown",),
+        ("trough.cml-below-target-responding",),
+    ),
+    Case(
+        "CML: progression counts without a transcript",
+        lambda: treated().lab("status", "Progressive disease", 20).level(700),
+        TAKEN,
+    ),
+]
 CASES += [
     Case(
         "a low trough, supply complete, non-adherence recorded",

@@ -46,7 +46,7 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
         bcr_abl_month=month if isinstance(month, float) and month >= 0 else None,
         milestone=milestone,
         milestone_window=window,
-        on_track=_on_track(milestone, state, latest, table),
+        on_track=_on_track(milestone, _of_the_disease(basis, state), latest, table),
         rise_fold=_rise(series),
         mmr_before=any((lab.value or 0.0) <= table["mmr_percent"] for lab in series[:-1]),
         mmr_lost_twice=_lost_twice(series, float(table["mmr_percent"])),
@@ -127,6 +127,11 @@ def _on_track(
     if state is not None:
         return state != "progression"
     return None
+
+
+def _of_the_disease(basis: Basis, state: str | None) -> str | None:
+    """The state as far as it judges what is treated: in CML a stable disease is no milestone."""
+    return None if basis.therapy.course.disease == "cml" and state != "progression" else state
 
 
 def _disease_state(basis: Basis) -> str | None:

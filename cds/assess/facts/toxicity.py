@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds.assess.facts.basis import Basis, fact
+from cds.assess.indication import possible_indications
 from cds.assess.policy import Table
 from cds.clinical.labs import Lab
 from cds.clinical.moment import Moment
@@ -78,10 +79,20 @@ def toxicity_facts(basis: Basis) -> Iterable[Fact]:
 
 
 def _haematology_row(basis: Basis) -> tuple[str | None, Mapping[str, Any] | None]:
-    """The haematology table for indication, age, jurisdiction and starting dose."""
+    """The haematology table for indication, age and jurisdiction.
+
+    Where it is not known which of two diseases is treated, the table that holds for both.
+    """
+    one = basis.therapy.course.indication
+    possible = [one] if one else possible_indications(basis.record).values()
+    found = dict(_row_for(basis, indication) for indication in possible)
+    return next(iter(found.items())) if len(found) == 1 else (None, None)
+
+
+def _row_for(basis: Basis, indication: str | None) -> tuple[str | None, Mapping[str, Any] | None]:
     course = basis.therapy.course
     for key, row in basis.tables.toxicity["haematology"].items():
-        if course.indication not in (row["indications"] or ()):
+        if indication not in (row["indications"] or ()):
             continue
         if course.population is not None and row["population"] != course.population:
             continue
