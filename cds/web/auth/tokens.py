@@ -7,7 +7,6 @@ was rejected is counted, never told.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,8 @@ from cds.web.auth.keys import KeySource
 ALGORITHMS = ("ES384", "RS384")
 _LEEWAY = timedelta(seconds=60)
 _LONGEST_LIFE = timedelta(hours=1)
+_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Between them leeway can be added and taken away."""
 _LARGEST_TOKEN = 8 * 1024
 _LONGEST_ID = 255
 
@@ -62,7 +63,7 @@ class TokenVerifier:
             raise RejectedToken("issuer")
         settings = client.settings
         # `jku` may only repeat what is registered: keys are never fetched from where a token says.
-        if "jku" in header and header["jku"] not in {settings.jwks_url, *settings.allowed_jku}:
+        if "jku" in header and header["jku"] not in (settings.jwks_url, *settings.allowed_jku):
             raise RejectedToken("jku")
         _check_audience(claims, {*audiences, *settings.audiences})
         expires = check_times(claims, now)
@@ -161,9 +162,12 @@ def text(claims: Mapping[str, Any], name: str) -> str:
 
 def _time(claims: Mapping[str, Any], name: str) -> datetime:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise RejectedToken("time")
     try:
-        return datetime.fromtimestamp(value, UTC)
-    except (OverflowError, OSError, ValueError):
+        at = datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError, ValueError):  # NaN and infinity too
         raise RejectedToken("time") from None
+    if not _EARLIEST < at < _LATEST:
+        raise RejectedToken("time")
+    return at
