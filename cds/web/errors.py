@@ -50,12 +50,14 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(encode(value), status=status, content_type="application/json")
 
 
+def outcome(refusal: Refusal) -> dict[str, Any]:
+    """Build the OperationOutcome of a refusal."""
+    return {"resourceType": "OperationOutcome", "issue": [_issue(i) for i in refusal.issues]}
+
+
 def outcome_response(refusal: Refusal) -> Response:
     """Build the response of a refusal."""
-    response = json_response(
-        {"resourceType": "OperationOutcome", "issue": [_issue(i) for i in refusal.issues]},
-        refusal.status,
-    )
+    response = json_response(outcome(refusal), refusal.status)
     response.headers.update(refusal.headers)
     return response
 
@@ -112,8 +114,10 @@ _ISSUE_TYPES = {
     405: "not-supported",
     412: "required",
     413: "too-long",
+    414: "too-long",
     415: "not-supported",
     429: "throttled",
+    431: "too-long",
     500: "exception",
     503: "transient",
     504: "timeout",

@@ -129,6 +129,7 @@ def _server(
     from cds.services.warmup import leave_out_of_garbage_search, warm_up
     from cds.services.wiring import build_services, forget_what_is_over
     from cds.web.app import create_app
+    from cds.web.server_log import ServerLog
 
     class Server(BaseApplication):
         def load_config(self) -> None:
@@ -142,7 +143,10 @@ def _server(
                 "limit_request_line": _LONGEST_LINE,
                 "limit_request_fields": _MOST_HEADERS,
                 "accesslog": None,
-                "loglevel": "warning",
+                "logger_class": ServerLog,
+                # Nothing but the proxy's own headers may say where a request goes.
+                "forwarder_headers": "",
+                "control_socket_disable": True,
                 "proc_name": "imatinib-tdm",
                 "child_exit": _forget_worker_metrics,
             }

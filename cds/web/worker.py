@@ -7,12 +7,27 @@ cut off from the network, would keep its thread for ever, and a few of them the 
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
+from gunicorn.http.errors import (
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
+from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
+
+from cds.store.jsontext import encode
+from cds.telemetry import error_fields, log
+from cds.web.errors import outcome, refuse
+from cds.web.headers import HEADERS
 
 RECEIVE_WITHIN_S = 10.0
 """A request that is not complete by then is answered as one that ended early."""
@@ -35,6 +50,14 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn carries no types
         finally:
             del self._begun[conn]
 
+    def handle_error(self, _req: Any, client: Any, _addr: Any, exc: BaseException) -> None:
+        """Answer what never became a request; the parent would quote it, to both sides."""
+        status = _status_of(exc)
+        said = log().error if status is HTTPStatus.INTERNAL_SERVER_ERROR else log().warning
+        said("no-request", status=status.value, **error_fields(exc))
+        with suppress(OSError):  # the client is gone
+            write_nonblock(client, _refusal(status))
+
     def load_wsgi(self) -> None:
         """Load the application; the server leaves out what it says of the connection."""
         super().load_wsgi()
@@ -50,6 +73,38 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn carries no types
                 # Not the method of a TLS socket, which would forget its keys under the thread.
                 with suppress(OSError):  # the connection has ended meanwhile
                     socket.socket.shutdown(conn.sock, direction)
+
+
+def _status_of(error: BaseException) -> HTTPStatus:
+    """What is answered to what the server could not take for a request."""
+    if isinstance(error, LimitRequestLine):
+        return HTTPStatus.REQUEST_URI_TOO_LONG
+    if isinstance(error, LimitRequestHeaders):
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    ours = isinstance(error, InvalidResponseHeader | InvalidResponseHeaderName)
+    if isinstance(error, ParseException | ssl.SSLError) and not ours:
+        return HTTPStatus.BAD_REQUEST
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _refusal(status: HTTPStatus) -> bytes:
+    """A whole answer, as the application would give it."""
+    body = encode(outcome(refuse(status, "http", _WORDS.get(status, "This is not HTTP."))))
+    headers = {
+        "Connection": "close",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **HEADERS,
+    }
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{n}: {v}" for n, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+_WORDS = {
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers are too many or too long.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The service failed; no advice was given.",
+}
 
 
 def closing(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

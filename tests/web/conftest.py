@@ -13,13 +13,14 @@ from flask.testing import FlaskClient
 
 from cds.services import Services, build_services, open_store
 from cds.services.knowledge import Knowledge, load_knowledge
-from cds.settings import ClientSettings, Settings
+from cds.settings import ClientSettings, Limits, Settings
 from cds.store import Store
 from cds.store.migrate import upgrade
 from cds.web import create_app
 from tests.web.fakes import FakeClock, FakeDesk
 from tests.web.smart import ELSEWHERE, Hospital, NaughtyServer, registered, running_ehr
 from tests.web.tokens import BASE, registration
+from tests.web.wire import LIMIT, Ask, answering
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,14 @@ def desk() -> FakeDesk:
 def client(make_services: Callable[..., Services], desk: FakeDesk) -> FlaskClient:
     """The open loopback service with a desk that records calls and answers no cards."""
     return create_app(make_services(desk=desk)).test_client()
+
+
+@pytest.fixture
+def ask(make_services: Callable[..., Services], desk: FakeDesk) -> Iterator[Ask]:
+    """Send bytes over TCP; the answer, and whether the connection would be used again."""
+    app = create_app(make_services(desk=desk, loopback_limits=Limits(body_bytes=LIMIT)))
+    with answering(app) as send:
+        yield send
 
 
 @pytest.fixture
