@@ -52,7 +52,14 @@ def accept(
     """Refuse what is other patients', validate each resource alone, and sort what is left."""
     kept = Accepted()
     strangers: list[str] = []
-    ours = _ours(_newest(entries), patient, strangers, problems)
+    foreign: list[tuple[Entry, Problem]] = []
+    ours = _ours(_newest(entries), patient, strangers, foreign, problems)
+    for entry, refused in foreign:
+        # Somebody writes it while this patient's chart is open: silence would look like assent.
+        if not (
+            entry.is_draft and _kept_unread(entry, [refused], kept, drug, problems, selections)
+        ):
+            problems.append(refused)
     readings = read_resources([entry.resource for entry in ours])
     for entry, reading in zip(ours, readings, strict=True):
         if entry.kind == "Patient":
@@ -94,21 +101,41 @@ def _saved(
 ) -> Element | None:
     """What can be read of a resource that was refused, if anything; the problems are said."""
     raw = entry.resource
-    if entry.kind in _MEDICATIONS and entry.matches and mentions([raw], drug):
-        selected = reference_of(raw) in selections
-        kept.findings.orders.append(unread_order(raw, is_draft=entry.is_draft, selected=selected))
-        impact = _impact(entry)
-        problems += (replace(found, impact=impact) for found in refused.problems)
+    if _kept_unread(entry, refused.problems, kept, drug, problems, selections):
         return None
     is_result = entry.kind == "Observation"
     problems += _naming_level(refused.problems, raw, drug) if is_result else refused.problems
     return read_name_only(raw).resource
 
 
+def _kept_unread(
+    entry: Entry,
+    said: Sequence[Problem],
+    kept: Accepted,
+    drug: Drug,
+    problems: list[Problem],
+    selections: Collection[str],
+) -> bool:
+    """Whether a refused resource is about taking the drug; that it is there is then kept."""
+    raw = entry.resource
+    if entry.kind not in _MEDICATIONS or not entry.matches or not mentions([raw], drug):
+        return False
+    selected = reference_of(raw) in selections
+    kept.findings.orders.append(unread_order(raw, is_draft=entry.is_draft, selected=selected))
+    impact = _impact(entry)
+    problems += (replace(found, impact=impact) for found in said)
+    return True
+
+
 def _ours(
-    newest: Sequence[Entry], patient: Asked, strangers: list[str], problems: list[Problem]
+    newest: Sequence[Entry],
+    patient: Asked,
+    strangers: list[str],
+    foreign: list[tuple[Entry, Problem]],
+    problems: list[Problem],
 ) -> list[Entry]:
-    """The patient's own resources of types that are read; other Patients go to `strangers`."""
+    """The patient's own resources of types that are read; other Patients go to `strangers`, what is
+    not certainly this patient's to `foreign`, with why."""
     ours: list[Entry] = []
     unread_types: set[str] = set()
     for entry in newest:
@@ -125,7 +152,7 @@ def _ours(
             if refused is None:
                 ours.append(entry)
             else:
-                problems.append(refused)
+                foreign.append((entry, refused))
     for name in sorted(unread_types):
         message = f"Resources of type {name} are not read by this service."
         problems.append(problem("resource-type-unknown", message))

@@ -116,3 +116,19 @@ def test_data_of_another_patient_are_not_used(client: FlaskClient):
     said = json.dumps(response.get_json()["cards"])
     assert "617" not in said
     assert "another patient" in said
+
+
+@pytest.mark.parametrize("named", ["Patient/p-2", "urn:uuid:0b8f2c1e-0000-4000-8000-000000000000"])
+def test_an_order_of_the_drug_that_names_another_patient_is_not_met_with_silence(
+    client: FlaskClient, named: str
+):
+    """A client that mixes up charts, or names patients in a way nobody here can follow."""
+    request = concerned_request(prefetch=prefetch(medications=bundle(), levels=bundle()))
+    request["context"]["draftOrders"] = bundle(
+        drug_order(mg=400) | {"subject": {"reference": named}}
+    )
+
+    response = client.post(ORDERS, json=request)
+
+    assert response.status_code == 200
+    assert "another patient" in json.dumps(response.get_json()["cards"])
