@@ -12,12 +12,15 @@ import click
 
 from cds.cli._common import SetupError, read_settings, settings_option
 from cds.clinical.setting import Jurisdiction, Occasion, Setting
+from cds.fhir.parse import JsonError, Limits, load_json
 
 if TYPE_CHECKING:
     from cds.services.decide import Decision, EvaluationInput
     from cds.services.knowledge import Knowledge
     from cds.settings import Settings
 
+_LIMITS = Limits(bytes=64 * 1024 * 1024, nodes=2_000_000)
+"""A file of one's own may be larger than a request."""
 _HOOKS = [occasion.value for occasion in Occasion]
 
 
@@ -103,9 +106,9 @@ def _draw(decision: Decision, path: Path) -> None:
 def read_file(file: Any) -> dict[str, Any]:
     """Return the Bundle or request, or end with what is wrong with the file."""
     try:
-        value = json.loads(file.read().decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SetupError(f"{file.name}: not JSON: {error}") from None
+        value = load_json(file.read(), limits=_LIMITS)
+    except JsonError as error:
+        raise SetupError(f"{file.name}: {error}") from None
     is_request = isinstance(value, dict) and "hook" in value
     is_bundle = isinstance(value, dict) and value.get("resourceType") == "Bundle"
     if not (is_request or is_bundle):

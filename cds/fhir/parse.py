@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
@@ -31,13 +32,19 @@ DEFAULT_LIMITS: Final = Limits()
 _NO_MARK: Final = bytes(set(range(256)) - set(b'[{]},"'))
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _DEEPER: Final = {ord("["): 1, ord("]"): -1}
+_HALF: Final = re.compile(
+    r"(?:\\\\)+|(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+"
+    r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""Half of a character that needs two escapes; whole ones and backslashes are passed over first."""
 
 
 def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
     """Decode a JSON document; numbers with a fraction become Decimal so that digits survive.
 
-    Raises JsonError for malformed JSON, a repeated key, NaN or Infinity, and for a document larger,
-    deeper or with more nodes than `limits` allows.
+    Half of a character, which no text can hold, is read as the replacement character. Raises
+    JsonError for malformed JSON, a repeated key, NaN or Infinity, and for a document larger, deeper
+    or with more nodes than `limits` allows.
     """
     if len(raw) > limits.bytes:
         raise JsonError(f"the document is larger than {limits.bytes} bytes", "body")
@@ -47,6 +54,8 @@ def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
     except UnicodeDecodeError as error:
         raise JsonError("the document is not UTF-8", f"byte {error.start}") from error
     _refuse_bombs(raw, limits)
+    if b"\\u" in raw:
+        document = _HALF.sub(lambda found: "\\ufffd" if found["half"] else found[0], document)
     try:
         return json.loads(
             document,

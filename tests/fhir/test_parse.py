@@ -23,6 +23,29 @@ def test_a_byte_order_mark_is_harmless() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"\ud83d\ude00", "\U0001f600"),
+        (r"\ud83d", "\ufffd"),
+        (r"\uDE00\uD83D", "\ufffd\ufffd"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\\ud83d", r"\ud83d"),
+        (r"\\\ud83d", "\\\ufffd"),
+        (r"\u00e9\ud8", None),
+    ],
+)
+def test_half_a_character_is_read_as_the_replacement_character(
+    written: str, read: str | None
+) -> None:
+    raw = f'{{"note": "{written}"}}'.encode()
+    if read is None:
+        with pytest.raises(JsonError):
+            load_json(raw)
+    else:
+        assert load_json(raw) == {"note": read}
+
+
+@pytest.mark.parametrize(
     ("raw", "place"),
     [
         (b'{"a": 1,\n "b": }', "line 2 column 7"),
@@ -118,3 +141,13 @@ def test_signs_inside_strings_are_neither_nesting_nor_values(texts: list[str], d
     for tighter in (Limits(depth=depth, nodes=nodes), Limits(depth=depth + 1, nodes=nodes - 1)):
         with pytest.raises(JsonError, match=r"nested deeper|more than"):
             load_json(raw, limits=tighter)
+
+
+@given(st.text(st.characters(codec=None) | st.sampled_from('\\u"d8\ud83d\ude00'), max_size=12))
+def test_every_text_is_read_as_written_but_for_halves_of_characters(text: str) -> None:
+    raw = json.dumps({"note": text}).encode()
+
+    read = load_json(raw)
+
+    whole = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in json.loads(raw)["note"])
+    assert read == {"note": whole}

@@ -46,6 +46,13 @@ def test_nul_in_words_changes_no_advice(tmp_path: Path, key: str):
     )
 
 
+@pytest.mark.parametrize("key", ["display", "text", "unit", "code"])
+def test_half_a_character_in_words_changes_no_advice(tmp_path: Path, key: str):
+    assert _summaries(tmp_path, key, lambda word: f"{word}\ud83d") == _summaries(
+        tmp_path, key, lambda word: f"{word}\ufffd"
+    )
+
+
 @pytest.mark.parametrize("value", [10**14, 10**15, 10**18, -(10**14)])
 def test_numbers_beyond_all_sense_are_answered(tmp_path: Path, value: int):
     assert _summaries(tmp_path, "value", lambda _: value)

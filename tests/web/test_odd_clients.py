@@ -132,3 +132,11 @@ def test_an_order_of_the_drug_that_names_another_patient_is_not_met_with_silence
 
     assert response.status_code == 200
     assert "another patient" in json.dumps(response.get_json()["cards"])
+
+
+def test_half_a_character_in_an_id_is_no_failure(client: FlaskClient):
+    request = concerned_request() | {"hookInstance": "\ud83d"}
+
+    response = client.post(ORDERS, json=request)
+
+    assert response.status_code == 200
