@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeVar
 
 from cds.assess.policy import SAME_DOSE_MG
 from cds.assess.timeline import SAME_START, Segment
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.regimen import DrugOrder, PlannedDose, Regimen
+
+T = TypeVar("T")
+
+_PAIRED = 12
+"""Orders of which every pair is named. Nobody reads more, and pairs grow with the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +35,27 @@ class Overlap:
 
 
 def overlaps_of(current: Sequence[Segment], usual: Sequence[float]) -> Iterable[Overlap]:
-    for i, one in enumerate(current):
-        for other in current[i + 1 :]:
-            if one.order is other.order:
-                continue
-            first, second = one.regimen.daily_mg, other.regimen.daily_mg
-            make_up = _one_dose(one.order, other.order, usual) and (
-                abs(one.starts - other.starts) <= SAME_START or _grouped(one, other)
-            )
-            yield Overlap(one.order, other.order, first, second, make_up)
+    for one, other in _pairs(current, lambda one, other: one.order is not other.order):
+        first, second = one.regimen.daily_mg, other.regimen.daily_mg
+        make_up = _one_dose(one.order, other.order, usual) and (
+            abs(one.starts - other.starts) <= SAME_START or _grouped(one, other)
+        )
+        yield Overlap(one.order, other.order, first, second, make_up)
 
 
 def overlaps_being_written(drafts: Sequence[DrugOrder]) -> Iterable[Overlap]:
     """Pairs of orders of one bundle that would be followed together."""
-    for i, one in enumerate(drafts):
-        for other in drafts[i + 1 :]:
-            if one.regimens and other.regimens and not _one_after_the_other(one, other):
-                first, second = one.regimens[0].daily_mg, other.regimens[0].daily_mg
-                yield Overlap(one, other, first, second, make_up=False)
+    readable = [order for order in drafts if order.regimens]
+    for one, other in _pairs(readable, lambda *pair: not _one_after_the_other(*pair)):
+        first, second = one.regimens[0].daily_mg, other.regimens[0].daily_mg
+        yield Overlap(one, other, first, second, make_up=False)
+
+
+def _pairs(items: Sequence[T], meet: Callable[[T, T], bool]) -> Iterator[tuple[T, T]]:
+    """The pairs that meet; after the first dozen items, each with the first it meets alone."""
+    for number, other in enumerate(items):
+        met = ((one, other) for one in items[:number] if meet(one, other))
+        yield from met if number < _PAIRED else islice(met, 1)
 
 
 def _one_after_the_other(one: DrugOrder, other: DrugOrder) -> bool:
@@ -94,20 +104,19 @@ def joined_drafts(
 
     The order of the larger strength stands for both.
     """
-    result = list(drafts)
-    for one in drafts:
-        for other in drafts:
-            if one is other or one not in result or other not in result:
-                continue
-            larger = bool(one.regimens and other.regimens) and (
-                one.regimens[0].daily_mg > other.regimens[0].daily_mg
-            )
-            if larger and _one_dose(one, other, usual_daily_mg):
+    daily = [order.regimens[0].daily_mg if order.regimens else None for order in drafts]
+    result: dict[int, DrugOrder | None] = dict(enumerate(drafts))
+    for i, one in enumerate(drafts):
+        for j, other in enumerate(drafts):
+            more, less = daily[i], daily[j]
+            if more is None or result[i] is not one:
+                break
+            smaller = less is not None and less < more and result[j] is other
+            if smaller and _one_dose(one, other, usual_daily_mg):
                 both = _together(one.regimens[0], other.regimens[0])
                 selected = one.selected or other.selected
-                result.remove(other)
-                result[result.index(one)] = replace(one, regimens=(both,), selected=selected)
-    return tuple(result)
+                result |= {i: replace(one, regimens=(both,), selected=selected), j: None}
+    return tuple(order for order in result.values() if order is not None)
 
 
 def _one_dose(one: DrugOrder, other: DrugOrder, usual_daily_mg: Sequence[float]) -> bool:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cds.assess.course import Therapy, read_therapy
+from cds.assess.overlap import Overlap
 from cds.assess.timeline import last_change, regimen_at
 from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
@@ -263,3 +264,19 @@ def test_new_orders_that_follow_each_other_in_time_do_not_overlap() -> None:
     assert read(record(orders=(second, first))).overlaps_written == ()
     sooner = replace(second, regimens=(once_daily(600, starts=ago(days=-13)),))
     assert len(read(record(orders=(first, sooner))).overlaps_written) == 1
+
+
+@pytest.mark.parametrize("draft", [True, False])
+def test_of_a_dozen_orders_at_once_every_pair_is_named_and_then_each_order_once(
+    draft: bool,
+) -> None:
+    def overlaps(count: int) -> tuple[Overlap, ...]:
+        orders = [order(draft=draft, reference=f"MedicationRequest/{i:03}") for i in range(count)]
+        therapy = read(record(orders=tuple(orders)))
+        assert therapy.course.regimen is None
+        return therapy.overlaps_written if draft else therapy.overlaps
+
+    assert len(overlaps(12)) == 12 * 11 / 2
+    many = overlaps(150)
+    assert len(many) == 12 * 11 / 2 + 138
+    assert len({o.reference for pair in many for o in (pair.first, pair.second)}) == 150
