@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from cds.clinical.problem import Problem
@@ -11,6 +12,7 @@ from cds.clinical.terminology import LabDefinition, LevelCode
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, codes_of, element, elements, reference_of
 from cds.fhir.problems import ReadError
+from cds.fhir.sampling import MOST_ANSWERS, may_answer
 
 Known = tuple[Element, LabDefinition]
 """An Observation or one of its components, and the result it is."""
@@ -53,18 +55,20 @@ def _sort(observation: Element, context: ReadContext, found: Observed) -> None:
     found.sound.append(observation)
     if known:
         found.results.append((observation, known))
+    # Each level would look through all of them, and one too many is enough to be refused.
+    answers = list(islice(filter(may_answer, components), MOST_ANSWERS + 1)) if levels else []
     for part, level in levels:
         whole = part is observation
-        found.levels.append((part if whole else _alone(part, observation, components), level))
+        found.levels.append((part if whole else _alone(part, observation, answers), level))
     if not known and not any(part is observation for part, _ in levels):
         found.others.append(observation)
 
 
-def _alone(part: Element, observation: Element, components: Sequence[Element]) -> Element:
-    """A component as an Observation of its own, beside the other components."""
+def _alone(part: Element, observation: Element, answers: Sequence[Element]) -> Element:
+    """A component as an Observation of its own, beside the others that tell the last dose."""
     shared = {
         name: value
         for name, value in observation.items()
         if name not in _OF_THE_WHOLE and not name.startswith("value")
     }
-    return {**shared, "component": [other for other in components if other is not part], **part}
+    return {**shared, "component": [other for other in answers if other is not part], **part}

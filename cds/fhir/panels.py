@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from cds.fhir.elements import Element, elements, local_reference, reference_of, referred
 from cds.fhir.problems import ReadError
+from cds.fhir.sampling import MOST_ANSWERS, may_answer
 
 _LINKS: Final = ("hasMember", "derivedFrom", "basedOn")
 
@@ -15,8 +18,9 @@ class Panels:
     """Which Observations bear on which: by membership, derivation or a common request."""
 
     def __init__(self, observations: Sequence[Element]) -> None:
-        self._all = observations
+        self._answers = [(reference_of(o), o) for o in observations if may_answer(o)]
         self._links: dict[str, set[str]] = {}
+        self._linked_by: dict[str, set[str]] = defaultdict(set)
         for observation in observations:
             if not any(name in observation for name in _LINKS):
                 continue  # as most
@@ -24,19 +28,29 @@ class Panels:
                 self._links[reference_of(observation)] = _links(observation)
             except ReadError:
                 continue  # said when the Observation itself is read
+        for name, links in self._links.items():
+            for link in links:
+                self._linked_by[link].add(name)
 
-    def related(self, observation: Element) -> list[Element]:
-        """The other Observations that share a link with this one."""
+    def answers_to(self, observation: Element) -> list[Element]:
+        """The other Observations that share a link with this one and say when the last dose was,
+        as far as anybody would read them."""
         reference = reference_of(observation)
-        ours = {reference, *self._links.get(reference, ())}
-        panels = {name for name, links in self._links.items() if reference in links}
-        near = ours | panels | {link for name in panels for link in self._links[name]}
-        requests = {link for link in ours if link.startswith("ServiceRequest/")}
-        near |= {name for name, links in self._links.items() if requests & links}
-        near.discard(reference)
-        if not near:
-            return []
-        return [other for other in self._all if reference_of(other) in near]
+        panels = self._linked_by.get(reference, set())
+        near = {reference, *self._links.get(reference, ())}
+        requests = {link for link in near if link.startswith("ServiceRequest/")}
+        near |= panels
+        found = (
+            other
+            for name, other in self._answers
+            if name != reference
+            and (
+                name in near
+                or not panels.isdisjoint(self._linked_by.get(name, ()))
+                or not requests.isdisjoint(self._links.get(name, ()))
+            )
+        )
+        return list(islice(found, MOST_ANSWERS + 1))
 
 
 def _links(observation: Element) -> set[str]:

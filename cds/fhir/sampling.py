@@ -44,6 +44,8 @@ may just as well have been drawn before that dose: the schedule then tells nothi
 _ON_SCHEDULE_H: Final = 2.0
 """A dose this close to an ordered clock time was taken as ordered."""
 _DAY_H: Final = 24.0
+MOST_ANSWERS: Final = 20
+"""Answers about the last dose that one level may have; a form asks once or twice."""
 
 _LAST_DOSE: Final = (
     r"(?:last (?:dose|intake|tablet|administration)(?: (?:was|taken|given|time|at|on))*"
@@ -80,9 +82,11 @@ def timing_claims(
 ) -> tuple[tuple[TimingClaim, ...], list[Problem]]:
     """Every claim about the hours since the last dose, and what is wrong with them.
 
-    `members` are Observations this one refers to (hasMember, derivedFrom, same request).
+    `members` are answers about the last dose among the Observations this one refers to (hasMember,
+    derivedFrom, same request).
     """
     reference = reference_of(observation)
+    answers = [*filter(asks_about_dose, elements(observation, "component")), *members]
     claims = list(_comment_claims(observation, sampled, zone, reference))
     if code_hours is not None:
         claims.append(TimingClaim(code_hours, "code", reference))
@@ -93,14 +97,31 @@ def timing_claims(
             if (target := referred(part))
         }
         claims.extend(_documented_claims(sampled, taken, linked))
-        claims.extend(_form_claims(observation, members, sampled, zone))
+        if len(answers) <= MOST_ANSWERS:
+            claims.extend(_form_claims(observation, answers, sampled, zone))
     problems = [_after_sample(claim, reference) for claim in claims if claim.hours < 0]
+    if len(answers) > MOST_ANSWERS:
+        message = f"More than {MOST_ANSWERS} answers about the last dose; none of them was read."
+        problems.append(problem("level-timing-disagrees", message, reference))
     documented = [claim for claim in claims if 0 <= claim.hours <= _LONGEST_H]
     problems += _disagreements(documented, reference)
     scheduled, doubts = _scheduled(sampled, orders, documented, zone, reference)
     usable = [*documented, *scheduled]
     usable.sort(key=lambda claim: (_TRUST.index(claim.basis), claim.hours, claim.reference or ""))
     return tuple(dict.fromkeys(usable)), problems + doubts
+
+
+def asks_about_dose(part: Element) -> bool:
+    """Whether a component or an Observation is the answer to a question about the last dose."""
+    return bool(_FORM_WORDS.search((concept(element(part, "code")).text or "").lower()))
+
+
+def may_answer(part: Element) -> bool:
+    """Whether it is one, or cannot be told; what is wrong is said where the level is read."""
+    try:
+        return asks_about_dose(part)
+    except ReadError:
+        return True
 
 
 def _documented_claims(
@@ -124,13 +145,10 @@ def _documented_claims(
 
 
 def _form_claims(
-    observation: Element, members: Iterable[Element], sampled: Moment, zone: ZoneInfo
+    observation: Element, answers: Iterable[Element], sampled: Moment, zone: ZoneInfo
 ) -> Iterable[TimingClaim]:
     """Last dose as asked on the request form: a component or a member Observation."""
-    for part in (*elements(observation, "component"), *members):
-        words = (concept(element(part, "code")).text or "").lower()
-        if not _FORM_WORDS.search(words):
-            continue
+    for part in answers:
         reference = str(part.get("id") or observation.get("id") or "")
         reference = f"Observation/{reference}" if reference else "Observation"
         at = moment(part, "valueDateTime", zone)

@@ -47,7 +47,7 @@ def read_levels(
                 is_latest=is_latest,
                 taken=found.taken,
                 orders=found.orders,
-                members=panels.related,
+                members=panels.answers_to,
             )
         except ReadError as error:
             problems.append(error.as_problem(reference_of(observation), Impact.PREVENTS))

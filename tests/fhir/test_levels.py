@@ -568,6 +568,39 @@ def test_the_request_form_tells_in_a_component_or_a_member(
     assert _claims(read(sibling, answer)) == expected
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_members_of_one_panel_share_its_answer(inside: bool, read: Read) -> None:
+    answer = {"code": {"text": "Last dose date and time"}, "valueTime": "20:00:00"}
+    if inside:
+        drug = {"code": coded(LOINC, "57844-3"), "valueQuantity": quantity(850, "ng/mL")}
+        panel = level(code=coded(LOINC, "99999-9"), component=[drug, answer])
+        record = read({k: v for k, v in panel.items() if k != "valueQuantity"})
+    else:
+        form = {k: v for k, v in level(id="form").items() if k != "valueQuantity"} | answer
+        members = [{"reference": "Observation/l1"}, {"reference": "Observation/form"}]
+        panel = level(id="panel", code=coded(LOINC, "99999-9"), hasMember=members)
+        record = read(level(), form, {k: v for k, v in panel.items() if k != "valueQuantity"})
+    assert _claims(record) == [(12.0, "lab-form")]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_form_with_more_answers_than_anybody_gives_is_not_read_and_said(
+    inside: bool, read: Read
+) -> None:
+    answer = {"code": {"text": "Last dose date and time"}, "valueTime": "08:00:00"}
+    if inside:
+        record = read(level(component=[answer] * 21))
+    else:
+        form = {k: v for k, v in level().items() if k != "valueQuantity"} | answer
+        forms = [form | {"id": f"form{i}"} for i in range(21)]
+        members = [{"reference": f"Observation/form{i}"} for i in range(21)]
+        record = read(level(hasMember=members), *forms)
+    assert _claims(record) == []
+    (said,) = record.problems
+    assert (said.code, said.impact) == ("level-timing-disagrees", Impact.LIMITS)
+    assert "More than 20 answers" in said.message
+
+
 def test_sources_are_listed_most_trusted_first_and_said_to_disagree(read: Read) -> None:
     record = read(
         level(note=[{"text": "drawn 20 h post dose"}], code=coded(LOINC, "103609-4")),
