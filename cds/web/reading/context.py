@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cds.web.contexts import ContextShape
@@ -100,7 +101,10 @@ def _selections(reader: Reader, context: dict[str, Any], references: set[str]) -
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         reader.wrong(place, wanted)
         return context
-    chosen = [_reference(item, references) for item in value]
+    by_id: dict[str, list[str]] = defaultdict(list)
+    for reference in references:
+        by_id[reference.partition("/")[2]].append(reference)
+    chosen = [_reference(item, references, by_id) for item in value]
     if not all(map(_REFERENCE.fullmatch, chosen)):
         reader.wrong(place, wanted)
         return context
@@ -111,9 +115,10 @@ def _selections(reader: Reader, context: dict[str, Any], references: set[str]) -
     return {**context, "selections": chosen}
 
 
-def _reference(selected: str, references: set[str]) -> str:
+def _reference(selected: str, references: set[str], by_id: Mapping[str, Sequence[str]]) -> str:
     """The draft that is meant, also by its id alone or by an absolute address."""
     if selected in references:
         return selected
-    meant = [r for r in references if selected.endswith(f"/{r}") or r.endswith(f"/{selected}")]
+    local = "/".join(selected.split("/")[-2:])
+    meant = [local] if local in references else by_id.get(selected, ())
     return meant[0] if len(meant) == 1 else selected
