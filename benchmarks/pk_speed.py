@@ -19,10 +19,10 @@ from scipy.optimize import minimize
 
 import pk
 from pk.batch import prepare
-from pk.curve import variability
 from pk.individual import individual
 from pk.minimise import minimise_alone
 from pk.reduced import Reduced, alone
+from pk.variability import variability
 
 DATA = Path(__file__).parents[1] / "tests" / "pk" / "data" / "simulated_cohort.json"
 EIGHT = [

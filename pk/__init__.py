@@ -4,7 +4,7 @@ Start with `load_model`, `Case` and `fit`. Times are hours, amounts mg, concentr
 """
 
 from pk import errors
-from pk.adherence import Adherence, AdherenceOptions, Reading, infer_adherence
+from pk.adherence import Adherence, AdherenceOptions, Reading, adherence_of, infer_adherence
 from pk.averaging import Average, AverageOptions, AveragePrediction, Member, average
 from pk.batch import fit_many
 from pk.case import (
@@ -54,6 +54,7 @@ __all__ = [
     "SteadyState",
     "Target",
     "TroughEstimate",
+    "adherence_of",
     "average",
     "best_proposal",
     "errors",

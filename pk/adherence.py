@@ -117,19 +117,31 @@ def infer_adherence(
 
     Raises CaseError if there is no usable level, and what `fit` raises.
     """
+    _check(case, model)
+    return adherence_of(fit(case, model, fit_options), options)
+
+
+def adherence_of(posterior: Posterior, options: AdherenceOptions | None = None) -> Adherence:
+    """The same for a case that was fitted already.
+
+    Raises CaseError if there is no usable level.
+    """
+    _check(posterior.case, posterior.model)
     options = options or AdherenceOptions.default()
-    if not case.used_levels:
-        raise CaseError("levels", "adherence cannot be inferred without a level")
-    if not model.structure.linear:
-        raise NotSupportedError("model", f"{model.id}: doses do not add up under saturable binding")
-    posterior = fit(case, model, fit_options)
     doubt = _Doubt(posterior, options)
     q = len(posterior.z)
     # start from the prior: it covers every pattern, whatever the reading "all taken" would say
     nodes = posterior_nodes(doubt.value, np.zeros(q), np.eye(q), 0.0, coarse=True)
-    share = doubt.share[nodes.kept]
+    share = doubt.share.compress(nodes.kept, axis=0)
     share *= nodes.weight[:, None]
     return _summary(posterior, nodes, share, doubt.windows[-1], options)
+
+
+def _check(case: Case, model: PopulationModel) -> None:
+    if not case.used_levels:
+        raise CaseError("levels", "adherence cannot be inferred without a level")
+    if not model.structure.linear:
+        raise NotSupportedError("model", f"{model.id}: doses do not add up under saturable binding")
 
 
 def _summary(

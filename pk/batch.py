@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import Case
-from pk.curve import Superposed, Variability, Visits, variability
+from pk.curve import FewLevels, Superposed, Visits
 from pk.individual import Individual, individual
 from pk.minimise import Expandable, Minimum, minimise
 from pk.model import PopulationModel
@@ -21,6 +21,7 @@ from pk.objective import LevelBlock, Objective, objective
 from pk.posterior import FitOptions, Posterior, fit, residual_of, suspect
 from pk.reduced import reducible, stacked
 from pk.response import Design, design, stack
+from pk.variability import Variability, variability
 
 Array = NDArray[np.float64]
 
@@ -128,7 +129,8 @@ def _batch(options: FitOptions, members: list[_Row], *, reduced: bool) -> Batch:
 
 def _stack(blocks: list[LevelBlock], model: PopulationModel) -> LevelBlock:
     """Stack one analyte's levels; shorter rows repeat their last level with weight zero."""
-    lines = [b.curve.together() if isinstance(b.curve, Visits) else b.curve for b in blocks]
+    apart = (Visits, FewLevels)
+    lines = [b.curve.together() if isinstance(b.curve, apart) else b.curve for b in blocks]
     curves = [line for line in lines if isinstance(line, Superposed)]
     most = max(len(b.y) for b in blocks)
     forever = 1e9 if _random_input(model) else None

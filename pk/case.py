@@ -295,17 +295,23 @@ class History:
         times, amounts = self.single_doses(float(times_h.min()) - SAME_TIME_H)
         return np.array([amounts[np.abs(times - t) <= SAME_TIME_H].sum() for t in times_h.tolist()])
 
-    def single_doses(self, after_h: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Times and amounts of all doses after `after_h`, in order of time."""
+    def single_doses(
+        self, after_h: float, before_h: float = math.inf
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Times and amounts of all doses after `after_h`, before `before_h`, in order of time."""
         times, amounts = [], []
-        for last, amount, tau, count in zip(
-            self.last_h, self.amount, self.tau, self.count, strict=True
-        ):
+        parts = (self.last_h, self.amount, self.tau, self.count)
+        for last, amount, tau, count in zip(*(part.tolist() for part in parts), strict=True):
             n = int(min(count, max(math.ceil((last - after_h) / tau), 0.0)))
-            times.append(last - tau * np.arange(n)[::-1])
-            amounts.append(np.full(n, amount))
+            later = math.floor((last - before_h) / tau) + 1 if last >= before_h else 0
+            if later < n:
+                times.append(last - tau * np.arange(later, n)[::-1])
+                amounts.append(np.full(n - later, amount))
+        if not times:
+            return np.zeros(0), np.zeros(0)
         t, a = np.concatenate(times), np.concatenate(amounts)
         order = np.argsort(t, kind="stable")
+        order = order[t[order] < before_h]
         return t[order], a[order]
 
 

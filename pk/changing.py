@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import SAME_TIME_H, History
-from pk.curve import Variability
+from pk.folded import NG_ML_PER_MG_L
 from pk.individual import Individual
+from pk.jets import Jet, product
 from pk.meeting import quotient
-from pk.one_compartment import Jet, Layout, describes, layout, product
-from pk.response import NG_ML_PER_MG_L, concentrations, design
+from pk.one_compartment import Layout, describes, layout
+from pk.response import concentrations, design
 from pk.stitched import FORGOTTEN
 from pk.structure import MEETING, Structure
+from pk.variability import Variability
 
 Array = NDArray[np.float64]
 

@@ -5,17 +5,18 @@ changing parameters are served by `pk.changing` and `pk.stitched` behind the sam
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pk import absorption
-from pk.case import Case, History
+from pk.case import History
+from pk.few_doses import FewDoses, are_few
 from pk.individual import Individual
-from pk.model import PopulationModel
-from pk.one_compartment import FixedInput, describes
+from pk.one_compartment import FixedInput, describes, ratios
 from pk.response import (
     Design,
     concentrations,
@@ -23,7 +24,9 @@ from pk.response import (
     concentrations_with_slopes,
     design,
 )
-from pk.structure import Structure
+from pk.structure import PARENT, Structure
+from pk.variability import Variability
+from pk.variability import variability as variability
 
 Array = NDArray[np.float64]
 
@@ -43,66 +46,6 @@ class Curve(Protocol):
     def with_slopes(self, eta: Array) -> tuple[Array, Array]:
         """Concentrations (..., T) and their slopes (..., T, q) in the random effects."""
         ...
-
-
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Variability:
-    """Random effects of one case: log theta = log typical + loads @ eta, eta ~ N(0, omega).
-
-    `loads` (P, q) describe an occasion without deviation of its own; `by_occasion` (O, P, q), if
-    given, those of each sampling occasion.
-    """
-
-    names: tuple[str, ...]
-    loads: Array
-    omega: Array
-    by_occasion: Array | None = None
-
-    @cached_property
-    def root(self) -> Array:
-        """Lower Cholesky factor of omega: eta = root @ z with z standard normal."""
-        return np.asarray(np.linalg.cholesky(self.omega), dtype=np.float64)
-
-
-def variability(model: PopulationModel, case: Case) -> Variability:
-    """Random effects of a case under a model.
-
-    Within one occasion the variance between occasions cannot be told from that between patients,
-    so they add up; with several, each gets its own deviations (kappa).
-    """
-    occasions = len(case.occasions_h)
-    if not model.occasion_effects or occasions < 2:
-        return _one_occasion(model)
-    q, k = len(model.effects), len(model.occasion_effects)
-    size = q + occasions * k
-    base = np.zeros((len(model.parameters), size))
-    base[:, :q] = model.loads
-    omega = np.zeros((size, size))
-    omega[:q, :q] = model.omega
-    by_occasion = np.repeat(base[None], occasions, axis=0)
-    names = list(model.effects)
-    for o in range(occasions):
-        own = slice(q + o * k, q + (o + 1) * k)
-        by_occasion[o, :, own] = model.occasion_loads
-        omega[own, own] = model.occasion_omega
-        names += [f"{name} on occasion {o + 1}" for name in model.occasion_effects]
-    return Variability(tuple(names), base, omega, by_occasion)
-
-
-@lru_cache(maxsize=64)
-def _one_occasion(model: PopulationModel) -> Variability:
-    names, loads, omega = list(model.effects), model.loads, model.omega.copy()
-    for k, name in enumerate(model.occasion_effects):
-        column = model.occasion_loads[:, k]
-        alike = [i for i in range(loads.shape[1]) if np.array_equal(loads[:, i], column)]
-        if alike:
-            omega[alike[0], alike[0]] += model.occasion_omega[k, k]
-        else:
-            loads = np.column_stack([loads, column])
-            omega = np.pad(omega, (0, 1))
-            omega[-1, -1] = model.occasion_omega[k, k]
-            names.append(name)
-    return Variability(tuple(names), loads, omega)
 
 
 @dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
@@ -129,17 +72,17 @@ class Superposed:
         return self.typical * np.exp(eta @ self.loads.T)
 
     @cached_property
-    def _sums(self) -> FixedInput | None:
+    def short(self) -> FixedInput | None:
         """The short way to many parameter sets of one patient, where there is one."""
         if self.history is None or not describes(self.structure, self.loads, self.analyte):
             return None
         return FixedInput(self.structure, self.structure.named(self.typical), self.design)
 
     def at(self, eta: Array) -> Array:
-        if self._sums is not None and eta.ndim == 2:
-            names = self.structure.parameters
-            clearance, volume = self.loads[[names.index("CL"), names.index("V")]] @ eta.T
-            return self._sums.concentrations(np.exp(clearance - volume), np.exp(-volume))
+        if self.short is not None:
+            flat = eta.reshape(-1, eta.shape[-1])
+            found = self.short.concentrations(*ratios(self.structure, self.loads, flat))
+            return found.reshape(*eta.shape[:-1], -1)
         if self.history is not None and eta.ndim == 2 and len(eta) > _BLOCK:
             blocks = range(0, len(eta), _BLOCK)
             return np.concatenate([self.at(eta[first : first + _BLOCK]) for first in blocks])
@@ -192,8 +135,18 @@ class Visits:
 
     def at(self, eta: Array) -> Array:
         out = np.empty((*eta.shape[:-1], self.count))
+        first = self.parts[0][1]
+        if first.short is None:
+            for places, part in self.parts:
+                out[..., places] = part.at(eta)
+            return out
+        flat = eta.reshape(-1, eta.shape[-1])
+        both = ratios(first.structure, first.loads, flat)
         for places, part in self.parts:
-            out[..., places] = part.at(eta)
+            if part.short is None:
+                raise AssertionError("all visits of a patient are of one kind")
+            found = part.short.concentrations(*both)
+            out[..., places] = found.reshape(*eta.shape[:-1], -1)
         return out
 
     def with_slopes(self, eta: Array) -> tuple[Array, Array]:
@@ -204,11 +157,45 @@ class Visits:
         return f, slopes
 
 
+@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
+class FewLevels:
+    """Few times after a short history, where levels follow c = g(k) / V."""
+
+    person: Individual
+    loads: Array
+    times_h: Array
+
+    @cached_property
+    def _doses(self) -> FewDoses:
+        p = self.person.model.structure.named(self.person.typical)
+        number = float(p["D"] if "D" in p else p["ka"])
+        structure, history = self.person.model.structure, self.person.case.history
+        return FewDoses(structure, history, self.times_h.tolist(), number)
+
+    def at(self, eta: Array) -> Array:
+        structure = self.person.model.structure
+        p = structure.named(self.person.typical)
+        k, inverse = ratios(structure, self.loads, eta.reshape(-1, eta.shape[-1]))
+        found = self._doses.g(p["CL"] / p["V"] * k) * (inverse / p["V"])
+        return np.asarray(found.T).reshape(*eta.shape[:-1], -1)
+
+    def together(self) -> "Superposed":
+        """The same curve as patients have it when they are stacked."""
+        return superposed(self.person, self.loads, self.times_h, PARENT)
+
+    def with_slopes(self, eta: Array) -> tuple[Array, Array]:
+        return self.together().with_slopes(eta)
+
+
 def _visits(times_h: Array) -> list[NDArray[np.intp]]:
     """Positions of the times, grouped where a gap is longer than `_APART_H`."""
-    order = np.argsort(times_h, kind="stable")
-    cuts = np.flatnonzero(np.diff(times_h[order]) > _APART_H) + 1
-    return [np.sort(group) for group in np.split(order, cuts)]
+    order, at = np.argsort(times_h, kind="stable").tolist(), times_h.tolist()
+    groups = [order[:1]]
+    for before, here in pairwise(order):
+        if at[here] - at[before] > _APART_H:
+            groups.append([])
+        groups[-1].append(here)
+    return [np.array(sorted(group), dtype=np.intp) for group in groups]
 
 
 def superposed(
@@ -247,6 +234,9 @@ def curve(person: Individual, effects: Variability, times_h: Array, analyte: str
             return short or stitched(person, loads, times_h, analyte, cut)
         # nothing changes as far back as the history goes
         person = replace(person, typical=typical[0])
+    few = are_few(person.case.history, len(times_h))
+    if few and describes(person.model.structure, effects.loads, analyte):
+        return FewLevels(person, effects.loads, times_h)
     visits = _visits(times_h)
     if len(visits) == 1:
         return superposed(person, effects.loads, times_h, analyte)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +120,19 @@ class Proposal:
     why_not: tuple[str, ...]
 
 
+class _PerMg(NamedTuple):
+    """Troughs of an interval per mg, which doses only scale: asked for their interval once."""
+
+    trough: Distribution
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, trough: Distribution) -> "_PerMg":
+        return cls(trough, *trough.quantiles(TAILS).tolist())
+
+
 def propose(exposure: Exposure, target: Target, options: DoseOptions) -> list[Proposal]:
     """Rank the regimens within the limits; acceptable ones first, most likely in target on top.
 
@@ -129,10 +142,10 @@ def propose(exposure: Exposure, target: Target, options: DoseOptions) -> list[Pr
         raise NotReliableError(exposure.doubts)
     factor = options.clearance_factor
     daily_auc = float(exposure.auc24(factor).quantiles(np.array([0.5]))[0])
-    rows = [
-        _judge(regimen, exposure.trough(regimen.interval_h, factor), daily_auc, target, options)
-        for regimen in _regimens(options)
-    ]
+    regimens = _regimens(options)
+    intervals = dict.fromkeys(regimen.interval_h for regimen in regimens)
+    per_mg = {hours: _PerMg.of(exposure.trough(hours, factor)) for hours in intervals}
+    rows = [_judge(r, per_mg[r.interval_h], daily_auc, target, options) for r in regimens]
     return sorted(rows, key=lambda p: _rank(p, target))
 
 
@@ -218,21 +231,21 @@ def _fewest(amount_mg: float, pieces: tuple[tuple[float, float], ...]) -> Mappin
 
 def _judge(
     regimen: Regimen,
-    per_mg: Distribution,
+    per_mg: _PerMg,
     daily_auc: float,
     target: Target,
     options: DoseOptions,
 ) -> Proposal:
-    below = per_mg.p_below(target.low_ng_ml / regimen.amount_mg)
-    above = per_mg.p_above(target.high_ng_ml / regimen.amount_mg)
-    low, median, high = (regimen.amount_mg * per_mg.quantiles(TAILS)).tolist()
+    below = per_mg.trough.p_below(target.low_ng_ml / regimen.amount_mg)
+    above = per_mg.trough.p_above(target.high_ng_ml / regimen.amount_mg)
+    median = regimen.amount_mg * per_mg.median
     tablets = tablets_for(regimen.amount_mg, options)
     why_not = _objections(regimen, tablets, median, above, target, options)
     return Proposal(
         regimen=regimen,
         tablets=tablets,
         trough_ng_ml=median,
-        trough_interval=(low, high),
+        trough_interval=(regimen.amount_mg * per_mg.low, regimen.amount_mg * per_mg.high),
         p_below=below,
         p_in=max(1.0 - below - above, 0.0),
         p_above=above,

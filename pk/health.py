@@ -121,11 +121,11 @@ def _check_levels(posterior: "Posterior", criteria: Criteria) -> tuple[LevelChec
     found: dict[int, LevelCheck] = {}
     # the error of measurement smooths the probability, so that few nodes give its tails to 1e-6
     prior = prior_nodes(len(posterior.z), posterior.options.draws, coarse=True)
-    root = posterior.effects.root
+    population_and_patient = np.vstack([prior.z, posterior.z]) @ posterior.effects.root.T
     for block in posterior.objective.blocks:
-        f_prior = block.curve.at(prior.z @ root.T)
+        predicted = block.curve.at(population_and_patient)
+        f_prior, f = predicted[:-1], predicted[-1]
         percentile = prior.mean(block.residual.below_probability(f_prior, block.y))
-        f = block.curve.at(root @ posterior.z)
         distance = _distance(block.y, f, block.residual.sd(f))
         for k, position in enumerate(block.positions):
             level = used[position]

@@ -9,7 +9,7 @@ effective sample size. Both are deterministic.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -49,7 +49,8 @@ class Nodes:
 
     def mean(self, values: Array) -> Array:
         """Weighted mean over the nodes (first axis)."""
-        return np.asarray(np.tensordot(self.weight, values, axes=1))
+        flat = values.reshape(len(values), -1)
+        return np.asarray(self.weight @ flat).reshape(values.shape[1:])
 
 
 @cache
@@ -127,7 +128,7 @@ def _lattice(
         cell = (2.0 * _RADIUS) ** 2 / lattice[0]
     z = centre + points @ scale.T
     log_density = -value(z)
-    volume = math.log(cell) + float(np.linalg.slogdet(scale)[1])
+    volume = math.log(cell) + math.log(abs(float(scale.diagonal().prod())))  # it is triangular
     return _weighted(z, log_density, volume + constant, "quadrature")
 
 
@@ -160,12 +161,15 @@ def _weighted(
     total = float(weight.sum())
     weight /= total
     keep = weight > 1e-12  # nodes far outside cost time and carry nothing
-    effective = 1.0 / float((weight**2).sum()) if method == "importance" else float(keep.sum())
-    weight = weight[keep] / weight[keep].sum()
-    return Nodes(z[keep], weight, top + math.log(total) + constant, method, effective, keep)
+    sampled = method == "importance"
+    effective = 1.0 / float(weight @ weight) if sampled else float(np.count_nonzero(keep))
+    kept = weight.compress(keep)
+    kept /= kept.sum()
+    evidence = top + math.log(total) + constant
+    return Nodes(z.compress(keep, axis=0), kept, evidence, method, effective, keep)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
 class Distribution:
     """A number over weighted nodes: its values (M,) in order, and the weight up to each (M + 1,).
 
@@ -178,12 +182,17 @@ class Distribution:
     @classmethod
     def of(cls, values: Array, weight: Array) -> "Distribution":
         order = np.argsort(values)
-        return cls(values[order], np.append(0.0, np.cumsum(weight[order])))
+        reached = np.zeros(len(values) + 1)
+        np.cumsum(weight[order], out=reached[1:])
+        return cls(values[order], reached)
 
     def quantiles(self, probs: Array) -> Array:
         """Quantiles (len(probs),), interpolated between the middles of the nodes' steps."""
-        middle = 0.5 * (self.reached[1:] + self.reached[:-1])
-        return np.asarray(np.interp(probs, middle, self.ordered))
+        return np.asarray(np.interp(probs, self._middle, self.ordered))
+
+    @cached_property
+    def _middle(self) -> Array:
+        return np.asarray(0.5 * (self.reached[1:] + self.reached[:-1]))
 
     def p_below(self, limit: float) -> float:
         return float(self.reached[np.searchsorted(self.ordered, limit, side="left")])

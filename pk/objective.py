@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pk.curve import Curve, Variability, curve
+from pk.curve import Curve, curve
 from pk.errors import LevelNotUsedError
 from pk.individual import Individual
 from pk.minimise import Expansion
 from pk.residual import Residual
+from pk.variability import Variability
 
 Array = NDArray[np.float64]
 
@@ -51,7 +52,7 @@ class Objective:
 
     def prior(self, z: Array) -> Array:
         normal = 0.5 * self.size * math.log(2.0 * math.pi)
-        return np.asarray(self.prior_weight * (0.5 * (z * z).sum(axis=-1) + normal))
+        return np.asarray(self.prior_weight * (0.5 * _summed(z * z) + normal))
 
     def misfit(self, z: Array) -> Array:
         """-log likelihood of the levels, shape (...,)."""
@@ -59,7 +60,7 @@ class Objective:
         eta = z @ self.root.T
         for block in self.blocks:
             nll = -block.residual.log_likelihood(block.curve.at(eta), block.y, block.below)
-            total += (nll if block.weight is None else nll * block.weight).sum(axis=-1)
+            total += _summed(nll if block.weight is None else nll * block.weight)
         return total
 
     def expand(self, z: Array) -> Expansion:
@@ -122,6 +123,11 @@ def objective(
             _check_predicted(line.at(np.zeros(effects.omega.shape[0])), chosen)
         blocks.append(LevelBlock(line, errors[analyte], y, below, None, tuple(chosen)))
     return Objective(blocks, effects.root, prior_weight)
+
+
+def _summed(values: Array) -> Array:
+    """The sum over the last axis, which is short: as a product, several times faster."""
+    return np.asarray(values @ np.ones(values.shape[-1]))
 
 
 def _check_predicted(typical: Array, chosen: Sequence[int]) -> None:

@@ -4,11 +4,8 @@ Most published models of the drug are of this kind: first-order or zero-order ab
 parameter does not vary between patients. Then the whole dose history enters through one function
 of one number, the rate of elimination, and its first and second derivatives are as cheap as itself.
 
-The formulas take numpy or math as `m`, so that the same lines serve a vector of levels and, without
-the fixed cost of array operations, one level in plain numbers.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.case import SAME_TIME_H, History
+from pk.folded import FOREVER_H, NG_ML_PER_MG_L
+from pk.jets import Jet, Seen, absorbed, product, ramp, run, with_input, young
 from pk.meeting import quotient
-from pk.response import FOREVER_H, NG_ML_PER_MG_L, Design, concentrations, dose_sums
+from pk.response import Design, concentrations, dose_sums
 from pk.structure import MEETING, PARENT, Structure
 
 Array = NDArray[np.float64]
-#: A value with its first and second derivative in k.
-Jet = tuple[Any, Any, Any]
-
 _INPUT: Final = {"first-order": "ka", "zero-order": "D"}
 
 
@@ -42,7 +38,17 @@ def describes(structure: Structure, loads: Array, analyte: str) -> bool:
     return not loads[structure.parameters.index(name)].any()
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
+def ratios(structure: Structure, slopes: Array, effects: Array) -> Array:
+    """k and 1/V (2, M) over the average, for random effects (M, q).
+
+    `slopes` (P, q) are those of the log parameters in the effects.
+    """
+    names = structure.parameters
+    clearance, volume = slopes[[names.index("CL"), names.index("V")]]
+    return np.asarray(np.exp(np.array([clearance - volume, -volume]) @ effects.T))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class FixedInput:
     """The same for many parameter sets of one patient, whose average has the parameters `typical`.
 
@@ -60,22 +66,23 @@ class FixedInput:
         k = p["CL"] / p["V"] * k_ratio
         inverse = NG_ML_PER_MG_L / p["V"] * inverse_volume_ratio
         if "D" in p:
-            return np.asarray(inverse[:, None] * dose_sums(k[:, None], p, self.design)[:, 0])
+            return np.asarray(dose_sums(k, p, self.design) * inverse[:, None])
         ka = float(p["ka"])
-        meet = np.abs(ka - k) < MEETING * ka
-        found = dose_sums(k[:, None], p, self.design)[:, 0] - self._at_ka
-        found *= (inverse * ka / np.where(meet, ka, ka - k))[:, None]
-        if meet.any():  # few do; the general solution knows what to do
-            volume = p["V"] / inverse_volume_ratio[meet]
-            own = {"CL": k[meet] * volume, "V": volume, "ka": np.full(len(volume), ka)}
-            theta = np.stack([own[name] for name in self.structure.parameters], axis=-1)
-            found[meet] = concentrations(self.structure, theta, self.design)
+        sums = dose_sums(np.append(k, ka), p, self.design)  # rates of one patient, as modes are
+        found = sums[:-1]
+        found -= sums[-1]
+        gap = ka - k
+        meet = np.abs(gap) < MEETING * ka
+        if not meet.any():
+            found *= (inverse * ka / gap)[:, None]
+            return np.asarray(found)
+        found *= (inverse * ka / np.where(meet, ka, gap))[:, None]
+        # few do; the general solution knows what to do
+        volume = p["V"] / inverse_volume_ratio[meet]
+        own = {"CL": k[meet] * volume, "V": volume, "ka": np.full(len(volume), ka)}
+        theta = np.stack([own[name] for name in self.structure.parameters], axis=-1)
+        found[meet] = concentrations(self.structure, theta, self.design)
         return np.asarray(found)
-
-    @cached_property
-    def _at_ka(self) -> Array:
-        p = self.typical
-        return np.asarray(dose_sums(np.array([[float(p["ka"])]]), p, self.design)[0, 0])
 
 
 @dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
@@ -118,16 +125,16 @@ class Layout:
         """g of every level (L,), ng/mL x L, with derivatives in its k (L,)."""
         shape = self._sums(k)
         if self.zero_order:
-            ramp = _ramp(k * self.input, np)
-            found = product(shape, (ramp[0], ramp[1] * self.input, ramp[2] * self.input**2))
+            z, slope, bend = ramp(k * self.input, np)
+            found = product(shape, (z, slope * self.input, bend * self.input**2))
             if self.young_mg.size:
-                young = _young(k[:, None], self.young_h, self.young_mg, self.input[:, None], np)
-                found = tuple(a + b.sum(axis=1) for a, b in zip(found, young, strict=True))
+                running = young(k[:, None], self.young_h, self.young_mg, self.input[:, None], np)
+                found = tuple(a + b.sum(axis=1) for a, b in zip(found, running, strict=True))
             return tuple(NG_ML_PER_MG_L * x for x in found)
         meet = np.abs(self.input - k) < MEETING * self.input
         if not meet.any():
-            return _absorbed(shape, self._absorption, self.input, k)
-        found = _absorbed(shape, self._absorption, self.input, np.where(meet, 0.0, k))
+            return absorbed(shape, self._absorption, self.input, k)
+        found = absorbed(shape, self._absorption, self.input, np.where(meet, 0.0, k))
         for whole, part in zip(found, self.rows(meet)._meeting(k[meet]), strict=True):
             whole[meet] = part
         return found
@@ -143,8 +150,8 @@ class Layout:
         if self.run_mg.size:
             age, tau, span = self.run_h, self.run_tau_h, self.run_span_h
             fade = np.exp(-k * age)
-            series = _run(k, 0.0, 1.0, tau, span, np)
-            at_ka = _run(ka, 0.0, 1.0, tau, span, np)[0]
+            series = run(k, 0.0, 1.0, tau, span, np)
+            at_ka = run(ka, 0.0, 1.0, tau, span, np)[0]
             by_tau = product(series, quotient(k, ka, tau))
             of_series = tuple(
                 (a - b) / -np.expm1(-ka * tau)
@@ -165,7 +172,7 @@ class Layout:
         s2 = fade.sum(axis=1)
         if not self.run_mg.size:
             return s0, s1, s2
-        runs = _run(k[:, None], self.run_h, self.run_mg, self.run_tau_h, self.run_span_h, np)
+        runs = run(k[:, None], self.run_h, self.run_mg, self.run_tau_h, self.run_span_h, np)
         return s0 + runs[0].sum(axis=1), s1 + runs[1].sum(axis=1), s2 + runs[2].sum(axis=1)
 
     @cached_property
@@ -174,13 +181,13 @@ class Layout:
         return np.asarray(self._sums(self.input)[0])
 
     @cached_property
-    def _plain(self) -> list[tuple[float, float, list[Any], list[Any]]]:
-        """Per level: input parameter, sum at ka, runs, young doses, in plain numbers."""
+    def _plain(self) -> list[Seen]:
+        """What each level sees beside the doses that stand alone, in plain numbers."""
         at_ka = self.input if self.zero_order else self._absorption
         runs = np.stack([self.run_h, self.run_mg, self.run_tau_h, self.run_span_h], axis=-1)
         young = np.stack([self.young_h, self.young_mg], axis=-1)
         return [
-            (d, b, [r for r in rr if r[1] > 0.0], [y for y in yy if y[1] > 0.0])
+            Seen(d, b, [r for r in rr if r[1] > 0.0], [y for y in yy if y[1] > 0.0])
             for d, b, rr, yy in zip(
                 self.input.tolist(),
                 at_ka.tolist(),
@@ -198,7 +205,7 @@ class Layout:
 
     def g_alone(self, k: float) -> list[Jet]:
         """The same for the levels of one patient, in plain numbers."""
-        number = self._plain[0][0]
+        number = self._plain[0].input
         if not self.zero_order and abs(number - k) < MEETING * number:
             return [tuple(x) for x in np.stack(self.g(np.full_like(self.input, k)), 1).tolist()]
         if self.single_mg.size:
@@ -206,22 +213,10 @@ class Layout:
             sums = np.einsum("jls,ls->lj", self._moments, fade).tolist()
         else:
             sums = [(0.0, 0.0, 0.0)] * len(self.input)
-        found = []
-        for (s0, s1, s2), (number, b, runs, young) in zip(sums, self._plain, strict=True):
-            for age, mg, tau, span in runs:
-                r0, r1, r2 = _run(k, age, mg, tau, span, math)
-                s0, s1, s2 = s0 + r0, s1 + r1, s2 + r2
-            if self.zero_order:
-                z0, z1, z2 = _ramp(k * number, math)
-                shaped = product((s0, s1, s2), (z0, z1 * number, z2 * number * number))
-                for age, mg in young:
-                    y = _young(k, age, mg, number, math)
-                    shaped = (shaped[0] + y[0], shaped[1] + y[1], shaped[2] + y[2])
-                a, a1, a2 = shaped
-                found.append((NG_ML_PER_MG_L * a, NG_ML_PER_MG_L * a1, NG_ML_PER_MG_L * a2))
-            else:
-                found.append(_absorbed((s0, s1, s2), b, number, k))
-        return found
+        return [
+            with_input(k, (s0, s1, s2), seen, self.zero_order)
+            for (s0, s1, s2), seen in zip(sums, self._plain, strict=True)
+        ]
 
 
 def layout(
@@ -300,50 +295,3 @@ def _still_running(
     if not ages:
         return np.zeros((len(t), 0)), np.zeros((len(t), 0))
     return np.concatenate(ages, axis=1), np.concatenate(amounts, axis=1)
-
-
-def _run(k: Any, age: Any, mg: Any, tau: Any, span: Any, m: Any) -> Jet:
-    """A regular run: exp(-k age) times the geometric series over its doses."""
-    fade = mg * m.exp(-k * age)
-    left, kept = m.exp(-k * span), m.exp(-k * tau)
-    bottom = -m.expm1(-k * tau)
-    ratio = -m.expm1(-k * span) / bottom
-    slope = (span * left - ratio * tau * kept) / bottom
-    bend = (-span * span * left - 2.0 * slope * tau * kept + ratio * tau * tau * kept) / bottom
-    return (
-        fade * ratio,
-        fade * (slope - age * ratio),
-        fade * (bend - 2.0 * age * slope + age * age * ratio),
-    )
-
-
-def _ramp(x: Any, m: Any) -> Jet:
-    """(1 - exp(-x)) / x and its derivatives in x: what is left of an input at its end."""
-    e = m.exp(-x)
-    z = -m.expm1(-x) / x
-    slope = (e - z) / x
-    return z, slope, -(e + 2.0 * slope) / x
-
-
-def _young(k: Any, age: Any, mg: Any, duration: Any, m: Any) -> Jet:
-    """A zero-order input that still runs: only the part given so far is there to be eliminated."""
-    z, slope, bend = _ramp(k * age, m)
-    share = mg * age / duration
-    return share * z, share * slope * age, share * bend * age * age
-
-
-def _absorbed(s: Jet, at_ka: Any, ka: Any, k: Any) -> Jet:
-    """First-order input: ka / (ka - k) times the difference of the dose sums at k and at ka."""
-    gap = ka - k
-    c0 = NG_ML_PER_MG_L * ka / gap
-    c1 = c0 / gap
-    return product((s[0] - at_ka, s[1], s[2]), (c0, c1, 2.0 * c1 / gap))
-
-
-def product(a: Jet, b: Jet) -> Jet:
-    """The product of two values with their derivatives."""
-    return (
-        a[0] * b[0],
-        a[1] * b[0] + a[0] * b[1],
-        a[2] * b[0] + 2.0 * a[1] * b[1] + a[0] * b[2],
-    )

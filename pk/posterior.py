@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pk.case import Case, Regimen
 from pk.covariates import CovariateValue
-from pk.curve import Curve, Variability, curve, variability
+from pk.curve import Curve, curve
 from pk.errors import OptionsError
 from pk.health import Criteria, FitHealth, assess_fit
 from pk.individual import DomainCheck, Individual, individual
@@ -35,6 +35,7 @@ from pk.predict import (
 from pk.reduced import alone
 from pk.residual import Residual
 from pk.structure import PARENT
+from pk.variability import Variability, variability
 
 Array = NDArray[np.float64]
 Key = TypeVar("Key")
@@ -126,7 +127,7 @@ class Posterior:
 
     def theta(self, z: Array) -> Array:
         """Structural parameters (..., P) at whitened random effects z (..., q)."""
-        shift = z @ (self.effects.loads @ self.effects.root).T
+        shift = z @ self.effects.whitened.T
         return np.asarray(self.individual.typical * np.exp(shift))
 
     @cached_property
@@ -253,7 +254,7 @@ class Posterior:
     def auc24_nodes(self, clearance_factor: float = 1.0) -> tuple[Array, Array]:
         """AUC over 24 h (mg h/L) per mg a day at each node, and the weights."""
         nodes = self.nodes
-        return auc24_per_mg(self, self.theta(nodes.z)) / clearance_factor, nodes.weight
+        return auc24_per_mg(self, nodes.z) / clearance_factor, nodes.weight
 
     def auc24(self, clearance_factor: float = 1.0) -> Distribution:
         """Distribution of the AUC over 24 h (mg h/L) per mg a day."""

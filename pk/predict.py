@@ -11,7 +11,9 @@ from scipy.special import ndtri
 
 from pk.case import Level, Regimen
 from pk.errors import CaseError, NotSupportedError
+from pk.few_doses import one_mg_for_ever
 from pk.nodes import weighted_quantiles
+from pk.one_compartment import describes, ratios
 from pk.response import steady_state_unit
 from pk.structure import PARENT
 
@@ -92,7 +94,7 @@ def steady_state(posterior: "Posterior", regimen: Regimen, clearance_factor: flo
         median,
         float(close[peak]),
         float(around[peak]),
-        float(auc24_per_mg(posterior, theta)) * regimen.daily_mg,
+        float(auc24_per_mg(posterior, posterior.z)) / clearance_factor * regimen.daily_mg,
         float(structure.half_life_h(theta)),
     )
 
@@ -141,15 +143,28 @@ def trough_per_mg(
         raise NotSupportedError(
             "model", f"{posterior.model.id}: levels are not proportional to the dose"
         )
-    theta = with_clearance(posterior, posterior.theta(z), clearance_factor)
+    structure, effects = posterior.model.structure, posterior.effects
+    if describes(structure, effects.loads, PARENT):
+        p = structure.named(posterior.individual.typical)
+        number = float(p["D"] if "D" in p else p["ka"])
+        doses = one_mg_for_ever(structure, float(interval_h), number)
+        if z.ndim == 1:
+            own = structure.named(posterior.theta(z))
+            (jet,) = doses.g_alone(clearance_factor * float(own["CL"] / own["V"]))
+            return np.asarray(jet[0] / own["V"])
+        k, inverse = ratios(structure, effects.whitened, z)
+        return np.asarray(doses.g(clearance_factor * p["CL"] / p["V"] * k)[0] * (inverse / p["V"]))
     ages = np.array([interval_h])
-    return steady_state_unit(posterior.model.structure, theta, interval_h, ages)[..., 0]
+    theta = with_clearance(posterior, posterior.theta(z), clearance_factor)
+    return steady_state_unit(structure, theta, interval_h, ages)[..., 0]
 
 
-def auc24_per_mg(posterior: "Posterior", theta: Array) -> Array:
-    """AUC over 24 h (mg h/L) per mg of daily dose: F / CL, whatever the absorption."""
-    p = posterior.model.structure.named(theta)
-    return np.asarray(p.get("F", 1.0) / p["CL"])
+def auc24_per_mg(posterior: "Posterior", z: Array) -> Array:
+    """AUC over 24 h (mg h/L) per mg a day at z (..., q): F / CL, whatever the absorption."""
+    p = posterior.model.structure.named(posterior.individual.typical)
+    slopes = posterior.model.structure.named(posterior.effects.whitened.T)
+    typical, slope = p.get("F", 1.0) / p["CL"], slopes.get("F", 0.0) - slopes["CL"]
+    return np.asarray(typical * np.exp(z @ slope))
 
 
 def with_clearance(posterior: "Posterior", theta: Array, factor: float) -> Array:

@@ -16,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk.changing import ChangingLevels, changing
-from pk.curve import Variability
 from pk.errors import LevelNotUsedError
+from pk.few_doses import FewDoses, are_few
 from pk.individual import Individual
+from pk.jets import Jet
 from pk.minimise import Expansion
 from pk.one_compartment import Layout, describes, layout
 from pk.residual import NOTHING, Residual
 from pk.stitched import segments
 from pk.structure import PARENT
+from pk.variability import Variability
 
 Array = NDArray[np.float64]
 
+_NOTHING_THEN: Final = "the model predicts no concentration then"
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 #: Random effects at most; all models described have one or two.
 _EFFECTS: Final = 2
@@ -130,7 +133,7 @@ class Reduced:
 
     def __init__(
         self,
-        levels: Layout | ChangingLevels,
+        levels: Layout | FewDoses | ChangingLevels,
         y: Sequence[float],
         residual: Residual,
         start: tuple[float, float],
@@ -197,14 +200,22 @@ def alone(
             line = changing(person, effects, times, PARENT, cut)
             if line is None:
                 return None
-            _check_predicted(
-                np.array(line.levels.g_alone(1.0))[:, 0], np.zeros(len(levels), dtype=np.intp)
-            )
+            _check_each_predicted(line.levels.g_alone(1.0))
             y = [v.ng_ml for v in levels]
             along = _along(person, effects)
             return Reduced(line.levels, y, residual, (0.0, 0.0), along, prior_weight)
         # nothing changes as far back as the history goes
         person = replace(person, typical=typical[0])
+    history, used = person.case.history, person.case.used_levels
+    if are_few(history, len(used)):
+        structure, typical = person.model.structure, person.typical.tolist()
+        p = dict(zip(structure.parameters, typical, strict=True))
+        number = p["D"] if "D" in p else p["ka"]
+        few = FewDoses(structure, history, [v.time_h for v in used], number)
+        _check_each_predicted(few.g_alone(p["CL"] / p["V"]))
+        begin = math.log(p["CL"] / p["V"]), math.log(p["V"])
+        y = [v.ng_ml for v in used]
+        return Reduced(few, y, residual, begin, _along(person, effects), prior_weight)
     one = stacked([person], effects, residual, prior_weight)
     (u,), (w,) = one.start.tolist()
     return Reduced(one.levels, one.y.tolist(), residual, (u, w), one.along, prior_weight)
@@ -213,15 +224,21 @@ def alone(
 def _along(person: Individual, effects: Variability) -> Array:
     """Slopes (2, q) of u and w in the whitened random effects."""
     columns = [person.model.structure.parameters.index(n) for n in ("CL", "V")]
-    clearance, volume = (effects.loads @ effects.root)[columns]
+    clearance, volume = effects.whitened[columns]
     return np.array([clearance - volume, volume])
+
+
+def _check_each_predicted(typical: Sequence[Jet]) -> None:
+    for place, level in enumerate(typical):
+        if not level[0] > 0.0:  # also false for NaN
+            raise LevelNotUsedError(f"levels[{place}]", _NOTHING_THEN)
 
 
 def _check_predicted(typical: Array, owner: NDArray[np.intp]) -> None:
     if not (typical > 0.0).all():  # also false for NaN
         level = int(np.argmin(typical > 0.0))
         place = level - int(np.argmax(owner == owner[level]))
-        raise LevelNotUsedError(f"levels[{place}]", "the model predicts no concentration then")
+        raise LevelNotUsedError(f"levels[{place}]", _NOTHING_THEN)
 
 
 def stacked(

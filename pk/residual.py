@@ -94,19 +94,26 @@ class Residual:
         return nll, slope, second, 1.0 / v + 0.5 * dv * dv
 
     def _below(self, f: Array, limit: Array) -> tuple[Array, Array, Array]:
-        u, du = self._score(f, limit)
+        u, du = self._score(f, limit), self._score_slope(f, limit)
         log_p = log_ndtr(u)
         # inverse Mills ratio, in logarithms so that it survives far tails
         hazard = np.exp(-0.5 * u * u - _HALF_LOG_2PI - log_p)
         return -log_p, -hazard * du, hazard * (hazard + u) * du * du
 
-    def _score(self, f: Array, y: Array) -> tuple[Array, Array]:
-        """Standardised distance of y from f, and its slope in f."""
+    def _score(self, f: Array, y: Array) -> Array:
+        """Standardised distance of y from f."""
         f = np.maximum(f, NOTHING)
         if self.kind == "log-normal":
-            return (np.log(y) - np.log(f)) / self.log_sd, -1.0 / (self.log_sd * f)
+            return np.asarray((np.log(y) - np.log(f)) / self.log_sd)
+        return np.asarray((y - f) / self.sd(f))
+
+    def _score_slope(self, f: Array, y: Array) -> Array:
+        """Slope of the standardised distance in f."""
+        f = np.maximum(f, NOTHING)
+        if self.kind == "log-normal":
+            return -1.0 / (self.log_sd * f)
         sd = self.sd(f)
-        return (y - f) / sd, -1.0 / sd - (y - f) * self.proportional**2 * f / sd**3
+        return -1.0 / sd - (y - f) * self.proportional**2 * f / sd**3
 
     def sd(self, f: Array) -> Array:
         """Standard deviation of a level around the prediction f, ng/mL."""
@@ -116,7 +123,7 @@ class Residual:
 
     def below_probability(self, f: Array, y: Array) -> Array:
         """Probability that a level at prediction f is measured below y."""
-        return np.asarray(ndtr(self._score(f, y)[0]))
+        return np.asarray(ndtr(self._score(f, y)))
 
     def draw(self, f: Array, u: Array) -> Array:
         """A level for each prediction f from a standard normal u, never below zero."""

@@ -10,7 +10,7 @@ patient (N, P) against stacked patients (N, ...).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -18,20 +18,16 @@ from numpy.typing import NDArray
 
 from pk import absorption
 from pk.case import SAME_TIME_H, History
+from pk.folded import CANCELS, FOREVER_H, NG_ML_PER_MG_L, Folded
 from pk.structure import PARENT, Structure
 
 Array = NDArray[np.float64]
 
-NG_ML_PER_MG_L: Final = 1000.0
-#: Stands for an infinite number of doses: exp(-rate x this) is zero for every rate met in practice.
-FOREVER_H: Final = 1e9
-#: Above this 1 - exp(-x) keeps twelve digits, and is several times faster than expm1.
-_CANCELS: Final = 1e-3
 _MANY: Final = 256
 _PARTS: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
 class Design:
     """Doses seen from the requested times (times T, folded runs R, single doses K).
 
@@ -51,6 +47,11 @@ class Design:
     settle_h: float
     single_runs: bool
 
+    @cached_property
+    def folded(self) -> Folded:
+        """The folded doses of one patient, ready to be summed at many rates."""
+        return Folded.of(self.run_age_h, self.run_mg, self.run_tau_h, self.run_span_h)
+
 
 def design(history: History, times_h: Array, settle_h: float = 0.0) -> Design:
     """Lay out a history for the requested times; inputs may run for `settle_h` hours."""
@@ -64,9 +65,8 @@ def design(history: History, times_h: Array, settle_h: float = 0.0) -> Design:
     tau = history.tau[kept]
     span = np.minimum(tau * n[kept], FOREVER_H)
     if later.any():
-        taken, amounts = history.single_doses(horizon - SAME_TIME_H)
-        before_end = (taken >= horizon) & (taken < times_h.max())
-        taken, amounts = taken[before_end], amounts[before_end]
+        taken, amounts = history.single_doses(horizon - SAME_TIME_H, float(times_h.max()))
+        taken, amounts = taken[taken >= horizon], amounts[taken >= horizon]
         age = times_h[:, None] - taken
         given = age > SAME_TIME_H
         dose_age, dose_mg = np.where(given, age, 0.0), np.where(given, amounts, 0.0)
@@ -205,13 +205,14 @@ def dose_sums(rate: Array, p: absorption.Theta, d: Design) -> Array:
     q: Array | float = 0.0
     if d.run_mg.shape[-1]:
         if d.run_mg.ndim == 1:
-            folded = _folded_of_one(rate, d)
+            folded = d.folded.sums(rate)
         else:
             terms = np.exp(-rate[..., None] * d.run_age_h[..., None, :]) * d.run_mg[..., None, :]
             if not d.single_runs:
                 terms *= _geometric(rate[..., None], d)[0]
             folded = terms.sum(axis=-1)
-        folded = folded * absorption.settled(rate, p).value
+        if absorption.takes_time(p):
+            folded = folded * absorption.settled(rate, p).value
         q = folded[..., None]
         if d.offset_h.shape[-1] > 1:  # the reference is the first time
             q = q * np.exp(-rate[..., None] * d.offset_h[..., None, :])
@@ -223,25 +224,9 @@ def dose_sums(rate: Array, p: absorption.Theta, d: Design) -> Array:
     return q
 
 
-def _folded_of_one(rate: Array, d: Design) -> Array:
-    """Sum over the folded doses of one patient: those alone at once, regular runs one by one."""
-    alone = d.run_span_h == d.run_tau_h
-    total = np.exp(-rate[..., None] * d.run_age_h[alone]) @ d.run_mg[alone]
-    series: dict[float, Array] = {}
-    for i in np.flatnonzero(~alone).tolist():
-        tau, span = float(d.run_tau_h[i]), float(d.run_span_h[i])
-        if tau not in series:
-            series[tau] = 1.0 / _fallen(rate * tau)
-        run = np.exp(-rate * d.run_age_h[i]) * series[tau]
-        if span < FOREVER_H:
-            run *= _fallen(rate * span)
-        total += d.run_mg[i] * run
-    return np.asarray(total)
-
-
 def _fallen(x: Array) -> Array:
     """1 - exp(-x) for positive x."""
-    return 1.0 - np.exp(-x) if x.min(initial=1.0) > _CANCELS else -np.expm1(-x)
+    return 1.0 - np.exp(-x) if x.min(initial=1.0) > CANCELS else -np.expm1(-x)
 
 
 def _sums_with_slopes(

@@ -20,8 +20,8 @@ from scipy.special import gammaincinv
 from pk.case import SAME_TIME_H, ClearanceEffect, History, Piecewise
 from pk.compartments import amounts_at, compartment_of, rates_of
 from pk.covariates import TREATMENT_DAYS
+from pk.folded import NG_ML_PER_MG_L
 from pk.individual import Individual, treatment_start_h
-from pk.response import NG_ML_PER_MG_L
 from pk.structure import Structure
 
 Array = NDArray[np.float64]

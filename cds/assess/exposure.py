@@ -143,7 +143,7 @@ def _adherence(posterior: pk.Posterior, patient: Patient, said: About) -> Adhere
 
 
 def _intake(posterior: pk.Posterior, regimen: pk.Regimen) -> AdherenceView:
-    found = pk.infer_adherence(posterior.case, posterior.model, fit_options=posterior.options)
+    found = pk.adherence_of(posterior)
     trough, interval = found.trough_if_read_as_taken(regimen)
     return AdherenceView(
         percent_all_taken=100.0 * found.p_all_taken,
