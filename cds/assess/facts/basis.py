@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from cds.clinical.problem import Problem
 from cds.clinical.record import PatientRecord
 from cds.clinical.setting import Setting
 from cds.clinical.terminology import Drug, Terminology
-from cds.rulebook import Fact, is_usable, shortened
+from cds.rulebook import Fact, FactError, is_usable, shortened
 
 Value = bool | int | float | str
 DAYS_PER_MONTH = 365.25 / 12.0
@@ -48,11 +49,18 @@ class Basis:
 
 def fact(kind: str, **values: Value | None) -> Fact:
     """A fact without its unknown attributes: what is not known is not there."""
-    known: dict[str, Value] = {}
-    for name, value in values.items():
-        if isinstance(value, str):
-            known[name] = shortened(value)
-        # A number that only a conversion of an absurd one can give is none: nothing is known by it.
-        elif value is not None and (not isinstance(value, float) or is_usable(value)):
-            known[name] = value
-    return Fact(kind, known)
+    known = {name: value for name, value in values.items() if value is not None}
+    try:
+        return Fact(kind, known)
+    except FactError:  # seldom: a text without end, or a number that no patient has
+        return Fact(kind, _usable(known))
+
+
+def _usable(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values that a fact can hold, texts shortened to what it can hold of them."""
+    return {
+        name: shortened(value) if isinstance(value, str) else value
+        for name, value in values.items()
+        # A number that only a conversion of an absurd one can give: nothing is known by it.
+        if not isinstance(value, float) or is_usable(value)
+    }

@@ -23,9 +23,8 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
         series = basis.record.labs_of(key)
         if key == _CLEARANCE:
             series = _with_computed_clearance(basis, series)
-        name, unit = definition.name or key, _readable(definition.unit)
         if not series:
-            yield _unmeasured(key, name, unit)
+            yield _unmeasured(key, definition.name or key, definition.unit)
             continue
         latest = series[-1]
         age = basis.days_ago(latest.at)
@@ -33,10 +32,10 @@ def lab_facts(basis: Basis) -> Iterable[Fact]:
         yield fact(
             "lab",
             key=key,
-            name=name,
+            name=definition.name or key,
             reference=latest.reference,
             value=latest.value,
-            unit=unit,
+            unit=_readable(definition.unit),
             coded=latest.coded,
             multiple_of_uln=latest.multiple_of_upper_limit,
             age_days=age,
@@ -57,7 +56,7 @@ def _readable(unit: str) -> str:
 @lru_cache(maxsize=1024)
 def _unmeasured(key: str, name: str, unit: str) -> Fact:
     """That there is no result; the same of every patient, and most keys have none."""
-    return fact("lab", key=key, name=name, unit=unit, recent=False)
+    return fact("lab", key=key, name=name, unit=_readable(unit), recent=False)
 
 
 def _with_computed_clearance(basis: Basis, series: tuple[Lab, ...]) -> tuple[Lab, ...]:
