@@ -35,23 +35,24 @@ _COMPARE: dict[Word, Callable[[Any, Any], bool]] = {
 class Scene:
     """Facts arranged for matching; what one rule found out, the next need not look for again."""
 
-    __slots__ = ("_by_code", "_by_kind", "_seen")
+    __slots__ = ("_by_code", "_by_kind", "seen")
 
     def __init__(self, facts: Sequence[Fact]) -> None:
         self._by_kind: dict[str, list[_Numbered]] = {}
         for number, fact in enumerate(facts):
             self._by_kind.setdefault(fact.kind, []).append((number, fact.values))
         self._by_code: dict[tuple[str, str], dict[Value, list[_Numbered]]] = {}
-        self._seen: dict[_Prepared, list[_Candidate]] = {}
+        self.seen: dict[_Prepared, list[_Candidate]] = {}
+        """The candidates of patterns that were asked about."""
 
     def candidates(self, pattern: _Prepared) -> list[_Candidate]:
         """Facts that a pattern does not rule out, each with the attributes it lacks."""
-        found = self._seen.get(pattern)
+        found = self.seen.get(pattern)
         if found is None:
             facts: Sequence[_Numbered] = self._by_kind.get(pattern.kind, ())
             if pattern.key is not None and len(facts) > 1:
                 facts = self._with_code(pattern.kind, *pattern.key)
-            found = self._seen[pattern] = pattern.candidates(facts) if facts else []
+            found = self.seen[pattern] = pattern.candidates(facts) if facts else []
         return found
 
     def _with_code(self, kind: str, attribute: str, code: str) -> Sequence[_Numbered]:
@@ -160,13 +161,17 @@ class Panel:
     ) -> None:
         for number, matcher in step.ends:
             judged[number] = matcher.combine(scene, chosen)
+        seen = scene.seen
         for pattern, following in step.then.items():
-            candidates = scene.candidates(pattern)
+            candidates = seen.get(pattern)
+            if candidates is None:
+                candidates = scene.candidates(pattern)
             if candidates:
                 self._walk(following, scene, [*chosen, candidates], judged)
                 continue
+            absent = pattern.absent
             for number in following.below:
-                judged[number] = pattern.absent
+                judged[number] = absent
 
 
 class _Step:
@@ -196,15 +201,19 @@ class _Prepared:
         "kind",
         "known",
         "present",
+        "same",
         "tests",
     )
 
     def __init__(self, pattern: FlatPattern) -> None:
         self.kind, self.binding = pattern.kind, pattern.binding or "none"
+        self.same = tuple(
+            (atom.attribute, atom.value) for atom in pattern.atoms if atom.word is Word.IS
+        )
         self.tests = tuple(
             (atom.attribute, _COMPARE[atom.word], atom.value)
             for atom in pattern.atoms
-            if atom.word in _COMPARE
+            if atom.word in _COMPARE and atom.word is not Word.IS
         )
         self.known = tuple(
             (atom.attribute, atom.value) for atom in pattern.atoms if atom.word is Word.KNOWN
@@ -223,15 +232,22 @@ class _Prepared:
         found: list[_Candidate] = []
         for number, values in facts:
             lacks: tuple[str, ...] = ()
-            for attribute, compare, wanted in self.tests:
+            for attribute, wanted in self.same:
                 value = values.get(attribute)
-                if value is None:
+                if value != wanted:
+                    if value is not None:
+                        break
                     lacks = (*lacks, f"{self.binding}.{attribute}")
-                elif not compare(value, wanted):
-                    break
             else:
-                if not self.known or all((name in values) is is_ for name, is_ in self.known):
-                    found.append((number, values, lacks))
+                for attribute, compare, limit in self.tests:
+                    value = values.get(attribute)
+                    if value is None:
+                        lacks = (*lacks, f"{self.binding}.{attribute}")
+                    elif not compare(value, limit):
+                        break
+                else:
+                    if not self.known or all((name in values) is is_ for name, is_ in self.known):
+                        found.append((number, values, lacks))
         return found
 
     def exists_with(self, scene: Scene, chosen: tuple[_Candidate, ...]) -> bool:

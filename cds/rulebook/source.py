@@ -8,6 +8,7 @@ are counted while reading, so a small file cannot become a large one.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NoReturn
@@ -258,7 +259,7 @@ def _resolve(text: str, place: Place) -> Scalar:
         if abs(number) >= 1e15:
             _refuse("RB104", place, f"number {text[:40]} is too large")
         return number
-    return text
+    return sys.intern(text)  # the same words stand everywhere; one object is equal at a glance
 
 
 def _refuse(code: str, place: Place, message: str, cure: str = "") -> NoReturn:
