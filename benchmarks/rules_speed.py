@@ -24,8 +24,9 @@ from cds.clinical.setting import Occasion
 from cds.rulebook import Fact, Outcome, Rulebook, catalogue, load
 from cds.rulebook.evaluate import Deck
 from cds.rulebook.facts import Attribute, Value
+from cds.rulebook.panel import Panel
 from cds.rulebook.read_tests import with_neutral_values
-from cds.rulebook.reference import Panel, Scene
+from cds.rulebook.reference import Scene
 from cds.rulebook.rule import Comparison, Pattern, Rule, Status
 
 FACTS = 60
@@ -174,7 +175,7 @@ def _row(
     if not verdict.agreed:
         raise SystemExit(f"{name}: {verdict.disagreement}")
     fired = sum(trace.outcome is Outcome.FIRED for trace in verdict.trace)
-    panel = Panel([matcher for rule in prepared for matcher in rule.matchers])
+    panel = Panel([rule.matchers for rule in prepared], lambda rule, _: rule)
     both = measure(partial(deck.evaluate, facts), repeat)
     alone = measure(lambda: panel.judge(Scene(facts)), repeat)
     deck.close()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from cds.clinical.finding import Finding, SourceCitation
 from cds.rulebook.conditions import Conjunction, conjunctions
 from cds.rulebook.facts import Catalogue, Fact, FactError, Value
+from cds.rulebook.panel import Panel
 from cds.rulebook.program import EngineError, Program
-from cds.rulebook.reference import Judged, Matcher, Panel, Scene
+from cds.rulebook.reference import Judged, Matcher, Scene
 from cds.rulebook.render import Renderer
 from cds.rulebook.rule import Outcome, Rule, Status
 from cds.rulebook.verdict import MatchedFacts, RuleTrace, Verdict
@@ -56,16 +57,6 @@ def prepare(
     return Prepared(rule, found, tuple(Matcher(c) for c in found), filled, cited)
 
 
-@dataclass(slots=True)
-class _Seat:
-    """A rule among those asked: its place in the trace, its alternatives, its silences so far."""
-
-    prepared: Prepared
-    place: int
-    numbers: slice
-    silent: dict[tuple[str | None, ...], RuleTrace] = field(default_factory=dict)
-
-
 class Deck:
     """The rules asked on one occasion in one jurisdiction, with their compiled program."""
 
@@ -76,19 +67,16 @@ class Deck:
         renderer: Renderer,
         revision: str,
     ) -> None:
-        rules = sorted((*(p.rule.id for p in asked), *(trace.rule_id for trace in passed)))
-        order = {rule_id: place for place, rule_id in enumerate(rules)}
-        self._seats: list[_Seat] = []
-        self._by_number: list[tuple[Prepared, Conjunction]] = []
-        for prepared in asked:
-            start = len(self._by_number)
-            self._by_number.extend((prepared, found) for found in prepared.conjunctions)
-            numbers = slice(start, len(self._by_number))
-            self._seats.append(_Seat(prepared, order[prepared.rule.id], numbers))
-        waiting = [_traced(p.rule, _silent(()), ()) for p in asked]
-        self._frame = sorted((*waiting, *passed), key=lambda trace: trace.rule_id)
+        self._panel = Panel([prepared.matchers for prepared in asked], partial(_blocked, asked))
+        self._asked = [(asked[rule], self._panel.alternatives[rule]) for rule in self._panel.rules]
+        self._silent: list[dict[tuple[str | None, ...], RuleTrace]] = [{} for _ in asked]
+        """Of each rule asked, how it was silent though no single pattern blocked all of it."""
+        self._passed = passed
+        ids = [prepared.rule.id for prepared, _ in self._asked] + [one.rule_id for one in passed]
+        self._order = sorted(range(len(ids)), key=ids.__getitem__)
+        """The places of the trace in the order of the rules' ids."""
+        self._by_number = [(one, found) for one in asked for found in one.conjunctions]
         self._renderer, self._revision = renderer, revision
-        self._panel = Panel([matcher for prepared in asked for matcher in prepared.matchers])
         self._program = Program([conjunction for _, conjunction in self._by_number])
 
     def close(self) -> None:
@@ -129,22 +117,25 @@ class Deck:
 
         Most rules are silent, and for a reason that they had before.
         """
-        judged = self._panel.judge(Scene(facts))
-        blocked = tuple([part.blocked for part in judged])
-        trace = list(self._frame)
+        silences, judged = self._panel.judge(Scene(facts))
+        trace: list[RuleTrace] = []
         speaking = []
-        for seat in self._seats:
-            why = blocked[seat.numbers]
-            known = seat.silent.get(why)
-            if known is None:
-                result = join(seat.prepared, judged[seat.numbers])
-                known = _traced(seat.prepared.rule, result, facts)
-                if result.outcome is Outcome.SILENT:
-                    seat.silent[why] = known
-                else:
-                    speaking.append((seat.prepared, result))
-            trace[seat.place] = known
-        return tuple(trace), speaking
+        for place, silence in enumerate(silences):
+            if silence is None:
+                prepared, alternatives = self._asked[place]
+                parts = [judged[number] for number in alternatives]
+                why = tuple([part.blocked for part in parts])
+                silence = self._silent[place].get(why)
+                if silence is None:
+                    result = join(prepared, parts)
+                    silence = _traced(prepared.rule, result, facts)
+                    if result.outcome is Outcome.SILENT:
+                        self._silent[place][why] = silence
+                    else:
+                        speaking.append((prepared, result))
+            trace.append(silence)
+        trace += self._passed
+        return tuple([trace[place] for place in self._order]), speaking
 
     def _fired(self, facts: Sequence[Fact]) -> set[Key]:
         hits = self._program.hits([(fact.kind, fact.values) for fact in facts])
@@ -165,6 +156,12 @@ class Deck:
             finding = conclude(prepared, bound, self._renderer)
             found.setdefault((finding.subject, finding.summary, finding.detail), finding)
         return list(found.values())
+
+
+def _blocked(asked: Sequence[Prepared], rule: int, absent: Judged) -> RuleTrace:
+    """The trace of a rule whose alternatives are all blocked by one pattern."""
+    prepared = asked[rule]
+    return _traced(prepared.rule, join(prepared, [absent] * len(prepared.matchers)), ())
 
 
 def judge(prepared: Prepared, scene: Scene) -> Judgement:

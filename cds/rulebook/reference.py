@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
-from cds.rulebook.facts import Fact, Value, catalogue
+from cds.rulebook.facts import Fact, Value
 from cds.rulebook.rule import Word
 
 Match = tuple[int, ...]
@@ -35,34 +35,27 @@ _COMPARE: dict[Word, Callable[[Any, Any], bool]] = {
 class Scene:
     """Facts arranged for matching; what one rule found out, the next need not look for again."""
 
-    __slots__ = ("_by_code", "_by_kind", "seen")
+    __slots__ = ("_by_kind", "_seen", "facts")
 
     def __init__(self, facts: Sequence[Fact]) -> None:
-        self._by_kind: dict[str, list[_Numbered]] = {}
+        self.facts = facts
+        self._by_kind: dict[str, list[Numbered]] = {}
         for number, fact in enumerate(facts):
             self._by_kind.setdefault(fact.kind, []).append((number, fact.values))
-        self._by_code: dict[tuple[str, str], dict[Value, list[_Numbered]]] = {}
-        self.seen: dict[_Prepared, list[_Candidate]] = {}
-        """The candidates of patterns that were asked about."""
+        self._seen: dict[PatternMatcher, list[Candidate]] = {}
 
-    def candidates(self, pattern: _Prepared) -> list[_Candidate]:
-        """Facts that a pattern does not rule out, each with the attributes it lacks."""
-        found = self.seen.get(pattern)
+    def candidates(
+        self, pattern: PatternMatcher, among: Sequence[Numbered] | None = None
+    ) -> list[Candidate]:
+        """Facts that a pattern does not rule out, each with the attributes it lacks.
+
+        `among`: those of its kind that could be such facts, where others are known to be none.
+        """
+        found = self._seen.get(pattern)
         if found is None:
-            facts: Sequence[_Numbered] = self._by_kind.get(pattern.kind, ())
-            if pattern.key is not None and len(facts) > 1:
-                facts = self._with_code(pattern.kind, *pattern.key)
-            found = self.seen[pattern] = pattern.candidates(facts) if facts else []
+            facts = self._by_kind.get(pattern.kind, ()) if among is None else among
+            found = self._seen[pattern] = pattern.candidates(facts)
         return found
-
-    def _with_code(self, kind: str, attribute: str, code: str) -> Sequence[_Numbered]:
-        """The facts of a kind in which an attribute that is always known has this code."""
-        arranged = self._by_code.get((kind, attribute))
-        if arranged is None:
-            arranged = self._by_code[kind, attribute] = {}
-            for numbered in self._by_kind.get(kind, ()):
-                arranged.setdefault(numbered[1][attribute], []).append(numbered)
-        return arranged.get(code, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +88,7 @@ class Matcher:
             candidates.append(found)
         return self.combine(scene, candidates)
 
-    def combine(self, scene: Scene, candidates: list[list[_Candidate]]) -> Judged:
+    def combine(self, scene: Scene, candidates: list[list[Candidate]]) -> Judged:
         """Conclude from the candidates of every positive pattern, each at least one."""
         for pattern in self._negative:
             if not pattern.joins and scene.candidates(pattern):
@@ -114,8 +107,8 @@ class Matcher:
         return Judged(tuple(matches), min(unknown, key=_order, default=frozenset()))
 
     def _combinations(
-        self, candidates: list[list[_Candidate]], chosen: tuple[_Candidate, ...]
-    ) -> Iterator[tuple[_Candidate, ...]]:
+        self, candidates: list[list[Candidate]], chosen: tuple[Candidate, ...]
+    ) -> Iterator[tuple[Candidate, ...]]:
         position = len(chosen)
         if position == len(candidates):
             yield chosen
@@ -134,86 +127,31 @@ class Matcher:
         return (joined or present or [self.positive[-1].absent])[-1]
 
 
-class Panel:
-    """Many conjunctions judged together; those that begin alike are judged alike, once.
-
-    A tree: each step is a pattern, and everything below a pattern that no fact satisfies is
-    blocked by it. Every conjunction gets the very judgement that its matcher would give alone.
-    """
-
-    def __init__(self, matchers: Sequence[Matcher]) -> None:
-        self._count, self._root = len(matchers), _Step()
-        for number, matcher in enumerate(matchers):
-            step = self._root
-            for pattern in matcher.positive:
-                step = step.then.setdefault(pattern, _Step())
-                step.below.append(number)
-            step.ends.append((number, matcher))
-
-    def judge(self, scene: Scene) -> list[Judged]:
-        """The judgement of each conjunction, in order."""
-        judged = [_NOTHING] * self._count
-        self._walk(self._root, scene, [], judged)
-        return judged
-
-    def _walk(
-        self, step: _Step, scene: Scene, chosen: list[list[_Candidate]], judged: list[Judged]
-    ) -> None:
-        for number, matcher in step.ends:
-            judged[number] = matcher.combine(scene, chosen)
-        seen = scene.seen
-        for pattern, following in step.then.items():
-            candidates = seen.get(pattern)
-            if candidates is None:
-                candidates = scene.candidates(pattern)
-            if candidates:
-                self._walk(following, scene, [*chosen, candidates], judged)
-                continue
-            absent = pattern.absent
-            for number in following.below:
-                judged[number] = absent
+Numbered = tuple[int, Mapping[str, Value]]
+"""A fact: its number, and what it says."""
+Candidate = tuple[int, Mapping[str, Value], tuple[str, ...]]
+"""A fact that a pattern does not rule out: its number, what it says, and what it lacks."""
 
 
-class _Step:
-    """One place in the tree: where to go on, and the conjunctions below and ending here."""
-
-    __slots__ = ("below", "ends", "then")
-
-    def __init__(self) -> None:
-        self.then: dict[_Prepared, _Step] = {}
-        self.below: list[int] = []
-        self.ends: list[tuple[int, Matcher]] = []
-
-
-_NOTHING = Judged()
-_Numbered = tuple[int, Mapping[str, Value]]
-_Candidate = tuple[int, Mapping[str, Value], tuple[str, ...]]
-
-
-class _Prepared:
+class PatternMatcher:
     """One pattern with its comparisons turned into functions."""
 
     __slots__ = (
         "absent",
         "binding",
         "joins",
-        "key",
         "kind",
         "known",
         "present",
-        "same",
         "tests",
     )
 
     def __init__(self, pattern: FlatPattern) -> None:
         self.kind, self.binding = pattern.kind, pattern.binding or "none"
-        self.same = tuple(
-            (atom.attribute, atom.value) for atom in pattern.atoms if atom.word is Word.IS
-        )
         self.tests = tuple(
             (atom.attribute, _COMPARE[atom.word], atom.value)
             for atom in pattern.atoms
-            if atom.word in _COMPARE and atom.word is not Word.IS
+            if atom.word in _COMPARE
         )
         self.known = tuple(
             (atom.attribute, atom.value) for atom in pattern.atoms if atom.word is Word.KNOWN
@@ -223,34 +161,31 @@ class _Prepared:
             for atom in pattern.atoms
             if isinstance(atom.value, Join)
         )
-        self.key = next((key for atom in pattern.atoms if (key := _key(pattern, atom))), None)
         self.absent = Judged(blocked=f"no {pattern}")
         self.present = Judged(blocked=f"there is {pattern}")
 
-    def candidates(self, facts: Sequence[_Numbered]) -> list[_Candidate]:
+    @property
+    def asked(self) -> set[str]:
+        """The attributes that are compared with a value, or must be known or unknown."""
+        return {test[0] for test in self.tests} | {name for name, _ in self.known}
+
+    def candidates(self, facts: Sequence[Numbered]) -> list[Candidate]:
         """The facts that are not ruled out, each with the attributes it lacks."""
-        found: list[_Candidate] = []
+        found: list[Candidate] = []
         for number, values in facts:
             lacks: tuple[str, ...] = ()
-            for attribute, wanted in self.same:
+            for attribute, compare, wanted in self.tests:
                 value = values.get(attribute)
-                if value != wanted:
-                    if value is not None:
-                        break
+                if value is None:
                     lacks = (*lacks, f"{self.binding}.{attribute}")
+                elif not compare(value, wanted):
+                    break
             else:
-                for attribute, compare, limit in self.tests:
-                    value = values.get(attribute)
-                    if value is None:
-                        lacks = (*lacks, f"{self.binding}.{attribute}")
-                    elif not compare(value, limit):
-                        break
-                else:
-                    if not self.known or all((name in values) is is_ for name, is_ in self.known):
-                        found.append((number, values, lacks))
+                if not self.known or all((name in values) is is_ for name, is_ in self.known):
+                    found.append((number, values, lacks))
         return found
 
-    def exists_with(self, scene: Scene, chosen: tuple[_Candidate, ...]) -> bool:
+    def exists_with(self, scene: Scene, chosen: tuple[Candidate, ...]) -> bool:
         """Whether a fact satisfies this pattern together with the chosen ones."""
         return bool(self.joins) and any(
             _joined(values, self.joins, chosen) for _, values, _ in scene.candidates(self)
@@ -267,7 +202,7 @@ def compare_atom(atom: Atom, value: Value | None) -> bool | None:
 def _joined(
     values: Mapping[str, Value],
     joins: tuple[tuple[str, int, str], ...],
-    chosen: tuple[_Candidate, ...],
+    chosen: tuple[Candidate, ...],
 ) -> bool:
     return all(values[name] == chosen[position][1][other] for name, position, other in joins)
 
@@ -277,14 +212,6 @@ def _order(missing: frozenset[str]) -> tuple[int, list[str]]:
 
 
 @lru_cache(maxsize=20_000)
-def _prepared(pattern: FlatPattern) -> _Prepared:
+def _prepared(pattern: FlatPattern) -> PatternMatcher:
     """Rules that share a pattern share its preparation, and so its result in a scene."""
-    return _Prepared(pattern)
-
-
-def _key(pattern: FlatPattern, atom: Atom) -> tuple[str, str] | None:
-    """The attribute and code by which facts of the kind can be looked up."""
-    always = catalogue().attribute(pattern.kind, atom.attribute).always
-    if atom.word is Word.IS and isinstance(atom.value, str) and always:
-        return atom.attribute, atom.value
-    return None
+    return PatternMatcher(pattern)

@@ -10,8 +10,9 @@ from cds.rulebook.deal import RULESET_SIZE, alike
 from cds.rulebook.evaluate import Deck, prepare
 from cds.rulebook.facts import catalogue
 from cds.rulebook.gate import Gates, Need, needs_of
+from cds.rulebook.panel import Panel
 from cds.rulebook.program import Program
-from cds.rulebook.reference import Matcher, Panel, Scene
+from cds.rulebook.reference import Matcher, Scene
 from cds.rulebook.render import Renderer
 from cds.rulebook.rule import Word
 from tests.rulebook.build import CML, LOW_LEVEL, RIFAMPICIN, scene
@@ -53,11 +54,22 @@ def test_whatever_matches_has_an_open_gate(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_judging_together_is_judging_each_alone(seed: int) -> None:
     generator = Generator(4000 + seed)
-    matchers = [Matcher(conjunction) for conjunction in random_conjunctions(generator, 60)]
-    panel = Panel(matchers)
+    found = [conjunctions(rule, "us", catalogue()) for rule in generator.rules(60)]
+    rules = [[Matcher(one) for one in several] for several in found if several]
+    panel = Panel(rules, lambda rule, absent: (rule, absent))
+    assert sorted(panel.rules) == list(range(len(rules)))
+    blocked = 0
     for _ in range(10):
         facts = generator.scene(20)
-        assert panel.judge(Scene(facts)) == [m.judge(Scene(facts)) for m in matchers]
+        silences, judged = panel.judge(Scene(facts))
+        for rule, silence in zip(panel.rules, silences, strict=True):
+            alone = [matcher.judge(Scene(facts)) for matcher in rules[rule]]
+            assert [judged[number] for number in panel.alternatives[rule]] == alone
+            if silence is not None:
+                assert silence == (rule, alone[0])
+                assert alone == [alone[0]] * len(alone)
+                blocked += 1
+    assert blocked > 200
 
 
 def test_every_conjunction_has_one_place() -> None:
