@@ -29,7 +29,8 @@ _ALWAYS = {
         "gate": "trough",
         "reported": "720 ng/mL",
         "converted": False,
-    }
+    },
+    "adherence": {"doubted": False},
 }
 
 
