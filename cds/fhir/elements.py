@@ -95,16 +95,16 @@ def concept(found: Element | None) -> Concept:
     if found is None:
         return _NOTHING
     codes: list[Code] = []
-    words = [text(found, "text")]
+    said = text(found, "text")
+    words = [said] if said else []
     for coding in elements(found, "coding"):
         code = text(coding, "code")
         if code:
             codes.append(Code(_system(coding), code))
-        display = text(coding, "display")
-        if display not in words:
-            words.append(display)
-    said = " | ".join([word for word in words if word])
-    return Concept(tuple(codes), said or None)
+        shown = text(coding, "display")
+        if shown and shown not in words:
+            words.append(shown)
+    return Concept(tuple(codes), " | ".join(words) or None)
 
 
 def codes_of(found: Element | None) -> list[Code]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from cds.clinical.moment import Moment
@@ -126,9 +127,9 @@ def _read_request(
     if is_draft and status not in _ENDING:
         status = OrderStatus.DRAFT
     doses = _dose_context(product, context)
-    order = DrugOrder(
+    order = partial(
+        DrugOrder,
         reference,
-        status,
         is_draft=is_draft,
         selected=selected,
         strength_mg=_tablet_mg(doses),
@@ -138,30 +139,27 @@ def _read_request(
         reasons=reasons_of(resource, context),
         reason_references=reason_references_of(resource),
     )
+    authored, reported = None, False
     try:
-        order = replace(order, authored=moment(resource, "authoredOn", context.zone))
-        if _is_reported(resource):
-            order = replace(order, reported=True)
+        authored = moment(resource, "authoredOn", context.zone)
+        reported = _is_reported(resource)
         _check_authority(resource, context, is_draft=is_draft)
-        regimens = read_dosages(
-            elements(resource, "dosageInstruction"),
-            doses,
-            context.zone,
-            order.authored,
-        )
+        dosages = elements(resource, "dosageInstruction")
+        regimens = read_dosages(dosages, doses, context.zone, authored)
     except ReadError as error:
         if not (is_draft and status in _ENDING and error.code == "dose-missing"):
             found.problems.append(error.as_problem(reference, _impact(error, status)))
         if error.code in {"order-not-authorised", "do-not-perform"}:
-            order = replace(order, status=OrderStatus.UNKNOWN)
-        found.orders.append(order)
+            status = OrderStatus.UNKNOWN
+        found.orders.append(order(status, authored=authored, reported=reported))
         return
-    if order.reported:
+    if reported:
         regimens = _said(regimens, "The order is reported, not prescribed here.")
-    stopped = _stopped(order, regimens, context)
-    found.orders.append(replace(order, regimens=regimens, stopped=stopped))
+    stopped = _stopped(status, regimens, context)
+    read = order(status, regimens, authored=authored, stopped=stopped, reported=reported)
+    found.orders.append(read)
     if not is_draft:
-        found.problems.extend(_status_notes(order, stopped, context))
+        found.problems.extend(_status_notes(read, context))
 
 
 def _check_authority(resource: Element, context: ReadContext, *, is_draft: bool) -> None:
@@ -182,7 +180,7 @@ def _check_authority(resource: Element, context: ReadContext, *, is_draft: bool)
         raise ReadError("order-not-authorised", message, "intent")
 
 
-def _status_notes(order: DrugOrder, stopped: Moment | None, context: ReadContext) -> list[Problem]:
+def _status_notes(order: DrugOrder, context: ReadContext) -> list[Problem]:
     name = context.drug.name
     if order.status is OrderStatus.ON_HOLD:
         message = f"The {name} order is on hold; it does not count as current therapy."
@@ -190,17 +188,17 @@ def _status_notes(order: DrugOrder, stopped: Moment | None, context: ReadContext
     if order.status is OrderStatus.UNKNOWN:
         message = f"The status of an order of {name} is unknown; it does not count as therapy."
         return [problem("order-status-unknown", message, order.reference, field="status")]
-    if order.status is OrderStatus.STOPPED and stopped is None:
+    if order.status is OrderStatus.STOPPED and order.stopped is None:
         message = f"The {name} order was stopped, but the record does not say when."
         return [problem(STOP_UNDATED, message, order.reference, field="status")]
     return []
 
 
 def _stopped(
-    order: DrugOrder, regimens: tuple[Regimen, ...], context: ReadContext
+    status: OrderStatus, regimens: tuple[Regimen, ...], context: ReadContext
 ) -> Moment | None:
     """When an ended order ended, as far as its bounds say."""
-    if order.status not in {OrderStatus.STOPPED, OrderStatus.COMPLETED}:
+    if status not in {OrderStatus.STOPPED, OrderStatus.COMPLETED}:
         return None
     end = regimens[-1].ends
     return end if end is not None and end.at <= context.now else None
@@ -244,7 +242,7 @@ def _read_statement(
     if last.ends is None and during.end is not None:
         regimens = (*regimens[:-1], replace(last, ends=during.end))
     regimens = _said(regimens, "The regimen is reported by a medication statement.")
-    stopped = _stopped(order, regimens, context)
+    stopped = _stopped(order.status, regimens, context)
     found.orders.append(replace(order, regimens=regimens, stopped=stopped))
 
 

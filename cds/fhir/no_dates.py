@@ -7,7 +7,7 @@ was: its reader finds no date there and says what follows from that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from cds.clinical.problem import Impact, Problem
@@ -38,11 +38,12 @@ _HOLDERS: Final = frozenset(
 )
 _EVENTS: Final = "event"
 """The list of times of a Timing; elsewhere it is a concept."""
+_LOOKED_AT: Final = _DATES | _HOLDERS | {_EVENTS}
 
 
 def has_placeholder(resource: Element) -> bool:
     """Whether a date of the resource was not entered by anybody."""
-    return any(map(_is_placeholder, _dates(resource)))
+    return any(map(_is_placeholder, _dates(resource, [])))
 
 
 def without_placeholders(resource: Element, drug: Drug) -> tuple[Element, list[Problem]]:
@@ -96,24 +97,26 @@ def _without(
     resource: Element, is_none: Callable[[str], bool]
 ) -> tuple[Element, list[tuple[str, str]]]:
     """The resource without the dates that are none, and each of these with its path."""
-    if not any(map(is_none, _dates(resource))):  # as nearly always: nothing to copy
+    if not any(map(is_none, _dates(resource, []))):  # as nearly always: nothing to copy
         return resource, []
     found: list[tuple[str, str]] = []
     return _kept(resource, is_none, "", found), found
 
 
-def _dates(parent: Element) -> Iterator[str]:
-    """Every date that `_kept` looks at."""
-    for name, item in parent.items():
+def _dates(parent: Element, found: list[str]) -> list[str]:
+    """Every date that `_kept` looks at, added to those `found`, in no order."""
+    for name in _LOOKED_AT.intersection(parent):
+        item = parent[name]
         if name in _DATES:
             if isinstance(item, str):
-                yield item
+                found.append(item)
         elif name in _HOLDERS:
             for one in item if isinstance(item, list) else (item,):
                 if isinstance(one, dict):
-                    yield from _dates(one)
-        elif name == _EVENTS and isinstance(item, list):
-            yield from (one for one in item if isinstance(one, str))
+                    _dates(one, found)
+        elif isinstance(item, list):
+            found += [one for one in item if isinstance(one, str)]
+    return found
 
 
 def _kept(

@@ -29,11 +29,19 @@ class Product:
     """A medicine as one resource states it."""
 
     concept: Concept
-    display: str | None
-    medication: Element | None
+    named: Element | None
+    """The CodeableConcept that names it."""
+    medication: Element | None = None
     """The resolved Medication, if the resource referred to one."""
+    shown: str | None = None
+    """The words beside the reference."""
     unresolved: str | None = None
     """The reference that could not be resolved."""
+
+    @property
+    def display(self) -> str | None:
+        """The words by which a person would call it."""
+        return display(self.named) or self.shown
 
     @property
     def ingredients(self) -> tuple[Concept, ...]:
@@ -48,17 +56,18 @@ def product_of(resource: Element, resolve: Resolve) -> Product:
     """The medicine of a MedicationRequest, Statement, Dispense or Administration."""
     stated = element(resource, "medicationCodeableConcept")
     if stated is not None:
-        return Product(concept(stated), display(stated), None)
+        return Product(concept(stated), stated)
     reference = element(resource, "medicationReference") or {}
     target = referred(reference)
     shown = text(reference, "display")
     medication = resolve(target, resource) if target else None
     if medication is None:
-        return Product(Concept(text=shown), shown, None, unresolved=target or "no reference")
+        unresolved = target or "no reference"
+        return Product(Concept(text=shown), None, shown=shown, unresolved=unresolved)
     named = element(medication, "code")
     found = concept(named)
     named_as = " | ".join(word for word in (found.text, shown) if word) or None
-    return Product(Concept(found.codes, named_as), display(named) or shown, medication)
+    return Product(Concept(found.codes, named_as), named, medication, shown)
 
 
 def is_drug(product: Product, drug: Drug, terminology: Terminology) -> bool:

@@ -111,6 +111,8 @@ def quantity_unit(quantity: Element) -> str | None:
     """
     written, code = text(quantity, "unit"), text(quantity, "code")
     system = text(quantity, "system")
+    if written == code and system in {UCUM, None}:  # as most
+        return _accepted(code) if code else None
     by_code = _accepted(code) if code and system in {UCUM, None} else None
     by_words = _accepted(written) if written else None
     if written in GIGA and by_code is not None and dimension_of(by_code) == _COUNT:
@@ -138,6 +140,8 @@ def sampled_at(observation: Element, zone: ZoneInfo) -> Moment | None:
 
 def upper_limit(observation: Element, unit: str, molar_mass: float | None) -> float | None:
     """The laboratory's upper limit of normal in `unit`, if exactly one is stated."""
+    if "referenceRange" not in observation:
+        return None
     found: set[float] = set()
     for reference_range in elements(observation, "referenceRange"):
         if not _is_normal_range(reference_range):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 from cds.clinical.terminology import Drug
-from cds.fhir.elements import UCUM, copy_of
+from cds.fhir.elements import UCUM
 
 Resource = dict[str, Any]
 Tablets = Sequence[tuple[float, float]]
@@ -186,7 +187,18 @@ def _with_status(order: Mapping[str, Any], status: str, reason: str) -> Resource
 
 def _copy(order: Mapping[str, Any]) -> Resource:
     """The order without its narrative, which states the old dose and status in words."""
-    return {name: copy_of(value) for name, value in order.items() if name != "text"}
+    return {name: _plain(value) for name, value in order.items() if name != "text"}
+
+
+def _plain(value: Any) -> Any:
+    """A copy with floats for decimals: a card's resource is plain JSON to everyone."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
 
 
 def _bounds(old: Mapping[str, Any]) -> Resource:

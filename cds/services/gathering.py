@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -55,11 +54,12 @@ def gather_record(given: EvaluationInput, knowledge: Knowledge) -> Gathered:
         patient_id=given.patient_id,
         asked_for=frozenset(key for key in given.resources if key not in given.unavailable),
     )
-    unavailable = tuple(
-        _unavailable(key, why, partly=key in given.resources)
-        for key, why in sorted(given.unavailable.items())
-    )
-    record = replace(record, problems=record.problems + unavailable)
+    if given.unavailable:
+        said = tuple(
+            _unavailable(key, why, partly=key in given.resources)
+            for key, why in sorted(given.unavailable.items())
+        )
+        record = replace(record, problems=record.problems + said)
     return Gathered(record, _by_reference([*others, *drafts]))
 
 
@@ -75,30 +75,17 @@ def _by_reference(resources: list[Any]) -> dict[str, dict[str, Any]]:
     """Every order, in Bundles too, under its relative reference; drafts come last and win."""
     found: dict[str, dict[str, Any]] = {}
     for resource in resources:
-        for item in _flat(resource):
-            kind, identifier = item.get("resourceType"), item.get("id")
-            if isinstance(kind, str) and kind in _ORDERS and isinstance(identifier, str):
-                found[f"{kind}/{identifier}"] = _with_plain_numbers(item)
+        _add_orders(resource, found)
     return found
 
 
-def _with_plain_numbers(value: Any) -> Any:
-    """The same resource with floats for decimals: a card's resource is plain JSON to everyone."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, dict):
-        return {key: _with_plain_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_plain_numbers(item) for item in value]
-    return value
-
-
-def _flat(resource: Any) -> Iterator[dict[str, Any]]:
+def _add_orders(resource: Any, found: dict[str, dict[str, Any]]) -> None:
     if not isinstance(resource, dict):
         return
-    if resource.get("resourceType") != "Bundle":
-        yield resource
-        return
-    entries = resource.get("entry")
-    for entry in entries if isinstance(entries, list) else ():
-        yield from _flat(entry.get("resource") if isinstance(entry, dict) else None)
+    kind, identifier = resource.get("resourceType"), resource.get("id")
+    if kind == "Bundle":
+        entries = resource.get("entry")
+        for entry in entries if isinstance(entries, list) else ():
+            _add_orders(entry.get("resource") if isinstance(entry, dict) else None, found)
+    elif isinstance(kind, str) and kind in _ORDERS and isinstance(identifier, str):
+        found[f"{kind}/{identifier}"] = resource

@@ -41,10 +41,11 @@ def read_prefetch(
 def _refuse_older_fhir(reader: Reader, item: Any, place: str) -> None:
     entries = item.get("entry") if isinstance(item, dict) else None
     inside = [
-        entry.get("resource") if isinstance(entry, dict) else None
+        entry["resource"]
         for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and "resource" in entry
     ]
-    if any(is_older_fhir(resource) for resource in (item, *inside)):
+    if any(map(is_older_fhir, (item, *inside))):
         reader.wrong(place, "resources of an older FHIR version; this service reads FHIR R4")
 
 

@@ -82,7 +82,8 @@ def type_of(resource: Any) -> str | None:
 
 def is_older_fhir(resource: Any) -> bool:
     """Whether a resource is of a type that R4 no longer has."""
-    return type_of(resource) in _OLDER_FHIR
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    return isinstance(kind, str) and kind in _OLDER_FHIR
 
 
 def _shown(key: str) -> str:
