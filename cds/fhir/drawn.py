@@ -131,7 +131,10 @@ def specimen(observation: Element, context: ReadContext) -> str | None:
 
 
 def _spoken(words: str) -> str | None:
-    return next((name for name, said in _SPOKEN if said.search(words.lower())), None)
+    lowered = words.strip().lower()
+    if not lowered:
+        return None
+    return next((name for name, said in _SPOKEN if said.search(lowered)), None)
 
 
 def _resolved_specimen(observation: Element, context: ReadContext) -> Element | None:

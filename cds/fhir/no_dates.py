@@ -73,7 +73,7 @@ def without_dates_before_drug(resource: Element, drug: Drug) -> tuple[Element, l
     if drug.first_given_year is None:
         return resource, []
     first = str(drug.first_given_year)
-    kept, found = _without(resource, lambda written: written[:4] < first)
+    kept, found = _without(resource, first.__gt__)  # as text: what begins with the year is later
     return kept, [
         problem(
             "date-before-drug",

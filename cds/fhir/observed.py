@@ -48,10 +48,15 @@ def by_code(
 
 def _sort(observation: Element, context: ReadContext, found: Observed) -> None:
     components = elements(observation, "component")
-    coded = [(part, codes_of(element(part, "code"))) for part in (observation, *components)]
-    lab_of, level_of = context.terminology.lab_of, context.drug.level_of
-    known = [(part, lab) for part, codes in coded if (lab := lab_of(codes)) is not None]
-    levels = [(part, level) for part, codes in coded if (level := level_of(codes)) is not None]
+    known: list[Known] = []
+    levels: list[tuple[Element, LevelCode]] = []
+    for part in (observation, *components):
+        codes = codes_of(element(part, "code"))
+        lab, level = context.terminology.lab_of(codes), context.drug.level_of(codes)
+        if lab is not None:
+            known.append((part, lab))
+        if level is not None:
+            levels.append((part, level))
     found.sound.append(observation)
     if known:
         found.results.append((observation, known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -18,7 +19,7 @@ class Panels:
     """Which Observations bear on which: by membership, derivation or a common request."""
 
     def __init__(self, observations: Sequence[Element]) -> None:
-        self._answers = [(reference_of(o), o) for o in observations if may_answer(o)]
+        self._observations = observations
         self._links: dict[str, set[str]] = {}
         self._linked_by: dict[str, set[str]] = defaultdict(set)
         for observation in observations:
@@ -35,6 +36,8 @@ class Panels:
     def answers_to(self, observation: Element) -> list[Element]:
         """The other Observations that share a link with this one and say when the last dose was,
         as far as anybody would read them."""
+        if not self._links:
+            return []
         reference = reference_of(observation)
         panels = self._linked_by.get(reference, set())
         near = {reference, *self._links.get(reference, ())}
@@ -51,6 +54,16 @@ class Panels:
             )
         )
         return list(islice(found, MOST_ANSWERS + 1))
+
+    @cached_property
+    def _answers(self) -> list[tuple[str, Element]]:
+        """Those that may tell when the last dose was, of all that link or are linked."""
+        linked = self._links.keys() | self._linked_by.keys()
+        return [
+            (name, observation)
+            for observation in self._observations
+            if (name := reference_of(observation)) in linked and may_answer(observation)
+        ]
 
 
 def _links(observation: Element) -> set[str]:

@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-from cds.fhir.form import form
-
 _DIGEST_BYTES: Final = 16
 _PLACES: Final = 32_768
 """Room for about a thousand requests of a usual size, in half a mebibyte."""
@@ -46,9 +44,9 @@ class Passed:
         """Ask about everything again, as after a start."""
         self._table[:] = bytes(len(self._table))
 
-    def digest(self, resource: bytes) -> bytes:
-        """The keyed digest of the form of a `written` resource."""
-        return self._digest(form(resource))
+    def digest(self, shape: bytes) -> bytes:
+        """The keyed digest of the form of a resource."""
+        return self._digest(shape)
 
     def digest_of_all(self, resources: Iterable[bytes]) -> bytes:
         """The keyed digest of `written` resources as they are: it is that of no single form."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cds.fhir import validate
-from cds.fhir.form import written
+from cds.fhir.form import form, written
 from cds.fhir.passed import Passed
 from cds.fhir.validate import read_resource, read_resources
 from tests.fhir.factories import lab, level, request
@@ -139,6 +139,16 @@ def test_another_record_is_looked_up_form_by_form(
     assert len(looked_up) == len(other)
 
 
+def test_results_of_one_form_are_looked_up_once_in_a_record(looked_up: list[bytes]) -> None:
+    memory = Passed()
+    first, *others = (lab("777-3", 150 + n, "10*9/L", id=f"l{n}") for n in range(5))
+    read_resource(first, memory)
+    looked_up.clear()
+    readings = read_resources([*others, level()], memory)
+    assert [reading.resource for reading in readings] == [*others, level()]
+    assert len(looked_up) == 2
+
+
 @pytest.mark.parametrize(
     "fields", [{"status": " active "}, {"priority": None}, {"status": "finished"}, {"taken": "n"}]
 )
@@ -170,4 +180,4 @@ def test_the_memory_has_a_fixed_size_and_never_invents() -> None:
 def test_the_memory_holds_a_digest_and_nothing_of_the_resource() -> None:
     memory = Passed(places=1)
     read_resource(request(), memory)
-    assert bytes(memory._table) == memory.digest(written(request()))
+    assert bytes(memory._table) == memory.digest(form(written(request())))
