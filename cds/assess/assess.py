@@ -9,6 +9,7 @@ from cds import __version__
 from cds.assess.assessment import Assessment, Versions
 from cds.assess.body import creatinine_clearance
 from cds.assess.case import Patient
+from cds.assess.contradictions import contradicting_results
 from cds.assess.correction import corrected_by_model
 from cds.assess.course import read_therapy
 from cds.assess.exposure import ModelLibrary, evaluate_exposure
@@ -64,7 +65,8 @@ def assess(
     gated = corrected_by_model(gated, exposure, therapy)
     exposure = beside_the_measured(exposure, gated, policy, tables)
     under_way = level_under_way(record, therapy, gated, tables, now)
-    problems = (*record.problems, *therapy.problems)
+    contradictions = contradicting_results(record, rulebook.terminology, tables, now)
+    problems = (*record.problems, *therapy.problems, *contradictions)
     facts = derive_facts(
         Basis(
             record=replace(record, labs=tuple(lab.past_its_bound() for lab in record.labs)),

@@ -124,6 +124,8 @@ class LabDefinition:
     """Words without spaces, in lower case, that state at most so much of `unit` (`mr4.5`)."""
     as_text: bool = False
     """Whether a number that was written as text is read."""
+    graver: int = 0
+    """1 if the higher of two values is the graver one, -1 if the lower is, 0 if neither."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, reference_of
 from cds.fhir.genes import read_genes
 from cds.fhir.identity import patient_asked, read_person
-from cds.fhir.labs import read_labs
+from cds.fhir.labs import place_of, read_labs
 from cds.fhir.medications import read_medication, unread_order
 from cds.fhir.mentions import mentions
 from cds.fhir.observed import Observed, by_code
@@ -98,7 +98,7 @@ def gather(
         taken=_unique(found.taken, key=lambda t: (_time(t.at), t.reference)),
         supplies=_unique(found.supplies, key=lambda s: (_time(s.handed_over), s.reference)),
         levels=_unique(levels.measured, key=lambda v: (_time(v.sampled), v.reference)),
-        labs=_unique(labs, key=lambda v: (_time(v.at), v.key, v.reference)),
+        labs=_unique(labs, key=lambda v: place_of(v, context.terminology)),
         medicines=_unique(found.medicines, key=lambda m: (_time(m.started), m.reference)),
         conditions=_unique(conditions, key=lambda c: (_time(c.onset), c.reference)),
         allergies=_unique(allergies, key=lambda a: (a.ingredient, a.reference)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from cds.clinical.labs import Lab
 from cds.clinical.level import ResultStatus
 from cds.clinical.moment import Moment
 from cds.clinical.problem import Problem
-from cds.clinical.terminology import LabDefinition
+from cds.clinical.terminology import LabDefinition, Terminology
 from cds.clinical.units import UnitError, convert
 from cds.fhir.context import CLOCKS_DIFFER, ReadContext
 from cds.fhir.elements import (
@@ -60,6 +61,20 @@ def read_labs(
             message = f"{_name(definition)}: {error.message}"
             problems.append(problem(_kind_of(error), message, reference, field=error.field))
     return labs, problems
+
+
+Place = tuple[datetime, str, bool, float, str]
+
+
+def place_of(lab: Lab, terminology: Terminology) -> Place:
+    """Where a result stands among others: by time, and of one time the one that counts last.
+
+    A final result counts before a preliminary one, and of two final ones the graver.
+    """
+    definition = terminology.labs_by_key.get(lab.key)
+    gravity = (lab.value or 0.0) * (definition.graver if definition else 0)
+    final = lab.status is not ResultStatus.PRELIMINARY
+    return lab.at.at, lab.key, final, gravity, lab.reference
 
 
 def _kind_of(error: ReadError) -> str:

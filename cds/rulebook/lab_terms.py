@@ -29,7 +29,19 @@ def read_lab(key: str, row: Entries, name: str, remarks: Remarks) -> LabDefiniti
         _also(row, remarks),
         _bounds(row, remarks),
         row.boolean("as_text"),
+        _graver(row, remarks),
     )
+
+
+_GRAVER = {"higher": 1, "lower": -1}
+
+
+def _graver(row: Entries, remarks: Remarks) -> int:
+    """Which of two contradicting values is the graver one: `graver: lower`."""
+    word = row.text("graver", required=False)
+    if word is not None and word not in _GRAVER:
+        remarks.add("RB104", row.place, f"graver: '{word}'", did_you_mean(word, _GRAVER))
+    return _GRAVER.get(word or "", 0)
 
 
 def _also(row: Entries, remarks: Remarks) -> dict[str, OwnUnit]:

@@ -181,6 +181,29 @@ CASES += [
 ]
 CASES += [
     Case(
+        f"neutrophils {first:g} and {second:g} of one draw: the lower counts",
+        lambda first=first, second=second: (
+            treated(looked=False).lab("anc", first).lab("anc", second)
+        ),
+        ("toxicity.cytopenia-first",),
+    )
+    for first, second in ((0.8, 1.9), (1.9, 0.8))
+]
+CASES += [
+    Case(
+        "ALT 250 and 25 U/L of one draw: the higher counts",
+        lambda: treated(looked=False).lab("alt", 25).lab("alt", 250),
+        ("toxicity.transaminases-hold",),
+    ),
+    Case(
+        "a final count counts before a preliminary one",
+        lambda: treated(looked=False).lab("anc", 1.9).lab("anc", 0.8, status="preliminary"),
+        (),
+        ("toxicity.cytopenia-first",),
+    ),
+]
+CASES += [
+    Case(
         "a low trough, supply complete, non-adherence recorded",
         lambda: behind().level(700).diagnosis("Nonadherence to medication", "Z91.148", 20),
         ("trough.cml-below-target-adherence-doubtful",),
