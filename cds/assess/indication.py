@@ -85,6 +85,8 @@ def _by_disease(keys: set[str], record: PatientRecord) -> dict[str, str | None]:
     genes = {gene.key for gene in record.genes}
     if "hes" in keys and _FIP1L1 in genes:
         keys = {*keys, "hes-fip1l1"}
+    if {"asm", "eosinophilia"} <= keys:
+        keys = {*keys, "asm-eosinophilia"}
     found: dict[str, str | None] = {}
     for indication, disease in _INDICATIONS:
         if indication in keys:

@@ -36,8 +36,8 @@ def test_values_of_one_moment_that_lie_too_far_apart_are_said(
     found = contradicting_results(record(labs=series), rulebook.terminology, tables, NOW)
     assert [problem.message for problem in found] == (
         [
-            "Neutrophils: 0.8 and 1.9 10*9/L at one time; the graver counts until it is known which "
-            "is true."
+            "Neutrophils: 0.8 and 1.9 10*9/L at one time; the graver counts until it is known "
+            "which is true."
         ]
         if said
         else []

@@ -26,6 +26,7 @@ _LABS: dict[str, tuple[str, str, float | None]] = {
     "creatinine": ("14682-9", "umol/L", 105),
     "egfr": ("98979-8", "mL/min/{1.73_m2}", None),
     "crp": ("1988-5", "mg/L", None),
+    "tsh": ("3016-3", "m[IU]/L", 4.5),
     "ck": ("2157-6", "U/L", 200),
     "lipase": ("3040-3", "U/L", 60),
     "lvef": ("10230-1", "%", None),

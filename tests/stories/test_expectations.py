@@ -16,6 +16,7 @@ from tests.stories.conftest import Ask
 
 GIST, ALL = "GIST, metastatic", "Philadelphia chromosome positive acute lymphoblastic leukaemia"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+OVERDUE = "response.pcr-overdue-off-therapy"
 FEEDING = "safety.breast-feeding"
 TAKEN = ("trough.cml-below-target",)
 
@@ -48,6 +49,22 @@ def stopping(chart: Chart) -> Chart:
 def nursing(days: float) -> Chart:
     stopped = treated(days=0, age=36, sex="female").imatinib(days=800, status="stopped", until=days)
     return stopped.diagnosis("Lactating", days=5)
+
+
+def milestone(days: float, percent: float) -> Chart:
+    return treated(days=days).lab("is", 60, days).lab("is", percent, 3)
+
+
+def in_mr4(days: float, first: float, last: float) -> Chart:
+    chart = treated(days=days)
+    for at_day in (first, (first + last) / 2, last):
+        chart.lab("is", 0.004, at_day)
+    return chart
+
+
+def off(days: float, tested: float) -> Chart:
+    chart = treated(days=0).imatinib(days=2800, status="stopped", until=days)
+    return chart.lab("is", 0.003, 1500).lab("is", 0.002, tested)
 
 
 def both() -> Chart:
@@ -177,6 +194,69 @@ CASES += [
         "CML: progression counts without a transcript",
         lambda: treated().lab("status", "Progressive disease", 20).level(700),
         TAKEN,
+    ),
+]
+CASES += [
+    Case(
+        "mutation Y253H beside a warning response",
+        lambda: milestone(430, 0.3).gene("BCR::ABL1 Y253H detected"),
+        ("response.abl1-mutation",),
+    ),
+    Case(
+        "Y253H looked for and not found",
+        lambda: milestone(430, 0.3).gene("BCR::ABL1 Y253H not detected"),
+        (),
+        ("response.abl1-mutation",),
+    ),
+    Case(
+        "TSH 30 on levothyroxine without a thyroid, the pair long known",
+        lambda: (
+            responding()
+            .procedure("Total thyroidectomy")
+            .medicine("levothyroxine", 0.1, days=2000)
+            .lab("tsh", 30)
+        ),
+        ("interactions.levothyroxine-tsh-high",),
+    ),
+    Case(
+        "a stop after three years, MR4 for eight months",
+        lambda: stopping(in_mr4(1100, 240, 20)),
+        ("response.stop-before-criteria",),
+    ),
+    Case("a stop after seven years of MR4", lambda: stopping(in_mr4(2600, 1500, 20)), silent=True),
+    Case(
+        "a stop because of a switch",
+        lambda: stopping(in_mr4(1100, 240, 20).medicine("dasatinib", 100, draft=True)),
+        (),
+        ("response.stop-before-criteria",),
+    ),
+    Case("off imatinib for 95 days, tested 70 days ago", lambda: off(95, 70), (OVERDUE,)),
+    Case("off imatinib for 95 days, tested 30 days ago", lambda: off(95, 30), (), (OVERDUE,)),
+    Case("off imatinib for two years, tested 70 days ago", lambda: off(730, 70), (), (OVERDUE,)),
+    Case(
+        "aggressive mastocytosis with eosinophilia is begun",
+        lambda: treated("Aggressive systemic mastocytosis with eosinophilia", days=0).order(100),
+        ("safety.eosinophilia-start",),
+    ),
+    Case(
+        "the same as two entries",
+        lambda: (
+            treated("Aggressive systemic mastocytosis", days=0)
+            .diagnosis("Eosinophilia", "D72.10")
+            .order(100)
+        ),
+        ("safety.eosinophilia-start",),
+    ),
+    Case(
+        "200 mg after years of MR4 is a planned step",
+        lambda: in_mr4(2200, 1500, 60).order(200),
+        (),
+        ("trough.ordered-dose-jump", "dosing.low-dose-adult-cml"),
+    ),
+    Case(
+        "co-codamol is paracetamol",
+        lambda: ordering("Co-codamol 30/500").lab("alt", 160),
+        ("interactions.paracetamol-liver",),
     ),
 ]
 CASES += [
