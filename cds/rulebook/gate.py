@@ -34,12 +34,10 @@ class Need:
     """Attributes of which it is only asked that they are known."""
     unknown: frozenset[str]
 
-    def met_by(self, values: Mapping[str, Value]) -> bool:
-        """Whether a fact of the kind is such a one."""
-        for attribute, allowed in self.choices:
-            if values.get(attribute) not in allowed:
-                return False
-        return self.known <= values.keys() and self.unknown.isdisjoint(values)
+    @property
+    def attributes(self) -> frozenset[str]:
+        """All that it asks about."""
+        return frozenset({name for name, _ in self.choices} | self.known | self.unknown)
 
 
 def need_of(pattern: FlatPattern) -> Need:
@@ -65,61 +63,82 @@ def _allowed(atom: Atom) -> frozenset[Value]:
 
 
 class Gates:
-    """Of many conjunctions, given by what they need, which ones could match."""
+    """Of many conjunctions, given by what they need, which ones could match.
+
+    Sets of needs are bits of integers. Each attribute of a fact is looked at once: its value tells
+    which needs of the kind the fact does not meet.
+    """
 
     def __init__(self, gates: Sequence[frozenset[Need]]) -> None:
         count = Counter(need for gate in gates for need in gate)
-        numbers = {need: number for number, need in enumerate(count)}
-        self._asked = {
-            kind: _arranged({n: number for n, number in numbers.items() if n.kind == kind})
-            for kind in {need.kind for need in numbers}
+        bits = {need: 1 << number for number, need in enumerate(count)}
+        self._kinds = {
+            kind: _arranged({need: bit for need, bit in bits.items() if need.kind == kind})
+            for kind in dict.fromkeys(need.kind for need in bits)
         }
         alike: dict[frozenset[Need], list[int]] = {}
         for conjunction, gate in enumerate(gates):
             alike.setdefault(gate, []).append(conjunction)
         # Each gate hangs on its rarest need: it is looked at only when that one is met.
-        self._hung: dict[int, list[tuple[frozenset[int], list[int]]]] = {}
+        self._hung: dict[int, list[tuple[int, list[int]]]] = {}
         for gate, behind in alike.items():
-            needed = frozenset(numbers[need] for need in gate)
-            rarest = min(gate, key=lambda need: (count[need], numbers[need]))
-            self._hung.setdefault(numbers[rarest], []).append((needed, behind))
+            needed = sum(bits[need] for need in gate)
+            rarest = min(gate, key=lambda need: (count[need], bits[need]))
+            self._hung.setdefault(bits[rarest], []).append((needed, behind))
 
     def open(self, scene: Iterable[tuple[str, Mapping[str, Value]]]) -> list[int]:
         """The conjunctions that could match these facts."""
-        met: set[int] = set()
+        met = 0
         for kind, values in scene:
-            for attribute, by_value in self._asked.get(kind, ()):
-                for number, need in by_value.get(values.get(attribute), ()):
-                    if number not in met and need.met_by(values):
-                        met.add(number)
+            if kind in self._kinds:
+                met |= _met(*self._kinds[kind], values)
         opened: list[int] = []
-        for need_met in met:
-            for needed, behind in self._hung.get(need_met, ()):
-                if needed <= met:
+        left = met
+        while left:
+            lowest = left & -left
+            for needed, behind in self._hung.get(lowest, ()):
+                if needed & met == needed:
                     opened += behind
+            left ^= lowest
         return opened
 
 
-_Arranged = list[tuple[str, dict[Value | None, list[tuple[int, Need]]]]]
-"""By attribute and by value of it: the needs to look at. No attribute: for every fact."""
-_NONE = ""
+_Column = tuple[str, int, dict[Value, int], int]
+"""An attribute, and which needs a fact fails in which it is unknown, this, or anything else."""
 
 
-def _arranged(needs: Mapping[Need, int]) -> _Arranged:
-    """Needs of one kind, each under the values of the attribute that fewest others ask for."""
-    asking = Counter(
-        (attribute, value)
-        for need in needs
-        for attribute, allowed in need.choices
-        for value in allowed
-    )
-    found: dict[str, dict[Value | None, list[tuple[int, Need]]]] = {}
-    for need, number in needs.items():
-        attribute, allowed = min(
-            need.choices,
-            key=lambda choice: (sum(asking[choice[0], value] for value in choice[1]), choice[0]),
-            default=(_NONE, frozenset({None})),
-        )
-        for value in allowed:
-            found.setdefault(attribute, {}).setdefault(value, []).append((number, need))
-    return list(found.items())
+def _met(needs: int, columns: Sequence[_Column], values: Mapping[str, Value]) -> int:
+    """The needs of its kind that a fact meets."""
+    failed = 0
+    for attribute, unknown, named, other in columns:
+        value = values.get(attribute)
+        failed |= unknown if value is None else named.get(value, other)
+        if failed == needs:
+            return 0
+    return needs ^ failed
+
+
+def _arranged(bits: Mapping[Need, int]) -> tuple[int, list[_Column]]:
+    """All needs of one kind, and what each attribute says about them, the most telling first."""
+    asking = Counter(name for need in bits for name in need.attributes)
+    return sum(bits.values()), [_column(name, bits) for name, _ in asking.most_common()]
+
+
+def _column(attribute: str, bits: Mapping[Need, int]) -> _Column:
+    chosen = [(allowed, bit) for need, bit in bits.items() for name, allowed in need.choices
+              if name == attribute]  # fmt: skip
+    known = sum(bit for need, bit in bits.items() if attribute in need.known)
+    absent = sum(bit for need, bit in bits.items() if attribute in need.unknown)
+
+    def failed(value: Value | None) -> int:
+        out = 0
+        for allowed, bit in chosen:
+            if value not in allowed:
+                out |= bit
+        return out
+
+    values = {value for allowed, _ in chosen for value in allowed}
+    return (
+        attribute, known | failed(None), {value: absent | failed(value) for value in values},
+        absent | failed(None),
+    )  # fmt: skip
