@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from cds.assess.assessment import Assessment
 from cds.cards import words
 from cds.cards.content import CardContent
 from cds.cards.level_line import under_way_lines
-from cds.cards.limits import bearing_on, data_finding, limiting, problem_lines, withheld_finding
+from cds.cards.limits import (
+    Bearing,
+    bearing_on,
+    data_finding,
+    limiting,
+    problem_lines,
+    withheld_finding,
+)
 from cds.cards.parts import shown_parts
 from cds.cards.quiet import (
     Answer,
@@ -89,7 +97,8 @@ class _Desk:
     base_url: str | None
     evaluation_id: str
     client: str
-    report_link: ReportLink
+    links: tuple[Link, ...]
+    limits: tuple[Bearing, ...]
 
 
 def cards_for(
@@ -112,7 +121,8 @@ def cards_for(
     line) cards carry no links. `client` keeps the card ids of two hospitals apart.
     """
     policy = policy or QuietPolicy()
-    desk = _Desk(assessment, resources, content, base_url, evaluation_id, client, report_link)
+    links, limits = _links(base_url, report_link, evaluation_id), limiting(assessment)
+    desk = _Desk(assessment, resources, content, base_url, evaluation_id, client, links, limits)
     if not assessment.verdict.agreed:
         return _withheld(desk)
 
@@ -122,7 +132,7 @@ def cards_for(
     pertinent, elsewhere = about_the_order(spoken, assessment)
     said, quiet = without_answered(pertinent, answered, policy, assessment.now)
     groups, dropped = capped(merged(said), policy)
-    groups, answered_data = _with_data_card(groups, assessment, answered, policy)
+    groups, answered_data = _with_data_card(groups, desk, answered, policy)
 
     cards = _cards(groups, desk)
     suppressed = (*elsewhere, *quiet, *dropped, *answered_data)
@@ -136,7 +146,7 @@ def _spoken(finding: Finding, desk: _Desk) -> Spoken:
 
 def _with_data_card(
     groups: list[list[Spoken]],
-    assessment: Assessment,
+    desk: _Desk,
     answered: Sequence[Answer],
     policy: QuietPolicy,
 ) -> tuple[list[list[Spoken]], list[Suppressed]]:
@@ -144,14 +154,15 @@ def _with_data_card(
 
     It does not count against the cap: a limit of the advice is not one more piece of advice.
     """
-    shown = bearing_on((group[0].finding.matter for group in groups), assessment)
+    assessment = desk.assessment
+    shown = bearing_on((group[0].finding.matter for group in groups), desk.limits)
     loud = [g[0].finding.matter for g in groups if g[0].finding.severity > Severity.INFO]
-    shown_loud = bearing_on(loud, assessment)
+    shown_loud = bearing_on(loud, desk.limits)
     unread = _unread_drafts(assessment)
     # That the very order being signed could not be read is no footnote to a milder card.
     unseen = [
         problem
-        for problem in limiting(assessment)
+        for problem, _ in desk.limits
         if problem not in (shown_loud if problem.reference in unread else shown)
     ]
     finding = data_finding(unseen)
@@ -198,11 +209,11 @@ def _card(group: Sequence[Spoken], desk: _Desk, told: Told) -> Card:
         summary=words.summary(lead.summary),
         indicator=_INDICATORS[lead.severity],
         detail=_detail(group, desk, told),
-        source=_source(lead.matter, desk),
+        source=_source(lead.matter, desk.content.name, desk.base_url),
         suggestions=suggestions,
         selection_behavior="at-most-one" if suggestions else None,
         override_reasons=_override_reasons(findings, desk.content),
-        links=_links(desk),
+        links=desk.links,
         extension=_extension(findings, desk),
     )
 
@@ -217,7 +228,7 @@ def _detail(group: Sequence[Spoken], desk: _Desk, told: Told) -> str:
     blocks += [block for other in others for block in _also(other)]
     blocks += told.new_parts(shown_parts(assessment, [part for f in findings for part in f.show]))
     blocks += under_way_lines(findings, assessment)
-    blocks += problem_lines(_problems_on(findings, assessment))
+    blocks += problem_lines(bearing_on((f.matter for f in findings), desk.limits))
     blocks += why_lines(group, desk.content)
     blocks += source_lines(findings)
     versions = assessment.versions
@@ -234,15 +245,10 @@ def _also(finding: Finding) -> list[str]:
     return [heading, words.authored(finding.detail)]
 
 
-def _problems_on(findings: Sequence[Finding], assessment: Assessment) -> Sequence[Any]:
-    """The problems this card shows; the data card shows those that no other card does."""
-    return bearing_on({finding.matter for finding in findings}, assessment)
-
-
-def _source(matter: Matter, desk: _Desk) -> Source:
+@lru_cache(maxsize=64)
+def _source(matter: Matter, name: str, base_url: str | None) -> Source:
     topic = Coding(code=matter.value, system=MATTER_SYSTEM, display=matter.value.capitalize())
-    url = f"{desk.base_url}/rules" if desk.base_url else None
-    return Source(label=desk.content.name, url=url, topic=topic)
+    return Source(label=name, url=f"{base_url}/rules" if base_url else None, topic=topic)
 
 
 def _override_reasons(
@@ -252,17 +258,17 @@ def _override_reasons(
     return tuple(content.override_reasons[k] for k in keys if k in content.override_reasons)
 
 
-def _links(desk: _Desk) -> tuple[Link, ...]:
+def _links(base_url: str | None, report_link: ReportLink, evaluation: str) -> tuple[Link, ...]:
     """The link to the report; the evaluation's id says nothing about the patient.
 
     A `smart` link names the launch page: the EHR signs the user in there and hands the id over.
     """
-    if not desk.base_url or desk.report_link == "none":
+    if not base_url or report_link == "none":
         return ()
-    if desk.report_link == "smart":
-        url, context = f"{desk.base_url}/launch", desk.evaluation_id
-        return (Link(label=_REPORT, url=url, type="smart", app_context=context),)
-    return (Link(label=_REPORT, url=f"{desk.base_url}/evaluations/{desk.evaluation_id}"),)
+    if report_link == "smart":
+        url = f"{base_url}/launch"
+        return (Link(label=_REPORT, url=url, type="smart", app_context=evaluation),)
+    return (Link(label=_REPORT, url=f"{base_url}/evaluations/{evaluation}"),)
 
 
 def _extension(findings: Sequence[Finding], desk: _Desk) -> dict[str, Any]:

@@ -27,26 +27,30 @@ _BEARS_ON = {
 """What a problem concerns (`problem.about` of the fact catalogue) -> matters it could change."""
 
 
-def limiting(assessment: Assessment) -> tuple[Problem, ...]:
+Bearing = tuple[Problem, frozenset[Matter]]
+"""A problem, and the matters on which it could change a card."""
+
+
+def limiting(assessment: Assessment) -> tuple[Bearing, ...]:
     """Return the problems a reader must know of, the graver first, each once."""
-    serious = [p for p in dict.fromkeys(assessment.problems) if p.impact is not Impact.NOTICE]
-    return tuple(sorted(serious, key=lambda p: p.impact is not Impact.PREVENTS))
-
-
-def bearing_on(matters: Iterable[Matter], assessment: Assessment) -> tuple[Problem, ...]:
-    """Return the problems that could change a card on these matters."""
+    serious = dict.fromkeys(p for p in assessment.problems if p.impact is not Impact.NOTICE)
+    if not serious:
+        return ()
     about = {
         (fact.values.get("code"), fact.values.get("reference")): str(fact.values.get("about"))
         for fact in assessment.facts
         if fact.kind == "problem"
     }
-    asked = set(matters)
     return tuple(
-        problem
-        for problem in limiting(assessment)
-        if Matter.DATA in asked
-        or asked & _BEARS_ON.get(about.get((problem.code, problem.reference), ""), _EVERYTHING)
+        (problem, _BEARS_ON.get(about.get((problem.code, problem.reference), ""), _EVERYTHING))
+        for problem in sorted(serious, key=lambda p: p.impact is not Impact.PREVENTS)
     )
+
+
+def bearing_on(matters: Iterable[Matter], limits: Iterable[Bearing]) -> tuple[Problem, ...]:
+    """Return the problems that could change a card on these matters."""
+    asked = set(matters)
+    return tuple(problem for problem, on in limits if Matter.DATA in asked or asked & on)
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:

@@ -19,9 +19,12 @@ _RESPONSE = "bcr_abl_is"
 
 def result_lines(findings: Sequence[Finding], assessment: Assessment) -> list[str]:
     """Return one Markdown block with a sentence for each such result."""
+    unlike = [lab for lab in _rested_on(findings, assessment) if _is_unlike_others(lab)]
+    if not unlike:
+        return []
     known = {fact.values["key"]: fact.values for fact in assessment.facts if fact.kind == "lab"}
     said = []
-    for lab in _rested_on(findings, assessment):
+    for lab in unlike:
         about = known.get(lab.key, {})
         name = words.plain(str(about.get("name", lab.key)))
         day = f"{lab.at.at:%Y-%m-%d}"
@@ -43,6 +46,10 @@ def result_lines(findings: Sequence[Finding], assessment: Assessment) -> list[st
                 "the card counts with the bound itself."
             )
     return ["  \n".join(said)] if said else []
+
+
+def _is_unlike_others(lab: Lab) -> bool:
+    return lab.status is ResultStatus.PRELIMINARY or lab.comparator is not None
 
 
 def _rested_on(findings: Sequence[Finding], assessment: Assessment) -> Iterator[Lab]:

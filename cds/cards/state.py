@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from cds.cards.trace import Matched
 from cds.clinical.finding import Finding
 
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cds-hooks.hl7.org/card")
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cds-hooks.hl7.org/card").bytes
 
 _CALENDAR = ("_days", "_days_ago", "_years", "months_on_drug", "week", "pdc_percent")
 """Endings of attributes that change with time alone; so does coverage, as its window moves."""
@@ -55,12 +55,21 @@ def card_uuid(client: str, patient_id: str, digests: Sequence[str]) -> str:
     A one-way digest, so that the uuid does not carry the patient's id to wherever it is logged.
     """
     content = json.dumps([client, patient_id, sorted(digests)])
-    return str(uuid.uuid5(_NAMESPACE, hashlib.sha256(content.encode()).hexdigest()))
+    return _uuid5(_NAMESPACE, hashlib.sha256(content.encode()).hexdigest())
 
 
 def suggestion_uuid(card: str, label: str) -> str:
     """Return the suggestion's uuid: the same offer on the same card keeps it."""
-    return str(uuid.uuid5(uuid.UUID(card), label))
+    return _uuid5(bytes.fromhex(card.replace("-", "")), label)
+
+
+def _uuid5(namespace: bytes, name: str) -> str:
+    """The text of `uuid.uuid5`, without the numbers and objects it makes on the way."""
+    digest = bytearray(hashlib.sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def _essence(item: Matched) -> str:

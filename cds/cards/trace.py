@@ -33,7 +33,7 @@ def matched_facts(finding: Finding, verdict: Verdict, content: CardContent) -> t
     A rule can match several combinations of facts; the one behind the finding cites the same
     references.
     """
-    matches = [m for t in verdict.trace if t.rule_id == finding.rule_id for m in t.matches]
+    matches = [m for t in verdict.speaking if t.rule_id == finding.rule_id for m in t.matches]
     cited = set(finding.references)
     own = [m for m in matches if {f.reference for _, f in m.facts if f.reference} == cited]
     chosen = own or matches

@@ -99,8 +99,8 @@ def _attribute_words(
     label, unit = _label_and_unit(attribute.name, attribute.unit)
     if attribute.name == "value":  # of a result, whose unit is that of its key
         unit = _UNITS.get(own := str(fact.values.get("unit") or ""), own)
-    held = _held(attribute.name, value, limits)
-    marks = [limit.value for limit in limits if limit.attribute == attribute.name]
+    met = [limit for limit in limits if limit.attribute == attribute.name]
+    held, marks = _held(value, met), [limit.value for limit in met]
     if attribute.unit == "d" and isinstance(value, float) and abs(value) < _DAYS_IN_HOURS:
         marks = [24.0 * mark for mark in marks]
         shown, held = f"{_rounded(24.0 * value, 0, marks)} hours", [f"{one} days" for one in held]
@@ -110,14 +110,14 @@ def _attribute_words(
     return f"{said} ({' and '.join(held)})" if held else said
 
 
-def _held(name: str, value: object, limits: Sequence[Limit]) -> list[str]:
+def _held(value: object, limits: Sequence[Limit]) -> list[str]:
     """The comparisons with a number that hold: a rule may have matched by another alternative."""
-    if not isinstance(value, int | float):
+    if not limits or not isinstance(value, int | float):
         return []
     found = {
         f"{limit.word.value.replace('_', ' ')} {_trimmed(limit.value)}": None
         for limit in limits
-        if limit.attribute == name and _HOLDS[limit.word](value, limit.value)
+        if _HOLDS[limit.word](value, limit.value)
     }
     return list(found)
 

@@ -73,8 +73,8 @@ def summary(text: str) -> str:
 
 def number(value: float, decimals: int = 0) -> str:
     """Return a number as a clinician writes it; never an exponent, never minus zero."""
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if not text.strip("-0.") else text
+    text = "%.*f" % (decimals, value)  # noqa: UP031 - a format with a varying width is slower
+    return text.lstrip("-") if text[0] == "-" and not text.strip("-0.") else text
 
 
 def dose(value: float) -> str:

@@ -90,52 +90,50 @@ class Deck:
 
     def evaluate(self, facts: Sequence[Fact]) -> Verdict:
         """Ask both evaluators; on any difference say so and conclude nothing."""
-        trace, speaking = self._judge(facts)
-        expected = {
-            (prepared.rule.id, match) for prepared, result in speaking for match in result.matches
-        }
+        trace, heard = self._judge(facts)
+        expected = {(one.rule.id, match) for one, result, _ in heard for match in result.matches}
+        speaking = tuple(sorted((row for *_, row in heard), key=lambda row: row.rule_id))
         try:
             disagreement = _difference(expected, self._fired(facts))
         except EngineError as error:
             disagreement = f"durable-rules failed: {error}"
         if disagreement is not None:
-            return Verdict((), (), trace, False, disagreement, self._revision)
-        spoken: list[Finding] = []
+            return Verdict((), (), trace, False, disagreement, self._revision, speaking)
+        found: list[Finding] = []
         shadow: list[Finding] = []
-        for prepared, result in speaking:
+        for prepared, result, _ in heard:
             if result.matches and not prepared.rule.then.silent:
-                into = spoken if prepared.rule.status is Status.ACTIVE else shadow
+                into = found if prepared.rule.status is Status.ACTIVE else shadow
                 into.extend(self._findings(prepared, result, facts))
-        return Verdict(
-            _urgent_first(spoken), _urgent_first(shadow), trace, True, None, self._revision
-        )
+        said, unsaid = _urgent_first(found), _urgent_first(shadow)
+        return Verdict(said, unsaid, trace, True, None, self._revision, speaking)
 
     def _judge(
         self, facts: Sequence[Fact]
-    ) -> tuple[tuple[RuleTrace, ...], list[tuple[Prepared, Judgement]]]:
+    ) -> tuple[tuple[RuleTrace, ...], list[tuple[Prepared, Judgement, RuleTrace]]]:
         """What became of every rule, by id, and those that are not silent.
 
         Most rules are silent, and for a reason that they had before.
         """
         silences, judged = self._panel.judge(Scene(facts))
         trace: list[RuleTrace] = []
-        speaking = []
-        for place, silence in enumerate(silences):
-            if silence is None:
+        heard = []
+        for place, row in enumerate(silences):
+            if row is None:
                 prepared, alternatives = self._asked[place]
                 parts = [judged[number] for number in alternatives]
                 why = tuple([part.blocked for part in parts])
-                silence = self._silent[place].get(why)
-                if silence is None:
+                row = self._silent[place].get(why)
+                if row is None:
                     result = join(prepared, parts)
-                    silence = _traced(prepared.rule, result, facts)
+                    row = _traced(prepared.rule, result, facts)
                     if result.outcome is Outcome.SILENT:
-                        self._silent[place][why] = silence
+                        self._silent[place][why] = row
                     else:
-                        speaking.append((prepared, result))
-            trace.append(silence)
+                        heard.append((prepared, result, row))
+            trace.append(row)
         trace += self._passed
-        return tuple([trace[place] for place in self._order]), speaking
+        return tuple([trace[place] for place in self._order]), heard
 
     def _fired(self, facts: Sequence[Fact]) -> set[Key]:
         hits = self._program.hits([(fact.kind, fact.values) for fact in facts])

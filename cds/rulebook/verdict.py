@@ -46,6 +46,8 @@ class Verdict:
     agreed: bool
     disagreement: str | None
     revision: str
+    speaking: tuple[RuleTrace, ...] = ()
+    """Of the trace, what is no silence: the few rules that fired, and those left undecided."""
 
     def of(self, rule_id: str) -> RuleTrace:
         """The trace of one rule."""

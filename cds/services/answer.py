@@ -12,7 +12,6 @@ from cds.clinical.finding import Severity
 from cds.clinical.setting import Setting
 from cds.services.call import Caller, HookCall
 from cds.services.clock import Clock
-from cds.services.counting import not_quiet
 from cds.services.decide import Decision, EvaluationInput, decide, new_evaluation_id
 from cds.services.knowledge import Knowledge
 from cds.services.obtain import Data, Missing, Obtainer
@@ -165,7 +164,7 @@ class HookDesk:
         hook = call.hook.value
         if decision.assessment is None:
             return
-        for trace in not_quiet(decision.assessment):
+        for trace in decision.assessment.verdict.speaking:
             self.metrics.rules.labels(hook, trace.rule_id, trace.outcome).inc()
         if not decision.assessment.verdict.agreed:
             self.metrics.disagreements.inc()

@@ -11,7 +11,6 @@ from cds.services.decide import Decision
 from cds.store import Count, Counted, Kind, Panel, PanelRule
 
 _LOST = (Impact.LIMITS, Impact.PREVENTS)
-_QUIET = (Outcome.SILENT, Outcome.NOT_APPLICABLE)
 _PANELS: dict[tuple[str, str, str], Panel] = {}
 _MOST_PANELS = 64
 
@@ -32,11 +31,6 @@ def counted(decision: Decision) -> Counted:
     return Counted(asked, (*_outcomes(assessment), *_suppressed(decision), *_unread(assessment)))
 
 
-def not_quiet(assessment: Assessment) -> list[RuleTrace]:
-    """The rules of which there is something to count: a few of two hundred."""
-    return [trace for trace in assessment.verdict.trace if trace.outcome not in _QUIET]
-
-
 def _asked(trace: Iterable[RuleTrace], place: tuple[str, str, str]) -> Panel:
     """The panel of a revision, jurisdiction and occasion: which rules apply depends on no more."""
     panel = _PANELS.get(place)
@@ -55,7 +49,7 @@ def _asked(trace: Iterable[RuleTrace], place: tuple[str, str, str]) -> Panel:
 def _outcomes(assessment: Assessment) -> Iterator[Count]:
     unread = any(problem.impact in _LOST for problem in assessment.problems)
     shadow = {finding.rule_id for finding in assessment.verdict.shadow}
-    for trace in not_quiet(assessment):
+    for trace in assessment.verdict.speaking:
         if trace.outcome is Outcome.FIRED:
             kind = Kind.SHADOW if trace.rule_id in shadow else Kind.FIRED
             yield Count(kind, trace.rule_id, trace.revision)
