@@ -17,6 +17,7 @@ from cds.store.jsontext import Written, encode
 # Fits can be repeated from the input; they are no data of this product.
 _FOLLOWS_FROM_THE_INPUT = ("posterior", "members")
 
+_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
 _MOST_SILENCES = 8_192
 _silences: dict[int, tuple[RuleTrace, Written]] = {}
 """Rows of rules that were silent, by the trace they are of: a rulebook hands out the same ones."""
@@ -27,7 +28,7 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
     verdict = assessment.verdict
     return {
         "facts": [_fact(fact) for fact in assessment.facts],
-        "trace": [_rule(trace) for trace in verdict.trace],
+        "trace": _rules(verdict.trace),
         "shadow": [finding.rule_id for finding in verdict.shadow],
         "agreed": verdict.agreed,
         **({"disagreement": verdict.disagreement} if verdict.disagreement else {}),
@@ -51,7 +52,8 @@ def suppressed_json(suppressed: Iterable[Suppressed]) -> list[Any]:
 
 def plain(value: Any) -> Any:
     """Turn the product's frozen values into JSON values; what is None is left out of objects."""
-    return _writer(type(value))(value)
+    kind = type(value)
+    return value if kind in _AS_THEY_ARE else _writer(kind)(value)
 
 
 @cache
@@ -66,7 +68,9 @@ def _writer(kind: type) -> Callable[[Any], Any]:
     if is_dataclass(kind):
         names = _names(kind)
         return lambda value: {
-            name: plain(item) for name in names if (item := getattr(value, name)) is not None
+            name: item if type(item) in _AS_THEY_ARE else plain(item)
+            for name in names
+            if (item := getattr(value, name)) is not None
         }
     if issubclass(kind, Mapping):
         return lambda value: {
@@ -92,11 +96,16 @@ def _fact(fact: Fact) -> dict[str, Any]:
     return {"kind": fact.kind, **fact.values}
 
 
+def _rules(traces: Iterable[RuleTrace]) -> list[dict[str, Any] | Written]:
+    """A row for each rule. That of a silence holds nothing of a patient and is written once."""
+    known = _silences.get
+    return [
+        kept[1] if (kept := known(id(trace))) is not None and kept[0] is trace else _rule(trace)
+        for trace in traces
+    ]
+
+
 def _rule(trace: RuleTrace) -> dict[str, Any] | Written:
-    """One rule's row. That of a silence holds nothing of a patient and is written once."""
-    kept = _silences.get(id(trace))
-    if kept is not None and kept[0] is trace:
-        return kept[1]
     row = _row(trace)
     if trace.outcome not in (Outcome.SILENT, Outcome.NOT_APPLICABLE):
         return row

@@ -147,7 +147,6 @@ tally = Table(
     Column("rulebook_revision", String(64), nullable=False),
     Column("day", Integer, nullable=False),
     Index("tally_by_day", "kind", "day"),
-    Index("tally_by_item", "item", "kind", "day"),
 )
 
 seen_token = Table(

@@ -183,3 +183,34 @@ def test_cards_of_before_the_tallies_are_carried_over(store: Store, database: Da
     low = of(store, LOW)
     assert (low.shown, low.overridden, low.shown_on_orders) == (1, 1, 1)
     assert of(store, LOW, Window(NOW.date(), NOW.date())).shown == 1
+
+
+def test_what_was_counted_before_an_upgrade_is_found_after_it(store: Store, database: Database):
+    downgrade(database, "0004")
+    fired = Count(Kind.FIRED, LOW, 2)
+    undecided = Count(Kind.UNDECIDED, GAP, 1, "supply.days", unread=True)
+    store.record(entry(counted=counted(fired, undecided)))
+    store.add_feedback("north", "s", [answer()], NOW)
+    window = Window(NOW.date(), NOW.date())
+
+    def every(rule: str | None):
+        return store.figures(window, rule), store.weeks(window, rule)
+
+    before = [every(rule) for rule in (None, LOW, GAP)]
+    upgrade(database)
+    assert [every(rule) for rule in (None, LOW, GAP)] == before
+    assert (of(store, LOW).fired, of(store, LOW).overridden, of(store, GAP).unread) == (1, 1, 1)
+    store.record(entry(counted=counted(fired, undecided), cards=()))
+    assert (of(store, LOW).fired, of(store, GAP).undecided) == (2, 2)
+
+
+def test_decisions_are_counted_by_who_asked_whichever_hook_it_was(store: Store):
+    for client, hook in (
+        ("north", "order-sign"),
+        ("north", "patient-view"),
+        ("south", "order-sign"),
+    ):
+        store.record(entry(client=client, hook=hook, counted=counted(), cards=()))
+    figures = store.figures(Window.always())
+    assert figures.clients == {"north": 2, "south": 1}
+    assert (figures.decisions, figures.orders) == (3, 2)

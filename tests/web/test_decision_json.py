@@ -79,7 +79,7 @@ def test_only_the_row_of_a_silence_is_written_once_for_all_patients() -> None:
     not_asked = RuleTrace("d", 1, Status.ACTIVE, Outcome.NOT_APPLICABLE, because=("elsewhere",))
     every = (fired, undecided, silent, not_asked)
 
-    rows = decode(encode([[trace._rule(one) for one in every] for _ in range(2)]))
+    rows = decode(encode([trace._rules(every) for _ in range(2)]))
 
     assert rows[0] == rows[1]
     assert rows[0] == [
