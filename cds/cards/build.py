@@ -232,10 +232,8 @@ def _detail(group: Sequence[Spoken], desk: _Desk, told: Told) -> str:
     blocks += why_lines(group, desk.content)
     blocks += source_lines(findings)
     versions = assessment.versions
-    blocks.append(
-        f"{words.plain(desk.content.name)} {words.plain(versions.rulebook_version)}, "
-        f"revision {versions.rulebook[:12]}."
-    )
+    version = words.plain(versions.rulebook_version)
+    blocks.append(f"Rulebook {version}, revision {versions.rulebook[:12]}.")
     return "\n\n".join(block for block in blocks if block)
 
 

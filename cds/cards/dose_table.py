@@ -5,12 +5,12 @@ from __future__ import annotations
 from cds.assess.assessment import Assessment, DoseOption, Exposure, ExposureState
 from cds.cards import words
 
-MAX_ROWS = 6
+MAX_ROWS = 4
 """Rows a card can hold before nobody reads it; current, ordered and best are never dropped."""
 
 _STATE = {
     ExposureState.FITTED: "fitted to this patient's levels",
-    ExposureState.POPULATION: "prediction for patients like this one; no usable level yet",
+    ExposureState.POPULATION: "for patients like this one; no usable level yet",
 }
 _SIDE = {
     "below": "below the target",
@@ -93,17 +93,15 @@ def basis(assessment: Assessment) -> list[str]:
     checked = (
         "" if exposure.model_verified else "; its numbers await a person's check at the source"
     )
-    used = f" Levels used: {words.listing(exposure.levels_used)}." if exposure.levels_used else ""
-    lines = [f"Model: {name} ({_STATE[exposure.state]}{checked}).{used}"]
+    used = f": {words.listing(exposure.levels_used)}" if exposure.levels_used else ""
+    lines = [f"Model: {name}, {_STATE[exposure.state]}{used}{checked}."]
     if exposure.imputed:
         imputed = (f"{_covariate(key)} {_value(value)}" for key, value in exposure.imputed.items())
         lines.append(f"Not on record, so a typical value was used: {words.listing(imputed)}.")
     troughs = exposure.model_troughs_ng_ml
     if len(troughs) > 1:
         each = (f"{words.plain(key)} {words.number(value)}" for key, value in troughs.items())
-        lines.append(
-            f"Expected trough on the current dose by model (ng/mL): {words.listing(each)}."
-        )
+        lines.append(f"Trough on the current dose by model: {words.listing(each)} ng/mL.")
     target = policy.target
     if not target.validated:
         lines.append("The target is not validated for this indication.")
@@ -111,9 +109,7 @@ def basis(assessment: Assessment) -> list[str]:
         lines.append(words.sentence(words.plain(target.note)))
     if policy.limits.why:
         lines.append(f"Limits: {words.plain('; '.join(policy.limits.why)).rstrip('.')}.")
-    lines.append(
-        "The intervals hold 90 % for the trough itself; assay and day-to-day scatter come on top."
-    )
+    lines.append("Intervals are of the trough itself; assay and day-to-day scatter come on top.")
     return ["  \n".join(lines)]
 
 
@@ -122,8 +118,8 @@ def _caption(assessment: Assessment) -> str:
     target = assessment.policy.target
     low, high = words.number(target.low_ng_ml), words.number(target.high_ng_ml)
     return (
-        "**Doses:** expected steady-state trough in ng/mL with its 90 % interval, and the chance "
-        f"in % that it is below {low}, in between, or above {high} ng/mL:"
+        "**Doses:** expected steady-state trough in ng/mL (90 % interval) and the chance in % "
+        f"that it is below {low}, between, or above {high}:"
     )
 
 

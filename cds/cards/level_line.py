@@ -39,8 +39,8 @@ def level_lines(assessment: Assessment) -> list[str]:
         lines.append(f"Not compared with the target: {words.plain(gated.reason).rstrip('.')}.")
     if gated.percentile is not None:
         lines.append(
-            f"Among patients like this one on this dose it lies at the "
-            f"{_ordinal(gated.percentile)} percentile by the model {assessment.exposure.model_id}."
+            f"{_ordinal(gated.percentile)} percentile of patients like this one on this dose "
+            f"(model {assessment.exposure.model_id})."
         )
     return [" ".join(lines)]
 

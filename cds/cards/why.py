@@ -28,7 +28,7 @@ _UNITS = {
     "10*9/L": "×10⁹/L",
 }
 _SPOKEN = {"h": "hours", "d": "days", "mo": "month", "wk": "week", "a": "years"}
-_ABOVE = "what stands above"
+_ABOVE = "as above"
 _DAYS_IN_HOURS = 3
 """Durations of fewer days are said in hours."""
 _FINE_DECIMALS = 3
@@ -44,16 +44,26 @@ _HOLDS: Mapping[Word, Callable[[float, float], bool]] = {
 def why_lines(group: Sequence[Spoken], content: CardContent) -> list[str]:
     """Return one Markdown list: each rule with what made it fire, said once for all of them."""
     told: set[tuple[int, str]] = set()
+    named: dict[str, set[str]] = {}
+    for item in group:
+        for matched in item.facts:
+            named.setdefault(matched.fact.kind, set()).add(matched.fact.reference or "")
+    only = frozenset(kind for kind, references in named.items() if len(references) == 1)
     lines = []
     for item in group:
-        rule = f"- rule `{item.finding.rule_id}`, revision {item.finding.revision}"
-        because = "; ".join(_reasons(item, content, told))
+        rule = f"- `{item.finding.rule_id}`, revision {item.finding.revision}"
+        because = "; ".join(_reasons(item, content, told, only))
         lines.append(f"{rule}: {because}" if because else rule)
     return ["\n".join(["**Why:**", *lines])]
 
 
-def _reasons(item: Spoken, content: CardContent, told: set[tuple[int, str]]) -> list[str]:
-    """What a rule matched, without what an earlier one on the card has told of the same fact."""
+def _reasons(
+    item: Spoken, content: CardContent, told: set[tuple[int, str]], only: frozenset[str]
+) -> list[str]:
+    """What a rule matched, without what an earlier one on the card has told of the same fact.
+
+    Of the `only` fact of a kind the reference is not repeated either.
+    """
     reasons = []
     before = frozenset(told)
     bound = {matched.binding: matched.fact for matched in item.facts}
@@ -66,7 +76,9 @@ def _reasons(item: Spoken, content: CardContent, told: set[tuple[int, str]]) -> 
         new = [phrase for phrase in said if (about, phrase) not in before]
         told.update((about, phrase) for phrase in said)
         if new:
-            reasons.append(words.plain(f"{place}: {', '.join(new)}"))
+            known = len(new) < len(said) or any(fact == about for fact, _ in before)
+            shown = matched.fact.kind if known and matched.fact.kind in only else place
+            reasons.append(words.plain(f"{shown}: {', '.join(new)}"))
         if len(new) < len(said) and reasons[:1] != [_ABOVE]:
             reasons.insert(0, _ABOVE)
     return reasons
@@ -106,7 +118,7 @@ def _attribute_words(
         shown, held = f"{_rounded(24.0 * value, 0, marks)} hours", [f"{one} days" for one in held]
     else:
         shown = f"{_value(value, attribute, marks)} {unit}".rstrip()
-    said = f"{label} {shown}"
+    said = label if value is True else f"{label} {shown}"
     return f"{said} ({' and '.join(held)})" if held else said
 
 

@@ -73,7 +73,7 @@ def test_a_card_leads_with_the_plain_sentence_and_ends_with_the_rulebook_revisio
     detail = detail_of(low_trough())
 
     assert detail.startswith("The level is lower than most responders have.")
-    assert detail.endswith("Imatinib therapeutic drug monitoring 2026.11, revision rrrrrrrrrrrr.")
+    assert detail.endswith("Rulebook 2026.11, revision rrrrrrrrrrrr.")
 
 
 def test_the_parts_stand_in_the_order_of_a_case_report() -> None:

@@ -53,9 +53,9 @@ def test_what_an_earlier_rule_told_is_not_told_again() -> None:
     (block,) = why_lines([one, two, three], CONTENT)
 
     assert block.splitlines()[1:] == [
-        "- rule `t.one`, revision 1: level (Observation/1): trough 720 ng/mL, age 12 days",
-        "- rule `t.two`, revision 1: what stands above; level (Observation/1): percentile 37 %",
-        "- rule `t.three`, revision 1: what stands above",
+        "- `t.one`, revision 1: level (Observation/1): trough 720 ng/mL, age 12 days",
+        "- `t.two`, revision 1: as above; level: percentile 37 %",
+        "- `t.three`, revision 1: as above",
     ]
 
 
@@ -68,7 +68,7 @@ def test_two_facts_that_share_a_word_are_both_told() -> None:
     (block,) = why_lines([spoken("t.one", *labs, looks_at={"key", "recent"})], CONTENT)
 
     assert block.splitlines()[1:] == [
-        "- rule `t.one`, revision 1: lab: key crcl, recent no; lab: key egfr, recent no"
+        "- `t.one`, revision 1: lab: key crcl, recent no; lab: key egfr, recent no"
     ]
 
 
@@ -120,3 +120,18 @@ def test_a_result_stands_with_its_unit(value: float, unit: str, words: str) -> N
     result = {"key": "crcl", "name": "Result", "value": value, "unit": unit, "recent": True}
     matched = Matched("lab", Fact("lab", result), frozenset({"key", "value"}))
     assert words in fact_words(matched, ())[1]
+
+
+def test_the_reference_of_one_of_several_facts_of_a_kind_is_repeated() -> None:
+    other = Fact("level", {**LEVEL.values, "reference": "Observation/2"})
+    one = spoken("t.one", LEVEL, other, looks_at={"trough_ng_ml"})
+    two = spoken("t.two", other, looks_at={"percentile"})
+
+    (block,) = why_lines([one, two], CONTENT)
+
+    assert block.endswith("- `t.two`, revision 1: level (Observation/2): percentile 37 %")
+
+
+def test_what_holds_is_said_by_its_name_alone() -> None:
+    (block,) = why_lines([spoken("t.one", LEVEL, looks_at={"is_latest", "converted"})], CONTENT)
+    assert block.endswith("level (Observation/1): is latest, converted no")

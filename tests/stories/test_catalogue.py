@@ -6,6 +6,7 @@ that are considered silences get no card. `us` and `eu` name the label a row bel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -513,6 +514,8 @@ PLAIN = [
         "doseAndRate": [{"doseQuantity": {"value": 400, "unit": "mg"}}],
     }
 ]
+READABLE = 2850
+"""Letters of a card's detail: more is not read. Most cards have half of it."""
 ELSEWHERE = {
     "PG-04": "orders of laboratory tests are not read",
     "SQ-13": "the reader keeps the latest of several reports (tests/fhir)",
@@ -525,12 +528,19 @@ ELSEWHERE = {
 def test_a_row_speaks_where_it_should(row: Row, label: str, ask: Ask, knowledge: Knowledge) -> None:
     cards = ask(row.chart().request(row.hook), label)
     spoken = {rule for card in cards for rule in rules_of(card)}
+    assert all(len(_as_read(card["detail"])) <= READABLE for card in cards)
     if not row.rule:
         assert spoken <= {"trough.first-level-due"}
         return
     assert row.rule in spoken
     rule = next(r for r in knowledge.rulebook.rules if r.id == row.rule)
     assert rule.then.severity is Severity[row.severity.upper()]
+
+
+def _as_read(detail: str) -> str:
+    """A detail without the addresses of its links and the signs of Markdown."""
+    seen = re.sub(r"\]\([^)]*\)|\n\| ---.*|[*`\\[\]]", "", detail)
+    return seen.replace("&gt;", ">").replace("&lt;", "<")
 
 
 def test_every_row_of_the_rulebook_has_a_chart(knowledge: Knowledge) -> None:

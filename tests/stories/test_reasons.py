@@ -24,7 +24,7 @@ def why(client_at: ClientAt, identifier: str, rule: str) -> str:
     answer = client_at(told.now).post("/cds-services/tdm-patient-view", json=request)
     card = next(card for card in answer.get_json()["cards"] if rule in rules_of(card))
     lines: list[str] = card["detail"].splitlines()
-    return next(line for line in lines if line.startswith(f"- rule `{rule}`"))
+    return next(line for line in lines if line.startswith(f"- `{rule}`"))
 
 
 def test_a_number_stands_beside_the_limit_it_was_held_to(client_at: ClientAt) -> None:
