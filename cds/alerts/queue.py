@@ -24,7 +24,7 @@ from sqlalchemy import Connection, update
 from cds.alerts import claims, reasons
 from cds.alerts.patience import LONGEST_SETTLE, Patience
 from cds.alerts.tables import work
-from cds.store import Cipher, Database
+from cds.store import Cipher, CipherError, Database
 from cds.store.jsontext import decode, encode
 
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
@@ -66,6 +66,8 @@ class Work:
     failing_since: datetime | None
     lease: str
     body: Mapping[str, Any]
+    opened: bool = True
+    """False where the body is damaged or sealed with another key, and says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,12 @@ class Queue:
         return body if isinstance(body, dict) else {}
 
     def _work(self, row: Any) -> Work:
+        body: Mapping[str, Any] = {}
+        opened = True
+        try:
+            body = self.opened_body(row)
+        except CipherError:
+            opened = False
         return Work(
             id=row.id,
             kind=Kind(row.kind),
@@ -265,7 +273,8 @@ class Queue:
             attempts=row.attempts,
             failing_since=row.failing_since,
             lease=row.lease,
-            body=self.opened_body(row),
+            body=body,
+            opened=opened,
         )
 
     def _row(

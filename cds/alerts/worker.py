@@ -27,7 +27,7 @@ from cds.alerts.remote import Refused, Remote
 from cds.alerts.sightings import Unusable, admit, mark_read
 from cds.alerts.steady import WatchedClock
 from cds.fhir.client import FetchError
-from cds.store import CipherError, DatabaseError
+from cds.store import DatabaseError
 from cds.telemetry import error_fields, log
 
 Result = TypeVar("Result")
@@ -66,7 +66,7 @@ class Worker:
                 continue
             try:
                 self._work_off(claimed)
-            except (DatabaseError, CipherError) as error:
+            except DatabaseError as error:
                 _not_usable(error, stop)
 
     def drain(self, most: int = 100_000) -> int:
@@ -96,7 +96,7 @@ class Worker:
         while not stop.is_set():
             try:
                 claimed = self._claim()
-            except (DatabaseError, CipherError) as error:
+            except DatabaseError as error:
                 _not_usable(error, stop)
                 continue
             if claimed:
@@ -107,6 +107,12 @@ class Worker:
 
     def _work_off(self, claimed: Sequence[Work]) -> None:
         """Do what was claimed; after an assessment also what it wants delivered."""
+        for one in claimed:
+            if not one.opened:
+                self._failed(one, "body-unreadable")
+        claimed = [one for one in claimed if one.opened]
+        if not claimed:
+            return
         kind = claimed[0].kind
         if kind is Kind.EVENT:
             self._follow(claimed)
@@ -269,6 +275,6 @@ def _apply(effect: Work, remote: Remote) -> bool:
 
 
 def _not_usable(error: Exception, stop: threading.Event) -> None:
-    """The database is down or its key is wrong; the rows are safe, so wait and see."""
+    """The database is down; the rows are safe, so wait and see."""
     log().error("queue-not-usable", **error_fields(error))
     stop.wait(1.0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from cds.alerts import sightings, worker
 from cds.alerts.queue import LeaseLost, Queue
+from cds.alerts.tables import work
 from tests.alerts.build import backport, level, patient_on_imatinib
 from tests.alerts.conftest import Site
 
@@ -72,6 +74,21 @@ def test_a_result_that_is_gone_holds_up_no_other(site: Site) -> None:
     site.work()
     assert alerted(site) == ["Patient/p2"]
     assert states(site) == ["done", "done"]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_event_whose_body_cannot_be_opened_holds_up_no_other(site: Site, place: int) -> None:
+    file(site, "p1", "p2", "p3")
+    queue = site.alerts.queue
+    damaged = sorted(row.id for row in site.rows(kind="event"))[place]
+    with queue.database.writing() as connection:
+        connection.execute(update(work).where(work.c.id == damaged).values(body=b"damaged"))
+
+    site.work()
+
+    assert alerted(site) == [f"Patient/p{n + 1}" for n in range(3) if n != place]
+    (waiting,) = site.rows(state="open")
+    assert (waiting.id, waiting.problem, waiting.attempts) == (damaged, "body-unreadable", 1)
 
 
 def test_a_defect_in_recording_one_event_holds_up_no_other(
