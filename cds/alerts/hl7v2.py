@@ -45,6 +45,8 @@ _TIME: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"([<>]=?)?\s*(-?\d{1,12}(\.\d{1,12})?)", re.ASCII)
 _MOST_SEGMENTS: Final = 2000
+_MOST_PARTS: Final = 50_000
+"""Fields, repetitions and components of a message; each costs more than its bytes."""
 
 
 class MessageError(Exception):
@@ -92,6 +94,9 @@ def read_message(text: str, drug: Drug) -> Message:
     kind = _field(header, 9).split("^")
     if kind[:2] != ["ORU", "R01"]:
         raise MessageError("only ORU^R01 is accepted")
+    if any(_name(segment) == "MSH" for segment in segments[1:]):
+        # Only the first would be acknowledged, and results of one be read as those of another.
+        raise MessageError("there are several messages in one frame; send one in each")
     patients = [segment for segment in segments if _name(segment) == "PID"]
     patient = patients[0] if patients else None
     number = _number_of(patient)
@@ -136,6 +141,8 @@ def _plain(value: str) -> str:
 def _segments(text: str) -> list[Any]:
     if text.count("\r") > _MOST_SEGMENTS:
         raise MessageError("the message has too many segments")
+    if sum(map(text.count, "|^~&")) > _MOST_PARTS:
+        raise MessageError("the message has too many fields")
     # The encoding characters everyone uses; others are legal, and nobody sends them.
     if not text.startswith("MSH|^~\\&|"):
         raise MessageError("the message does not begin with MSH|^~\\&|")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ START: Final = b"\x0b"
 END: Final = b"\x1c\r"
 _LARGEST: Final = 1024 * 1024
 _IDLE_S: Final = 600.0
+_MOST_CONNECTIONS: Final = 64
+"""Connections at once; a laboratory keeps one or two, and each has a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,19 @@ def listen(desk: MessageDesk, host: str, port: int) -> socketserver.ThreadingTCP
     class Listener(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
         daemon_threads = True
+        free = threading.Semaphore(_MOST_CONNECTIONS)  # a class for each listener
+
+        def verify_request(self, request: Any, client_address: Any) -> bool:
+            if self.free.acquire(blocking=False):
+                return True
+            log().warning("message-connection-refused", client=desk.server.id)
+            return False
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
+            try:
+                super().process_request_thread(request, client_address)
+            finally:
+                self.free.release()
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             # The traceback of the default would go to standard error with whatever it quotes.
@@ -100,8 +116,11 @@ def listen(desk: MessageDesk, host: str, port: int) -> socketserver.ThreadingTCP
 
 
 def _frames(connection: socket.socket) -> Iterator[bytes]:
-    """The messages on a connection; it ends when the peer leaves or sends no MLLP."""
-    held = b""
+    """The messages on a connection; it ends when the peer leaves or sends no MLLP.
+
+    What a second start stands in was never ended: the sender gave it up and sends it again.
+    """
+    held = bytearray()
     while True:
         try:
             received = connection.recv(65536)
@@ -109,12 +128,14 @@ def _frames(connection: socket.socket) -> Iterator[bytes]:
             return
         if not received:
             return
+        seen = max(0, len(held) - 1)  # the first byte of an end may be there already
         held += received
-        while END in held:
-            frame, held = held.split(END, 1)
-            begin = frame.find(START)
+        while (end := held.find(END, seen)) >= 0:
+            begin = held.rfind(START, 0, end)
             if begin >= 0:
-                yield frame[begin + 1 :]
+                yield bytes(held[begin + 1 : end])
+            del held[: end + len(END)]
+            seen = 0
         if len(held) > _LARGEST or (held and START not in held):
             return
 

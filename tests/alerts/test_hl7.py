@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from cds.alerts import mllp
 from cds.alerts.hl7v2 import read_message
 from cds.alerts.mllp import END, START, MessageDesk, listen
+from cds.alerts.operator import show_work
 from cds.store import DatabaseError
 from tests.alerts.build import alert_settings, level, north
 from tests.alerts.conftest import MakeSite, Site
@@ -151,7 +154,13 @@ def test_other_results_are_acknowledged_and_not_kept(site: Site, desk: MessageDe
 
 @pytest.mark.parametrize(
     "message",
-    ["", "MSH", "PID|1", oru().replace("ORU^R01", "ADT^A01"), oru(patient="PID|1|||"), "\x00"],
+    [
+        *("", "MSH", "PID|1", "\x00"),
+        oru().replace("ORU^R01", "ADT^A01"),
+        oru(patient="PID|1|||"),
+        f"{oru()}\r{oru(control='43')}",
+        oru("^" * 60_000),
+    ],
 )
 def test_what_will_never_be_accepted_is_rejected(
     site: Site, desk: MessageDesk, message: str
@@ -219,6 +228,38 @@ def test_messages_arrive_over_mllp_in_any_pieces(site: Site, port: int) -> None:
     assert answers.count(b"MSA|AA|42") == 1
     assert answers.count(b"MSA|AA|43") == 1
     assert len(site.rows(kind="event")) == 2
+
+
+def test_a_message_that_was_never_ended_is_not_read_with_the_next(site: Site, port: int) -> None:
+    begun = oru("999", control="41")
+    begun = begun[: begun.index("ng/mL")]
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(START + begun.encode() + START + oru(control="42").encode() + END)
+        answer = connection.recv(4096)
+    assert b"MSA|AA|42" in answer
+    (event,) = site.rows(kind="event")
+    shown = show_work(site.alerts.queue, event.id)
+    assert shown is not None
+    assert [held["resource"]["valueQuantity"]["value"] for held in shown[1]["hl7"]] == [320]
+
+
+def test_more_connections_than_any_laboratory_keeps_are_not_taken(
+    desk: MessageDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mllp, "_MOST_CONNECTIONS", 2)
+    with listen(desk, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        address = ("127.0.0.1", int(server.server_address[1]))
+        with ExitStack() as stack:
+            kept = [stack.enter_context(socket.create_connection(address, 10)) for _ in range(2)]
+            with socket.create_connection(address, timeout=10) as third:
+                assert third.recv(100) == b""
+            for connection in kept:
+                connection.sendall(START + oru().encode() + END)
+                assert b"MSA|AA" in connection.recv(4096)
+        server.shutdown()
+        thread.join()
 
 
 def test_a_connection_that_speaks_something_else_is_closed(port: int) -> None:
