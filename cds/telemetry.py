@@ -90,10 +90,15 @@ def log() -> Any:
 
 
 def error_fields(error: BaseException) -> dict[str, str]:
-    """Describe an exception by type and place, without its message."""
+    """Describe an exception by type and place, and by its `problem` if it has a word for it.
+
+    Its message is left out: it may quote a request.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
-    return {"error_type": type(error).__name__, "error_at": place}
+    problem = getattr(error, "problem", None)
+    named = {"problem": problem} if isinstance(problem, str) else {}
+    return {"error_type": type(error).__name__, "error_at": place, **named}
 
 
 class Metrics:

@@ -233,6 +233,9 @@ def _with_secrets(found: AlertSettings, base: Path) -> AlertSettings:
 
 def _secret(path: Path) -> SecretStr:
     try:
-        return SecretStr(path.read_text(encoding="utf-8").strip())
+        secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{path}: the secret file cannot be read") from None
+    if not secret:
+        raise SettingsError(f"{path}: the secret file is empty")
+    return SecretStr(secret)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, SecretStr
 
 _OWN_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -37,3 +40,14 @@ def known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"unknown time zone {name!r}; use a name such as Europe/Zurich") from None
     return name
+
+
+def _not_empty(secret: SecretStr) -> SecretStr:
+    # An empty secret is what everybody sends who sends none.
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty; leave it out instead")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+"""A secret that is one."""

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cds.clinical.setting import Jurisdiction
-from cds.settings.checks import https, https_or_own, known_zone
+from cds.settings.checks import Secret, https, https_or_own, known_zone
 from cds.settings.section import Section
 
 Reading = Literal["strict", "lenient"]
@@ -37,7 +37,7 @@ class SmartSettings(Section):
 
     client_id: Annotated[str, Field(min_length=1)]
     """What this service is called at the EHR's authorization server."""
-    client_secret: SecretStr | None = None
+    client_secret: Secret | None = None
     """The secret it was given there; better kept in a file."""
     client_secret_file: Path | None = None
     """The file with that secret."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cds.clinical.setting import Jurisdiction
-from cds.settings.checks import https_or_own, known_zone
+from cds.settings.checks import Secret, https_or_own, known_zone
 from cds.settings.client import ClientSettings, Limits, Reading
 from cds.settings.section import Section
 
@@ -18,7 +18,7 @@ from cds.settings.section import Section
 class LedgerSettings(Section):
     """How decisions are kept."""
 
-    key: SecretStr | None = None
+    key: Secret | None = None
     """Key that seals recorded decisions; better from `key_file` or the environment."""
     key_file: Path | None = None
     """File with the key; without any key one is made in `data_dir`."""
@@ -39,6 +39,12 @@ class ServerSettings(Section):
     """Private key of the certificate (PEM)."""
     behind_tls_proxy: bool = False
     """A proxy in front of this service ends TLS."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("give both of tls_certificate and tls_key, or neither")
+        return self
 
 
 class Settings(Section):
@@ -70,7 +76,7 @@ class Settings(Section):
     """Seconds within which every call is answered, whatever the FHIR server does."""
     cors_origins: tuple[str, ...] = ()
     """Origins of browser clients; loopback origins need none while no client is registered."""
-    metrics_token: SecretStr | None = None
+    metrics_token: Secret | None = None
     """Bearer token for `/metrics`; without it only this machine may read them."""
     loopback_reading: Reading = "lenient"
     """How calls are read while no client is registered."""

@@ -49,7 +49,7 @@ def load_settings(path: Path | None = None, env: Mapping[str, str] | None = None
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -60,7 +60,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        raise SettingsError(f"{path}: is not YAML: {error}") from None
+        # Not the error's own words: they show the lines around it, and secrets may stand there.
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        line = f":{mark.line + 1}" if mark is not None else ""
+        twice = type(error).__name__ == "DuplicateKeyError"
+        why = "a name stands twice in one section" if twice else "is not YAML"
+        raise SettingsError(f"{path}{line}: {why}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -92,9 +97,20 @@ def _explain(where: str, error: ValidationError) -> str:
         field = "".join(
             f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"]
         ).lstrip(".")
-        message = mistake["msg"].removeprefix("Value error, ")
+        said = mistake["msg"].removeprefix("Value error, ")
+        message = _PLAINLY.get(mistake["type"], said)
         lines.append(f"{where}: {field or 'settings'}: {message}")
     return "\n".join(lines)
+
+
+_PLAINLY: Mapping[str, str] = {
+    "extra_forbidden": "there is no such setting",
+    "missing": "is required",
+    "tuple_type": "must be a list",
+    "model_type": "must be a mapping of settings",
+    "dict_type": "must be a mapping",
+}
+"""What the words of pydantic mean to somebody who writes YAML."""
 
 
 def _relative_to(settings: Settings, path: Path | None) -> Settings:

@@ -7,7 +7,7 @@ SQLAlchemy Core on SQLite or PostgreSQL; nothing outside this package knows eith
 from cds.store.acts import Act, ActKind, Episode
 from cds.store.answers import Answer
 from cds.store.cipher import Cipher, CipherError, read_or_create_key
-from cds.store.database import Database, DatabaseError
+from cds.store.database import ConstraintError, Database, DatabaseError
 from cds.store.feedback import FeedbackEntry
 from cds.store.figures import Comment, Figures, RuleFigures, Week, Window
 from cds.store.ledger import CardRow, LedgerEntry, StoredDecision
@@ -24,6 +24,7 @@ __all__ = [
     "Cipher",
     "CipherError",
     "Comment",
+    "ConstraintError",
     "Count",
     "Counted",
     "Database",

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
+from cds.store.trouble import trouble_of
+
 SCHEMA_HEAD = "0005"
 """The newest migration; the service refuses to run on another schema."""
 
@@ -18,7 +20,14 @@ _BUSY_TIMEOUT_MS = 1000
 
 
 class DatabaseError(Exception):
-    """The database cannot be used; the message says what to do, without the URL's password."""
+    """The database cannot be used; the message says what to do, without the URL's password.
+
+    `problem` is a stable word for the log.
+    """
+
+    def __init__(self, message: str, problem: str = "database") -> None:
+        super().__init__(message)
+        self.problem = problem
 
 
 class ConstraintError(DatabaseError):
@@ -91,7 +100,8 @@ class Database:
         except (IntegrityError, driver.IntegrityError):
             raise ConstraintError("the database refused a row that breaks a constraint") from None
         except (SQLAlchemyError, driver.Error) as error:
-            raise DatabaseError(f"the database failed: {type(error).__name__}") from None
+            problem, words = trouble_of(error)
+            raise DatabaseError(f"the database failed: {words}", problem) from None
 
     def _engine(self) -> Engine:
         if self.url.get_backend_name() != "sqlite":

@@ -10,6 +10,7 @@ from flask import Flask, Response
 from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException
 
+from cds.store import ConstraintError, DatabaseError
 from cds.store.jsontext import encode
 from cds.telemetry import Metrics, error_fields, log
 
@@ -88,6 +89,13 @@ def register(app: Flask, metrics: Metrics) -> None:
     def cut_off(_error: Exception) -> Response:
         # The frame of the body is broken or ends early: the client's fault, found while reading.
         return refused(refuse(400, "cut-off", "The body ended early.", "body"))
+
+    @app.errorhandler(DatabaseError)
+    def not_kept(error: DatabaseError) -> Response:
+        if isinstance(error, ConstraintError):
+            return failed(error)
+        log().error("database-failed", status=503, **error_fields(error))
+        return refused(refuse(503, "database", "The database cannot be used now; try again."))
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from cds.settings import Settings
@@ -44,6 +45,7 @@ def serve(
         knowledge = prepare(settings)
     except SetupFailed as error:
         raise CannotServe(str(error)) from None
+    check_certificate(settings)
     check_address(host, port)
     log().info(
         "serving",
@@ -81,6 +83,26 @@ def check_exposure(settings: Settings, host: str) -> None:
         raise CannotServe(
             "public_base_url must be the https address under which clients call this service."
         )
+
+
+def check_certificate(settings: Settings) -> None:
+    """Refuse a certificate or key that cannot be used, and say which."""
+    certificate, key = settings.server.tls_certificate, settings.server.tls_key
+    if certificate is None or key is None:
+        return
+    for name, file in (("tls_certificate", certificate), ("tls_key", key)):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise CannotServe(f"server.{name} {file} cannot be read: {error.strerror}") from None
+    try:
+        # A key with a pass phrase would otherwise ask for it on a terminal that nobody watches.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: "")
+    except (ssl.SSLError, ValueError):
+        raise CannotServe(
+            f"server.tls_certificate {certificate} and server.tls_key {key} are no certificate "
+            "chain and its private key (PEM, without a pass phrase)"
+        ) from None
 
 
 def check_address(host: str, port: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds.services import Services
+from cds.store import DatabaseError, Store
 from cds.web import create_app
 
 URL = "/cds-services/tdm-orders/feedback"
@@ -112,3 +113,17 @@ def test_feedback_to_an_unknown_service_is_404(client: FlaskClient):
     response = client.post("/cds-services/other/feedback", json={"feedback": []})
 
     assert response.status_code == 404
+
+
+def test_feedback_that_cannot_be_kept_now_is_asked_for_again(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise DatabaseError("there is no room on the disk", "disk-full")
+
+    monkeypatch.setattr(Store, "add_feedback", full)
+
+    response = client.post(URL, json={"feedback": []})
+
+    assert response.status_code == 503
+    assert response.get_json()["issue"][0]["code"] == "transient"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cds.settings import Settings, SettingsError, load_settings
-from cds.web.server import CannotServe, check_exposure, is_loopback
+from cds.settings import ServerSettings, Settings, SettingsError, load_settings
+from cds.web.server import CannotServe, check_certificate, check_exposure, is_loopback
 from tests.web.tokens import ec_key, jwks
 
 CLIENT = {"id": "north", "issuer": "https://ehr.example.org", "jwks": jwks(ec_key())}
@@ -35,7 +35,7 @@ def test_paths_are_relative_to_the_settings_file(tmp_path: Path):
         data_dir: data
         rules: my-rules
         ledger: {key_file: ledger.key}
-        server: {tls_certificate: cert.pem}
+        server: {tls_certificate: cert.pem, tls_key: key.pem}
         clients: [{id: north, issuer: "https://x.example", jwks_file: keys.json}]
         """,
     )
@@ -89,8 +89,13 @@ def test_the_environment_wins_and_a_secret_may_come_from_a_file(tmp_path: Path):
             "{id: b, issuer: x, jwks_url: 'https://x'}]",
             "two clients share the issuer",
         ),
+        ("clients: 5", "clients: must be a list"),
+        ("server: {tls_certificate: a.pem}", "server: give both of tls_certificate and tls_key"),
+        ("metrics_token: ''", "metrics_token: must not be empty"),
+        ("ledger: {key: ' '}", "ledger.key: must not be empty"),
         ("- a list", "must be a mapping"),
-        ("a: [", "is not YAML"),
+        ("a: [", "site.yaml:1: is not YAML"),
+        ("site: a\nsite: b", "site.yaml:2: a name stands twice"),
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_field(tmp_path: Path, text: str, named: str):
@@ -99,11 +104,20 @@ def test_a_mistake_is_named_with_its_file_and_field(tmp_path: Path, text: str, n
 
     assert "site.yaml" in str(raised.value)
     assert named in str(raised.value)
+    assert all(line.count("site.yaml") == 1 for line in str(raised.value).splitlines())
 
 
-def test_a_wrong_secret_is_not_repeated(tmp_path: Path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ledger: {key: {a: s3cret-value}}",
+        "metrics_token: s3cret\nmetrics_token: s3cret-2",
+        "metrics_token: s3cret\nclients: [",
+    ],
+)
+def test_a_wrong_secret_is_not_repeated(tmp_path: Path, text: str):
     with pytest.raises(SettingsError) as raised:
-        load_settings(write(tmp_path, "ledger: {key: {a: s3cret-value}}"), env={})
+        load_settings(write(tmp_path, text), env={})
 
     assert "s3cret" not in str(raised.value)
 
@@ -135,3 +149,21 @@ def test_any_other_address_needs_clients_tls_and_an_https_address(host: str):
         ),
         host,
     )
+
+
+def test_an_empty_secret_file_is_no_secret(tmp_path: Path):
+    empty = tmp_path / "token"
+    empty.write_text("\n")
+    with pytest.raises(SettingsError, match="metrics_token: must not be empty"):
+        load_settings(env={"IMATINIB_TDM_METRICS_TOKEN_FILE": str(empty)})
+
+
+@pytest.mark.parametrize(("key", "named"), [(None, "tls_key .* cannot be read"), ("x", "no cert")])
+def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path, key: str | None, named: str):
+    certificate, file = tmp_path / "tls.crt", tmp_path / "tls.key"
+    certificate.write_text("x")
+    if key is not None:
+        file.write_text(key)
+    settings = Settings(server=ServerSettings(tls_certificate=certificate, tls_key=file))
+    with pytest.raises(CannotServe, match=named):
+        check_certificate(settings)
