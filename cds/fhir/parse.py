@@ -29,7 +29,7 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-_NO_MARK: Final = bytes(set(range(256)) - set(b'[{]},"'))
+_NO_MARK: Final = bytes(set(range(256)) - set(b'[{]},:"'))
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _DEEPER: Final = {ord("["): 1, ord("]"): -1}
 _HALF: Final = re.compile(
@@ -53,32 +53,46 @@ def load_json(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
         document = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise JsonError("the document is not UTF-8", f"byte {error.start}") from error
-    _refuse_bombs(raw, limits)
+    outside = _outside_strings(_unescaped(raw).translate(None, _NO_MARK))
+    _refuse_bombs(outside, limits)
     if b"\\u" in raw:
         document = _HALF.sub(lambda found: "\\ufffd" if found["half"] else found[0], document)
+    keys = 0
+
+    def counted(found: dict[str, Any]) -> dict[str, Any]:
+        nonlocal keys
+        keys += len(found)
+        return found
+
+    value = _decoded(document, object_hook=counted)
+    if keys < outside.count(b":"):  # one stands twice, and its last value counted: name it
+        return _decoded(document, object_pairs_hook=_unique)
+    return value
+
+
+def _decoded(document: str, **hook: Any) -> object:
     try:
         return json.loads(
             document,
             parse_float=_decimal,
             parse_int=_integer,
             parse_constant=_refuse_constant,
-            object_pairs_hook=_unique,
+            **hook,
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise JsonError(f"not JSON: {error.msg}", place) from error
 
 
-def _refuse_bombs(document: bytes, limits: Limits) -> None:
-    """Refuse nesting and size of a UTF-8 document before the decoder builds anything.
+def _refuse_bombs(outside: bytes, limits: Limits) -> None:
+    """Refuse nesting and size, by the marks `outside` strings, before the decoder builds anything.
 
-    Outside strings every value follows one of `[ { , :`, so counting those bounds the nodes. In
-    UTF-8 no byte of another character looks like one of these.
+    Every value follows one of `[ { , :`, and a colon one of the others, so counting those bounds
+    the nodes. In UTF-8 no byte of another character looks like one of these.
     """
-    outside = _outside_strings(_unescaped(document).translate(None, _NO_MARK))
     if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > limits.nodes:
         raise JsonError(f"more than {limits.nodes} values", "body")
-    brackets = outside.translate(_ONE_KIND, b",")
+    brackets = outside.translate(_ONE_KIND, b",:")
     if _is_deeper(brackets, limits.depth):
         raise JsonError(f"nested deeper than {limits.depth}", "body")
 

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,43 @@ def test_any_bytes_give_a_value_or_a_json_error(raw: bytes) -> None:
 )
 def test_a_document_within_limits_is_read_as_it_was_written(value: object) -> None:
     assert load_json(json.dumps(value).encode()) == value
+
+
+_SIGNS = st.text(alphabet='[{}],:"\\ a', max_size=3)
+_VALUES = st.recursive(
+    _SIGNS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(st.tuples(_SIGNS, inner), max_size=4).map(tuple)
+    ),
+    max_leaves=12,
+)
+"""Texts, lists, and objects as tuples of pairs, in which a key may stand twice."""
+
+
+@given(_VALUES)
+def test_a_document_is_refused_if_and_only_if_a_key_stands_twice_in_one_object(value: Any) -> None:
+    raw = _with_repeated_keys(value).encode()
+    if _repeats(value):
+        with pytest.raises(JsonError, match="stands twice"):
+            load_json(raw)
+    else:
+        assert load_json(raw) == json.loads(raw)
+
+
+def _with_repeated_keys(value: Any) -> str:
+    if isinstance(value, tuple):
+        pairs = (f"{json.dumps(key)} : {_with_repeated_keys(item)}" for key, item in value)
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_with_repeated_keys, value)) + "]"
+    return json.dumps(value)
+
+
+def _repeats(value: Any) -> bool:
+    if isinstance(value, tuple):
+        keys = {key for key, _ in value}
+        return len(keys) < len(value) or any(_repeats(item) for _, item in value)
+    return isinstance(value, list) and any(map(_repeats, value))
 
 
 @given(st.text(alphabet="[{}]", max_size=24), st.integers(1, 8))
