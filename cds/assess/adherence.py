@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cds.assess.policy import Table
 from cds.assess.timeline import Segment
 from cds.clinical.record import PatientRecord
-from cds.clinical.regimen import OrderStatus
+from cds.clinical.regimen import OrderStatus, Supply
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ def coverage(
 ) -> Coverage | None:
     """Proportion of days covered (PDC) by supplies handed over in the window before `now`.
 
-    A supply that overlaps the one before starts when that one is used up. Days on which a
-    prescriber had stopped or held the drug count neither as covered nor as missed: the supply at
+    A supply that overlaps the one before starts when that one is used up. It lasts as long as the
+    pharmacy states, but no longer than its tablets make up the dose prescribed then. Days on which
+    a prescriber had stopped or held the drug count neither as covered nor as missed: the supply at
     hand then lasts longer. None when no supply with a number of days is known, or when supplies
     began too recently for the window to mean anything.
     """
@@ -55,11 +56,20 @@ def coverage(
     covered, free_from = timedelta(), on_drug(supplies[0].handed_over.at)
     for supply in supplies:
         begins = max(on_drug(supply.handed_over.at), free_from)
-        free_from = begins + timedelta(days=supply.days or 0.0)
+        free_from = begins + timedelta(days=_lasts(supply, segments))
         inside = min(free_from, until) - max(begins, window_start)
         covered += max(inside, timedelta())
     late = max(until - free_from, timedelta())
     return Coverage(100.0 * covered / window, days, late.total_seconds() / 86400.0)
+
+
+def _lasts(supply: Supply, segments: Sequence[Segment]) -> float:
+    """Days for which a supply suffices at the dose prescribed when it was handed over."""
+    stated = supply.days or 0.0
+    prescribed = [s for s in segments if s.covers(supply.handed_over.at) and not s.on_hold]
+    if supply.mg is None or len(prescribed) != 1 or not prescribed[0].regimen.daily_mg:
+        return stated
+    return min(stated, supply.mg / prescribed[0].regimen.daily_mg)
 
 
 def planned_pauses(

@@ -128,3 +128,5 @@ class Supply:
     days: float | None
     quantity: float | None
     reference: str
+    mg: float | None = None
+    """All of it in mg of base, where quantity and strength say so."""

@@ -47,7 +47,9 @@ def read_administration(
     found.taken.append(TakenDose(at, amount, status == "completed", reference, "administration"))
 
 
-def read_dispense(resource: Element, context: ReadContext, found: MedicationFindings) -> None:
+def read_dispense(
+    resource: Element, product: Product, context: ReadContext, found: MedicationFindings
+) -> None:
     """Add a supply of the drug that was handed over."""
     reference = reference_of(resource)
     handed_over = moment(resource, "whenHandedOver", context.zone)
@@ -67,8 +69,21 @@ def read_dispense(resource: Element, context: ReadContext, found: MedicationFind
         )
     count = number(quantity, "value")
     found.supplies.append(
-        Supply(handed_over, days, float(count) if count is not None else None, reference)
+        Supply(
+            handed_over,
+            days,
+            float(count) if count is not None else None,
+            reference,
+            _handed_over_mg(quantity, DoseContext(context.drug, product)),
+        )
     )
+
+
+def _handed_over_mg(quantity: Element, context: DoseContext) -> float | None:
+    try:
+        return quantity_dose(quantity, context).mg
+    except ReadError:
+        return None  # without a strength the days stated are all that is known
 
 
 def read_not_taken(

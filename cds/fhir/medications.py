@@ -86,7 +86,7 @@ def read_medication(
     elif resource["resourceType"] == "MedicationAdministration":
         read_administration(resource, product, context, found)
     else:
-        read_dispense(resource, context, found)
+        read_dispense(resource, product, context, found)
 
 
 def unread_order(

@@ -61,3 +61,34 @@ def test_supply_at_hand_lasts_longer_by_the_pause(tables: Tables) -> None:
     found = coverage(supplied, time_line(orders), tables.adherence, NOW)
     assert found is not None
     assert (found.percent, found.late_days) == (pytest.approx(100), 0)
+
+
+@pytest.mark.parametrize(
+    ("packs", "expected"),
+    [
+        ([(30, 12000.0)], 100),
+        ([(30, 3000.0)], 25),
+        ([(30, None)], 100),
+        ([(30, 36000.0)], 100),
+        ([(30, 8000.0), (30, 4000.0)], 100),
+    ],
+    ids=[
+        "as prescribed",
+        "a quarter of it",
+        "strength unknown",
+        "more than stated",
+        "two strengths",
+    ],
+)
+def test_a_supply_lasts_no_longer_than_its_tablets(
+    packs: list[tuple[float, float | None]], expected: float, tables: Tables
+) -> None:
+    supplies = tuple(
+        Supply(ago(days=days), stated, None, f"MedicationDispense/{days}-{i}", mg)
+        for days in (120, 90, 60, 30)
+        for i, (stated, mg) in enumerate(packs)
+    )
+    orders = (order(400, since_days=200),)
+    found = coverage(record(supplies=supplies), time_line(orders), tables.adherence, NOW)
+    assert found is not None
+    assert found.percent == pytest.approx(expected, abs=0.5)

@@ -189,14 +189,14 @@ class Chart:
             dosage={"dose": quantity(mg, "mg")},
         )
 
-    def supply(self, first: int = 210, every: int = 30, last: int = 0) -> Self:
-        """Packs for thirty days each."""
+    def supply(self, first: int = 210, every: int = 30, last: int = 0, *, mg: float = 400) -> Self:
+        """Packs of 100 mg tablets for thirty days of `mg` each."""
         for days in range(first, last, -every):
             self.keep(
                 "dispenses",
                 "MedicationDispense",
-                medicationCodeableConcept=_IMATINIB,
-                quantity={"value": 30, "unit": "tablet"},
+                medicationCodeableConcept={"text": "imatinib 100 mg tablet"},
+                quantity={"value": 30 * mg / 100, "unit": "tablet"},
                 daysSupply=quantity(30, "d"),
                 whenHandedOver=at(days),
             )
@@ -252,7 +252,7 @@ def treated(
     if days:
         chart.imatinib(mg, times, days=days)
     if supplied and days:
-        chart.supply(int(min(days, 210)))
+        chart.supply(int(min(days, 210)), mg=mg * times)
     if looked:
         for key, value in (("anc", 3.0), ("platelets", 210), ("alt", 25), ("ast", 25)):
             chart.lab(key, value, 5)

@@ -284,6 +284,20 @@ CASES += [
 ]
 CASES += [
     Case(
+        "thirty tablets of 100 mg a month are no supply for 400 mg a day",
+        lambda: behind(supplied=False).supply(mg=100).level(700),
+        ("trough.cml-below-target-adherence-doubtful", "adherence.coverage-very-low-cml"),
+        TAKEN,
+    ),
+    Case(
+        "a hundred and twenty of them are",
+        lambda: behind(supplied=False).supply(mg=400).level(700),
+        TAKEN,
+        ("adherence.coverage-very-low-cml",),
+    ),
+]
+CASES += [
+    Case(
         "a low trough, supply complete, non-adherence recorded",
         lambda: behind().level(700).diagnosis("Nonadherence to medication", "Z91.148", 20),
         ("trough.cml-below-target-adherence-doubtful",),
