@@ -21,6 +21,8 @@ Element = Mapping[str, Any]
 
 UCUM = "http://unitsofmeasure.org"
 
+LONGEST_TEXT = 20_000
+"""Characters of one text that is read: reading takes time, and reports for people are shorter."""
 _NOTHING = Concept()
 _NO_QUANTITY = Decimal("1e15")
 """Above any count, amount or concentration in any unit: a fault of what sent it."""
@@ -48,9 +50,14 @@ def elements(parent: Element, name: str) -> list[Element]:
 
 
 def text(parent: Element, name: str) -> str | None:
-    """The string or code `name`, or None if absent. Raises ReadError if it is something else."""
+    """The string or code `name`, or None if absent. Raises ReadError if it is something else, or
+    longer than anything that is read."""
     found = parent.get(name)
-    if found is None or isinstance(found, str):
+    if found is None:
+        return None
+    if isinstance(found, str):
+        if len(found) > LONGEST_TEXT:
+            raise _too_long(name)
         return found
     raise _malformed(name)
 
@@ -104,6 +111,8 @@ def concept(found: Element | None) -> Concept:
         shown = text(coding, "display")
         if shown and shown not in words:
             words.append(shown)
+    if sum(map(len, words)) > LONGEST_TEXT:
+        raise _too_long("display")
     return Concept(tuple(codes), " | ".join(words) or None)
 
 
@@ -177,6 +186,11 @@ def notes(resource: Element) -> Iterator[str]:
         written = text(note, "text")
         if written:
             yield written
+
+
+def _too_long(name: str) -> ReadError:
+    message = f"Element {name} has more than {LONGEST_TEXT} characters; it was not read."
+    return ReadError("text-too-long", message, name)
 
 
 def _malformed(name: str) -> ReadError:

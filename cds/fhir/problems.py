@@ -30,6 +30,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType(
         for code, (meaning, impact) in {
             # resources as a whole
             "resource-unreadable": ("A resource is not valid FHIR R4 and was not used.", _L),
+            "text-too-long": ("A text is longer than this service reads.", _L),
             "resource-repaired": ("A resource was read after harmless repairs.", _N),
             "resource-type-unknown": ("A resource is of a type this service does not read.", _N),
             "fhir-version-mismatch": ("A resource has the shape of another FHIR version.", _L),

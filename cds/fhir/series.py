@@ -58,8 +58,16 @@ def read_levels(
         problems += said
         pending += _pending(observation, context, problems) if is_latest else []
     problems += _level_problems(read)
-    problems += (unknown_level(o) for o in observed.others if looks_like_level(o, context))
+    problems += filter(None, (_unknown(other, context) for other in observed.others))
     return Levels([level for level, _ in read], pending)
+
+
+def _unknown(observation: Element, context: ReadContext) -> Problem | None:
+    """The problem of a result that is named like a level, or whose name cannot be read."""
+    try:
+        return unknown_level(observation) if looks_like_level(observation, context) else None
+    except ReadError as error:
+        return error.as_problem(reference_of(observation))
 
 
 def _pending(

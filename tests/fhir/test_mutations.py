@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from cds.clinical.problem import Impact
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder, OrderStatus
+from cds.fhir.elements import LONGEST_TEXT
 from cds.fhir.gather import gather
 from cds.fhir.passed import Passed
 from cds.fhir.validate import read_resource, read_resources, warm
@@ -348,3 +351,42 @@ def test_unit_zone_order_and_copies_do_not_change_the_record(
     assert two.problems == one.problems
     (left,), (right,) = one.levels, two.levels
     assert (left.ng_ml, left.sampled, left.timing) == (right.ng_ml, right.sampled, right.timing)
+
+
+def _with_each_text(value: Any, new: str) -> Iterator[Any]:
+    """Copies of a JSON value in each of which one text is another."""
+    if isinstance(value, str):
+        yield new
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from ({**value, key: other} for other in _with_each_text(item, new))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            for other in _with_each_text(item, new):
+                yield [*value[:place], other, *value[place + 1 :]]
+
+
+@pytest.mark.parametrize("resource", [*OTHERS, *SHAPES.values()], ids=lambda r: str(r.get("id")))
+def test_a_text_too_long_to_be_read_never_raises(resource: dict[str, Any]) -> None:
+    for changed in _with_each_text(resource, "x" * (LONGEST_TEXT + 1)):
+        _read(changed, drafts=[changed])
+
+
+@pytest.mark.parametrize(
+    ("resource", "impact"),
+    [
+        (level(note=[{"text": "last dose 08:00 " * 2000}]), Impact.PREVENTS),
+        (level(code=coded(LOINC, "57844-3", "imatinib " * 3000)), Impact.PREVENTS),
+        (level(code={"text": "imatinib level " * 2000}), Impact.LIMITS),
+        (request(dosageInstruction=[{"text": "1 tablet daily " * 2000}]), Impact.PREVENTS),
+        (
+            request(medicationCodeableConcept={"text": "imatinib 400 mg " * 2000}),
+            Impact.PREVENTS,
+        ),
+        (level(code=coded(LOINC, "1-8", *["T315I " * 2000]) | {"text": "x" * 9000}), Impact.LIMITS),
+    ],
+)
+def test_a_text_too_long_to_be_read_is_said(resource: dict[str, Any], impact: Impact) -> None:
+    record = _read(resource)
+
+    assert [(found.code, found.impact) for found in record.problems] == [("text-too-long", impact)]
