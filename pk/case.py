@@ -5,9 +5,11 @@ base, levels ng/mL. A value that cannot be true raises a CaseError naming its fi
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from operator import itemgetter, sub
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
@@ -21,6 +23,8 @@ Analyte = Literal["parent", "metabolite"]
 
 #: A dose counts for a level only if it was taken earlier than the level by more than this.
 SAME_TIME_H: Final = 1e-9
+#: Above this number of doses arrays find the breaks in their rhythm sooner than a loop does.
+_MANY_DOSES: Final = 256
 
 
 class Dose(NamedTuple):
@@ -196,7 +200,7 @@ class Case:
             else:
                 checked[name] = words[name].check(value)
         put(self, "covariates", MappingProxyType(checked))
-        put(self, "doses", tuple(sorted(self.doses, key=lambda d: d.time_h)))
+        put(self, "doses", tuple(sorted(self.doses, key=itemgetter(0))))
         put(self, "levels", tuple(self.levels))
         put(self, "clearance_effects", tuple(self.clearance_effects))
         put(self, "occasions_h", tuple(self.occasions_h))
@@ -256,7 +260,8 @@ class History:
     """The doses as runs: `count` doses of `amount` every `tau` hours, the last at `last_h`.
 
     Regular stretches become one run, so that a year of daily doses costs no more than a week; an
-    irregular dose is a run of one. `count` is infinite for a steady state.
+    irregular dose is a run of one. `count` is infinite for a steady state. Runs stand in order of
+    time.
     """
 
     last_h: NDArray[np.float64]
@@ -266,7 +271,7 @@ class History:
 
     @property
     def first_h(self) -> float:
-        return float(np.min(self.last_h - self.tau * (self.count - 1.0)))
+        return float(self.last_h[0] - self.tau[0] * (self.count[0] - 1.0))
 
     @property
     def end_h(self) -> float:
@@ -316,18 +321,18 @@ class History:
 
 
 def _history(case: Case) -> History:
-    times = np.array([d.time_h for d in case.doses])
-    amounts = np.array([d.amount_mg for d in case.doses])
-    if not np.isfinite(times).all():
-        raise CaseError(f"doses[{int(np.argmin(np.isfinite(times)))}].time_h", "is not a number")
-    wrong = ~(np.isfinite(amounts) & (amounts >= 0.0))
-    if wrong.any():
-        raise CaseError(f"doses[{int(np.argmax(wrong))}].amount_mg", "is not a positive amount")
+    times, amounts = [d[0] for d in case.doses], [d[1] for d in case.doses]
+    if not all(map(math.isfinite, times)):
+        place = next(i for i, t in enumerate(times) if not math.isfinite(t))
+        raise CaseError(f"doses[{place}].time_h", "is not a number")
+    if not all(0.0 <= mg < math.inf for mg in amounts):  # also false for NaN
+        place = next(i for i, mg in enumerate(amounts) if not 0.0 <= mg < math.inf)
+        raise CaseError(f"doses[{place}].amount_mg", "is not a positive amount")
     runs = _runs(times, amounts)
     if (steady := case.steady_state) is not None:
         if not math.isfinite(steady.last_dose_h):
             raise CaseError("steady_state.last_dose_h", "is not a number")
-        if len(times) and times[0] <= steady.last_dose_h:
+        if times and times[0] <= steady.last_dose_h:
             raise CaseError("doses[0].time_h", "is not after the last dose of the steady state")
         regimen = steady.regimen
         runs.insert(0, (steady.last_dose_h, regimen.amount_mg, regimen.interval_h, math.inf))
@@ -337,36 +342,39 @@ def _history(case: Case) -> History:
 
 
 def _runs(
-    times: NDArray[np.float64], amounts: NDArray[np.float64]
+    times: Sequence[float], amounts: Sequence[float]
 ) -> list[tuple[float, float, float, float]]:
     """Group sorted doses into runs of equal amount and spacing (at least three doses)."""
     n = len(times)
-    gaps = np.diff(times)
-    alike = np.zeros(n, dtype=bool)  # dose i continues the run that holds i-1 and i-2
-    if n > 2:
-        alike[2:] = (
-            (np.abs(np.diff(gaps)) < SAME_TIME_H)
-            & (gaps[1:] > SAME_TIME_H)
-            & (amounts[2:] == amounts[1:-1])
-            & (amounts[1:-1] == amounts[:-2])
-        )
-    if not alike.any():
-        return [(t, a, 1.0, 1.0) for t, a in zip(times.tolist(), amounts.tolist(), strict=True)]
+    ends = [*_breaks(times, amounts), n]  # a run goes on until the next of these
     runs: list[tuple[float, float, float, float]] = []
     i = 0
     while i < n:
-        j = i + 1
-        if j + 1 < n and alike[j + 1]:
-            j += 1
-            while j + 1 < n and alike[j + 1]:
-                j += 1
-            tau = float(times[j] - times[i]) / (j - i)
-            runs.append((float(times[j]), float(amounts[i]), tau, float(j - i + 1)))
-            i = j + 1
+        end = ends[bisect_left(ends, min(i + 2, n))]
+        if end > i + 2:
+            tau = (times[end - 1] - times[i]) / (end - 1 - i)
+            runs.append((times[end - 1], amounts[i], tau, float(end - i)))
+            i = end
         else:
-            runs.append((float(times[i]), float(amounts[i]), 1.0, 1.0))
+            runs.append((times[i], amounts[i], 1.0, 1.0))
             i += 1
     return runs
+
+
+def _breaks(times: Sequence[float], amounts: Sequence[float]) -> list[int]:
+    """Doses, from the third on, that do not go on as the two before them."""
+    if len(times) > _MANY_DOSES:
+        t, mg = np.array(times), np.array(amounts)
+        gaps, same = np.diff(t), mg[1:] == mg[:-1]
+        goes_on = (np.abs(np.diff(gaps)) < SAME_TIME_H) & (gaps[1:] > SAME_TIME_H)
+        return [2 + i for i in np.flatnonzero(~(goes_on & same[1:] & same[:-1])).tolist()]
+    gaps_h = list(map(sub, times[1:], times))
+    pairs = zip(gaps_h, gaps_h[1:], amounts, amounts[1:], amounts[2:], strict=False)
+    return [
+        i
+        for i, (before, gap, a, b, c) in enumerate(pairs, start=2)
+        if not (abs(gap - before) < SAME_TIME_H < gap and a == b == c)
+    ]
 
 
 def _positive(where: str, value: float, *, allow_zero: bool = False) -> None:

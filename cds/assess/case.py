@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 import pk
@@ -71,7 +72,8 @@ def build_case(patient: Patient) -> pk.Case:
         since=since,
         until=patient.now,
     )
-    doses = [pk.Dose((at - zero).total_seconds() / 3600.0, mg) for at, mg, _ in history]
+    hours = [(at - zero).total_seconds() / 3600.0 for at, _, _ in history]
+    doses = list(map(pk.Dose, hours, map(itemgetter(1), history)))
     steady = _steady_before(patient.therapy.segments, since, doses)
     if steady is not None:
         doses = doses[1:]

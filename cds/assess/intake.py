@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from cds.clinical.regimen import Regimen, TakenDose
 
 _DEFAULT_CLOCK_H = 8.0
 """Nominal hour of the first dose of the day where nothing is recorded; shown as an assumption."""
-_BY_TIME = attrgetter("at")
+_BY_TIME = itemgetter(0)
 
 
 class Intake(NamedTuple):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pk
+from pk import case as case_module
 from pk.curve import FewLevels, Superposed, Visits, curve, superposed
 from pk.few_doses import FewDoses, one_mg_for_ever
 from pk.individual import individual
@@ -156,3 +157,31 @@ def test_many_rates_in_pieces_are_the_same_as_at_once():
     p = {"CL": np.array(1.0)}
     alone = [dose_sums(rates[i : i + 1], p, laid_out)[0, 0] for i in range(0, 1000, 97)]
     assert dose_sums(rates, p, laid_out)[::97, 0] == pytest.approx(alone, rel=1e-13)
+
+
+GAPS = st.sampled_from([0.0, 1e-10, 8.0, 12.0, 24.0, 24.0])
+
+
+@settings(FEW, max_examples=100)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 1e-10, 8.0, 12.0, 24.0, 24.0]), st.sampled_from([1.0, 2.0])
+        ),
+        max_size=30,
+    ),
+    st.integers(0, 40),
+)
+def test_a_rhythm_is_found_alike_in_short_and_in_long_histories(steps, regular):
+    """Gaps and amounts at random, then a regular stretch; the long history ends in the same."""
+    steps = [*steps, *[(24.0, 1.0)] * regular]
+    times = np.cumsum([gap for gap, _ in steps]).tolist()
+    amounts = [mg for _, mg in steps]
+    before = [-24.0 * i for i in range(400, 0, -1)]
+    long = case_module._breaks([*before, *times], [*[3.0] * 400, *amounts])
+    assert case_module._breaks(times, amounts) == [i - 400 for i in long if i >= 402]
+    found = pk.Case({}, [pk.Dose(0.0, 5.0), *map(pk.Dose, times, amounts)]).history
+    assert found.count.sum() == len(times) + 1
+    taken, given_mg = found.single_doses(-1.0)
+    assert taken == pytest.approx([0.0, *times], abs=1e-6)
+    assert given_mg.sum() == pytest.approx(5.0 + sum(amounts))
