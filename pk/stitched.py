@@ -116,8 +116,11 @@ class Stitched:
     def _inputs(self, structure: Structure, thetas: list[Anything]) -> "_Inputs":
         """Every dose that still matters, with the input parameters of the time it was taken."""
         slowest = min(float(rates_of(structure, structure.named(t)).real.min()) for t in thetas)
-        horizon = float(self.times_h.min()) - FORGOTTEN / slowest
-        times, amounts = self.person.case.history.single_doses(horizon)
+        # back from the dose before the first time: after a long pause old doses are all there is
+        history, first = self.person.case.history, float(self.times_h.min())
+        latest = history.latest_before(first)
+        horizon = (latest if math.isfinite(latest) else first) - FORGOTTEN / slowest
+        times, amounts = history.single_doses(horizon)
         keep = times < self.times_h.max() - SAME_TIME_H
         times, amounts = times[keep], amounts[keep]
         segment = np.searchsorted(self.bounds_h, times, side="right")

@@ -193,10 +193,17 @@ def effects_on_clearance(draw):
 
 _TWO_DOSES = pk.Case(subject(), [pk.Dose(0.0, 100.0), pk.Dose(10.0, 100.0)], [pk.Level(11.0, 50.0)])
 _JUST_AFTER_THE_FIRST = pk.ClearanceEffect(0.4, start_h=2e-225)
+_AFTER_A_PAUSE = replace(
+    pk.Case.at_steady_state(
+        subject(), pk.Regimen(400.0, 12.0), [pk.Level(697.0, 50.0)], last_dose_h=-1.0
+    ),
+    treatment_start_h=0.0,
+)
 
 
 @settings(FEW, max_examples=30)
 @example(_TWO_DOSES, [_JUST_AFTER_THE_FIRST], None, [(0.0, 0.0)] * 3)
+@example(_AFTER_A_PAUSE, [pk.ClearanceEffect(0.4)], 0.0, [(0.0, 0.0)] * 3)
 @given(
     cases(),
     st.lists(effects_on_clearance(), max_size=2),
