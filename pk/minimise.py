@@ -2,11 +2,12 @@
 
 Where an objective knows its exact Hessian, that is the curvature; otherwise it is the Fisher
 information plus a secant estimate of what that leaves out (as in NL2SOL, Dennis, Gay & Welsch
-1981). Where it is not safely positive the Fisher information alone takes its place, so steps are
-downhill far from the minimum and converge faster than linearly near it. Each row keeps its own
-damping; rows that have converged drop out.
+1981). Where it bends downwards along some direction, the size of the bend is taken there
+(saddle-free Newton, Dauphin et al. 2014), so steps are downhill everywhere, and faster than
+linear near the minimum. Each row keeps its own damping; rows that have converged drop out.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -23,6 +24,8 @@ EXACT_TOLERANCE: Final = 1e-10
 MAX_ITERATIONS: Final = 60
 #: A step never moves a random effect by more standard deviations than this.
 LONGEST_STEP: Final = 3.0
+#: A bend smaller than this counts as this where the objective bends downwards; the prior's is 1.
+_FLATTEST: Final = 1e-3
 
 
 class Expansion(NamedTuple):
@@ -101,7 +104,7 @@ def minimise(objective: Expandable, start: Array) -> Minimum:
                 a[stay] for a in (z, value, gradient, norm, fisher, extra, damping)
             )
         iteration += 1
-        step = _step(gradient, fisher, extra, damping)
+        step = _step(gradient, _upwards(fisher + extra), damping)
         new_z = z + step
         new_value, new_gradient, new_fisher, hessian = objective.expand(new_z)
         new_norm = np.abs(new_gradient).max(axis=1)
@@ -131,19 +134,25 @@ def minimise(objective: Expandable, start: Array) -> Minimum:
     return Minimum(best.z, best.value, best.gradient_norm, best.converged, iteration, known)
 
 
-def _step(gradient: Array, fisher: Array, extra: Array, damping: Array) -> Array:
-    """Newton step with the estimated Hessian where that is safe, else with Fisher information."""
-    full = fisher + extra
-    if gradient.shape[1] == 2:
-        # trust the secant part only while it leaves at least a tenth of the Fisher determinant
-        determinant = full[:, 0, 0] * full[:, 1, 1] - full[:, 0, 1] ** 2
-        floor = 0.1 * (fisher[:, 0, 0] * fisher[:, 1, 1] - fisher[:, 0, 1] ** 2)
-        safe = (determinant > floor) & (full[:, 0, 0] > 0.0)
+def _upwards(curvature: Array) -> Array:
+    """The curvature (N, q, q) with every bend turned upwards."""
+    if curvature.shape[1] == 2:
+        a, b, c = curvature[:, 0, 0], curvature[:, 0, 1], curvature[:, 1, 1]
+        downwards = (a <= 0.0) | (a * c <= b * b)
     else:
-        eigenvalues = np.linalg.eigvalsh(full)
-        safe = eigenvalues[:, 0] > 0.1 * np.linalg.eigvalsh(fisher)[:, 0]
-    if not safe.all():
-        full = np.where(safe[:, None, None], full, fisher)
+        downwards = np.linalg.eigvalsh(curvature)[:, 0] <= 0.0
+    if not downwards.any():
+        return curvature
+    bends, along = np.linalg.eigh(curvature[downwards])
+    turned = curvature.copy()
+    size = np.maximum(np.abs(bends), _FLATTEST)
+    turned[downwards] = (along * size[:, None, :]) @ along.swapaxes(1, 2)
+    return turned
+
+
+def _step(gradient: Array, curvature: Array, damping: Array) -> Array:
+    """Newton step, damped, and cut to the longest."""
+    full = curvature
     if damping.any():
         diagonal = np.einsum("nii->ni", full).copy()
         full = full.copy()
@@ -171,20 +180,20 @@ class Alone(Protocol):
 
 def minimise_alone(objective: Alone, z0: float = 0.0, z1: float = 0.0) -> Minimum:
     """The same iteration for one objective with an exact Hessian, without arrays."""
-    value, gradient, hessian, fisher = objective.expand(z0, z1)
+    value, gradient, hessian, _ = objective.expand(z0, z1)
     norm = max(abs(gradient[0]), abs(gradient[1]))
     damping, iteration = 0.0, 0
     while norm > EXACT_TOLERANCE and damping <= 1e10 and iteration < MAX_ITERATIONS:
         if norm <= GRADIENT_TOLERANCE and damping > 0.0:
             break  # a step refused near the minimum means that rounding allows no better
         iteration += 1
-        d0, d1 = _step_alone(gradient, hessian, fisher, damping)
-        new_value, new_gradient, new_hessian, new_fisher = objective.expand(z0 + d0, z1 + d1)
+        d0, d1 = _step_alone(gradient, hessian, damping)
+        new_value, new_gradient, new_hessian, _ = objective.expand(z0 + d0, z1 + d1)
         new_norm = max(abs(new_gradient[0]), abs(new_gradient[1]))
         slack = 1e-13 * (1.0 + abs(value))
         if new_value < value - slack or (new_value <= value + slack and new_norm < norm):
             z0, z1, value, norm = z0 + d0, z1 + d1, new_value, new_norm
-            gradient, hessian, fisher = new_gradient, new_hessian, new_fisher
+            gradient, hessian = new_gradient, new_hessian
             damping = damping * 0.1 if damping > 1e-3 else 0.0
         else:
             damping = max(damping * 10.0, 0.1)
@@ -198,10 +207,10 @@ def minimise_alone(objective: Alone, z0: float = 0.0, z1: float = 0.0) -> Minimu
     )
 
 
-def _step_alone(gradient: Any, hessian: Any, fisher: Any, damping: float) -> tuple[float, float]:
+def _step_alone(gradient: Any, hessian: Any, damping: float) -> tuple[float, float]:
     a, b, c = hessian
-    if a <= 0.0 or a * c - b * b <= 0.1 * (fisher[0] * fisher[2] - fisher[1] ** 2):
-        a, b, c = fisher
+    if a <= 0.0 or a * c <= b * b:
+        a, b, c = _upwards_alone(a, b, c)
     a, c = a * (1.0 + damping), c * (1.0 + damping)
     determinant = a * c - b * b
     d0 = (b * gradient[1] - c * gradient[0]) / determinant
@@ -210,6 +219,16 @@ def _step_alone(gradient: Any, hessian: Any, fisher: Any, damping: float) -> tup
     if longest > LONGEST_STEP:
         d0, d1 = d0 * LONGEST_STEP / longest, d1 * LONGEST_STEP / longest
     return d0, d1
+
+
+def _upwards_alone(a: float, b: float, c: float) -> tuple[float, float, float]:
+    """The symmetric matrix (a b; b c) with every bend turned upwards."""
+    middle, apart = 0.5 * (a + c), math.hypot(0.5 * (a - c), b)
+    more, less = (max(abs(middle + sign * apart), _FLATTEST) for sign in (1.0, -1.0))
+    if apart == 0.0:
+        return more, 0.0, more
+    half, lean = 0.5 * (more + less), 0.5 * (more - less) / apart
+    return half + lean * 0.5 * (a - c), lean * b, half - lean * 0.5 * (a - c)
 
 
 def _secant(step: Array, change: Array, fisher: Array, extra: Array) -> Array:

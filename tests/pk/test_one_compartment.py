@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -146,8 +147,18 @@ def test_stacked_patients_equal_each_alone(found, z):
                 assert got.hessian[i] == pytest.approx(square, abs=1e-10 * size)
 
 
+#: Eight doses, then a high trough and a low one: on the way to the minimum the objective bends
+#: downwards.
+_AT_ODDS = pk.Case(
+    subject(),
+    [pk.Dose(873.0 + 8.0 * i, 800.0) for i in range(8)],
+    [pk.Level(958.0, 165.0), pk.Level(929.0, 1477.0)],
+)
+
+
 @settings(FEW, max_examples=12)
 @given(cases())
+@example(_AT_ODDS)
 def test_both_searches_end_in_the_same_place(case):
     for person, effects in people_of(case):
         q = len(effects.names)
@@ -157,6 +168,23 @@ def test_both_searches_end_in_the_same_place(case):
         if general.converged[0] and short.value[0] == pytest.approx(general.value[0], abs=1e-9):
             assert short.z == pytest.approx(general.z, abs=1e-7)
         assert short.converged[0] or not general.converged[0]
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_levels_at_odds_with_each_other_have_a_minimum_that_is_found(name):
+    model = pk.load_model(name)
+    person, effects = individual(_AT_ODDS, model), variability(model, _AT_ODDS)
+    target = objective(person, effects)
+    found = [minimise(target, np.zeros((1, len(effects.names))))]
+    if reducible(person, effects):
+        found.append(minimise_alone(reduced_of(person, effects)))
+
+    for minimum in found:
+        assert minimum.converged[0]
+        lower = scipy.optimize.minimize(
+            lambda z: target.expand(z[None]).value[0], minimum.z[0], method="Nelder-Mead"
+        )
+        assert lower.fun > minimum.value[0] - 1e-8
 
 
 def test_the_short_way_is_open_to_the_models_it_describes():
