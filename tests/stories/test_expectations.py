@@ -16,6 +16,7 @@ from tests.stories.conftest import Ask
 
 GIST, ALL = "GIST, metastatic", "Philadelphia chromosome positive acute lymphoblastic leukaemia"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+CONFIRMED = ("response.failure-3-months",), ("response.warning-3-months",)
 OVERDUE = "response.pcr-overdue-off-therapy"
 FEEDING = "safety.breast-feeding"
 TAKEN = ("trough.cml-below-target",)
@@ -197,6 +198,22 @@ CASES += [
     ),
 ]
 CASES += [
+    Case(
+        f"12 % at 3 months, then 11 % {days} days later",
+        lambda days=days: (
+            treated(days=148).lab("is", 80, 148).lab("is", 12, 3 + days).lab("is", 11, 3)
+        ),
+        says,
+        not_says,
+    )
+    for days, says, not_says in ((56, *CONFIRMED), (20, *CONFIRMED[::-1]))
+]
+CASES += [
+    Case(
+        "80 % at the start, then 12 % at 3 months: nothing is confirmed",
+        lambda: milestone(85, 12),
+        *CONFIRMED[::-1],
+    ),
     Case(
         "mutation Y253H beside a warning response",
         lambda: milestone(430, 0.3).gene("BCR::ABL1 Y253H detected"),

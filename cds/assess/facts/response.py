@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
 from cds.assess.policy import Table
@@ -33,6 +33,8 @@ def response_facts(basis: Basis) -> Iterable[Fact]:
         if latest and isinstance(month, float) and month >= 0
         else (None, None)
     )
+    if latest and milestone == "warning" and _confirmed(table, series, started):
+        milestone = "failure"
     always = latest is not None and (latest.value or 0.0) <= table["optimal_at_any_month_percent"]
     if milestone == "optimal" and not always and _may_be_older(basis, series):
         window, milestone, month = None, None, None
@@ -61,6 +63,27 @@ def _as_counted(lab: Lab, table: Table) -> Lab:
         return lab
     least = float(table["not_detected_at_most_percent"])
     return replace(lab, value=least, coded=_NOT_DETECTED)
+
+
+def _confirmed(table: Table, series: Sequence[Lab], started: datetime | None) -> bool:
+    """Whether an earlier result missed the same milestone so long before that this confirms it."""
+    rule, latest = table["confirmation"], series[-1]
+    limits = [row for row in table["windows"] if row["window"] == rule["window"]]
+    for earlier in series[:-1] if started else ():
+        days = earlier.at.days_until(latest.at)
+        if not float(rule["from_days"]) <= days <= float(rule["to_days"]):
+            continue
+        verdicts = {
+            _milestone(limits, _month(started, lab), lab.value or 0.0) for lab in (earlier, latest)
+        }
+        if verdicts == {(rule["window"], "warning")}:
+            return True
+    return False
+
+
+def _month(started: datetime | None, lab: Lab) -> float:
+    since = (lab.at.at - started).total_seconds() if started else -1.0
+    return since / 86400.0 / DAYS_PER_MONTH
 
 
 def _off_treatment(basis: Basis, latest: Lab) -> bool:
