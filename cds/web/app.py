@@ -42,6 +42,7 @@ def create_app(
     """
     app = Flask("cds.web", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.strict_slashes = False  # who registers an address with a slash at its end is heard
     gate = _gate(services, fetch)
     door = Doorkeeper(services, gate)
     errors.register(app, services.metrics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -93,9 +93,10 @@ def _entry(entry: Any, place: str, issues: list[Issue]) -> FeedbackEntry | None:
 def _timestamp(value: Any, place: str, issues: list[Issue]) -> datetime | None:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) and "T" in value else None
-    except ValueError:
+        at = at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):  # the last day there is, in a zone where it is tomorrow
         at = None
-    if at is None or at.tzinfo is None:
+    if at is None:
         issues.append(
             Issue(
                 "invalid",
@@ -139,7 +140,10 @@ def _override_reason(
     if reason is None:
         return None, None, comment if isinstance(comment, str) else None
     parts = [reason.get(name) if isinstance(reason, dict) else None for name in ("system", "code")]
-    if not all(isinstance(part, str) and 0 < len(part) <= _LONGEST_CODE for part in parts):
+    if not all(
+        isinstance(part, str) and 0 < len(part) <= _LONGEST_CODE and part.isprintable()
+        for part in parts
+    ):
         issues.append(Issue("required", "reason needs a code and a system", f"{where}.reason"))
         return None, None, None
     return parts[0], parts[1], comment if isinstance(comment, str) else None

@@ -27,6 +27,8 @@ from cds.web.errors import Refusal, refuse
 _VISITOR = Limits(requests_per_second=10.0, burst=60)
 _STRANGER = Limits(requests_per_second=2.0, burst=20)
 _LONGEST_SECRET = 128
+_LARGEST_FORM = 64 * 1024
+"""Bytes of a form; a longer one would be put on the disk before anybody looks at it."""
 
 _SIGN_IN = (
     "Open this page from the patient's chart in your EHR: follow the link of a card there. If you "
@@ -90,6 +92,7 @@ class Doorkeeper:
     def admit_form(self) -> Visitor:
         """Return who sent this form; one that another site made them send is refused."""
         visitor = self.admit()
+        request.max_content_length = _LARGEST_FORM
         origin = request.headers.get("Origin")
         if origin is not None and not self._is_own(origin):
             raise refuse(403, "form", "This form was sent from another site.", "Origin")

@@ -78,6 +78,12 @@ def test_repeated_feedback_is_200_and_stored_once(client: FlaskClient, services:
         (accepted(outcome=...), "feedback[0].outcome"),
         (accepted(outcomeTimestamp=...), "feedback[0].outcomeTimestamp"),
         (accepted(outcomeTimestamp="2026-11-23"), "feedback[0].outcomeTimestamp"),
+        (accepted(outcomeTimestamp="0001-01-01T00:00:00+14:00"), "feedback[0].outcomeTimestamp"),
+        (accepted(outcomeTimestamp="9999-12-31T23:59:59-14:00"), "feedback[0].outcomeTimestamp"),
+        (
+            overridden(overrideReason={"reason": {"code": "a\0b", "system": "urn:x"}}),
+            "feedback[0].overrideReason.reason",
+        ),
         (accepted(outcomeTimestamp="2026-11-23T09:00:00"), "feedback[0].outcomeTimestamp"),
         (accepted(acceptedSuggestions=...), "feedback[0].acceptedSuggestions"),
         (accepted(acceptedSuggestions=[]), "feedback[0].acceptedSuggestions"),

@@ -140,3 +140,22 @@ def test_half_a_character_in_an_id_is_no_failure(client: FlaskClient):
     response = client.post(ORDERS, json=request)
 
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/cds-services/", f"{ORDERS}/", f"{ORDERS}/feedback/"])
+def test_an_address_that_was_registered_with_a_slash_at_its_end_answers(
+    client: FlaskClient, path: str
+):
+    discovery = path == "/cds-services/"
+    body = {"feedback": []} if "feedback" in path else concerned_request()
+
+    answer = client.get(path) if discovery else client.post(path, json=body)
+
+    assert answer.status_code == 200
+
+
+def test_a_control_character_in_the_instance_is_named(client: FlaskClient):
+    answer = client.post(ORDERS, json=concerned_request() | {"hookInstance": "a\0b"})
+
+    assert answer.status_code == 400
+    assert answer.get_json()["issue"][0]["expression"] == ["hookInstance"]

@@ -253,6 +253,14 @@ def test_a_form_from_another_site_does_nothing(ward: Ward, here: Here):
     assert ward.services.store.acts("north") == []
 
 
+def test_a_form_of_any_length_is_not_taken(client: FlaskClient):
+    form = {"form_code": "0" * 64, "file": (io.BytesIO(b"x" * 100_000), "file")}
+
+    answer = client.post("/worklist", data=form, content_type="multipart/form-data")
+
+    assert answer.status_code == 413
+
+
 def test_strangers_see_no_worklist(ward: Ward, here: Here):
     ward.say("low trough")
     for stranger in ({"REMOTE_ADDR": "192.0.2.7"}, {"HTTP_HOST": "evil.example.org"}):

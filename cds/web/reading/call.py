@@ -81,7 +81,7 @@ def _hook_instance(reader: Reader, body: Mapping[str, Any]) -> str | None:
     if value is None:
         reader.wrong("hookInstance", "hookInstance is required", "required")
         return None
-    if not isinstance(value, str) or not value or len(value) > LONGEST_ID:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID or not value.isprintable():
         reader.wrong("hookInstance", "hookInstance must be a UUID")
         return None
     if not _UUID.fullmatch(value) and not reader.deviates(
