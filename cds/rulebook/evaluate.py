@@ -133,7 +133,7 @@ class Deck:
                         heard.append((prepared, result, row))
             trace.append(row)
         trace += self._passed
-        return tuple([trace[place] for place in self._order]), heard
+        return tuple(map(trace.__getitem__, self._order)), heard
 
     def _fired(self, facts: Sequence[Fact]) -> set[Key]:
         hits = self._program.hits([(fact.kind, fact.values) for fact in facts])

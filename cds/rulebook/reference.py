@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
@@ -72,11 +73,14 @@ class Judged:
 class Matcher:
     """One conjunction prepared for matching."""
 
-    __slots__ = ("_negative", "positive")
+    __slots__ = ("_free", "_negative", "positive")
 
     def __init__(self, conjunction: Conjunction) -> None:
         self.positive = tuple(_prepared(pattern) for pattern in conjunction.positive)
         self._negative = tuple(_prepared(pattern) for pattern in conjunction.negative)
+        kinds = {pattern.kind for pattern in self.positive}
+        self._free = len(kinds) == len(self.positive) and not any(p.joins for p in self.positive)
+        """Whether every combination of candidates is one: none is of two, and none joins others."""
 
     def judge(self, scene: Scene) -> Judged:
         """Match against facts."""
@@ -94,7 +98,8 @@ class Matcher:
             if not pattern.joins and scene.candidates(pattern):
                 return pattern.present
         matches, unknown = [], []
-        for chosen in self._combinations(candidates, ()):
+        every = product(*candidates) if self._free else self._combinations(candidates, ())
+        for chosen in every:
             if any(pattern.exists_with(scene, chosen) for pattern in self._negative):
                 continue
             missing = frozenset(word for _, _, lacks in chosen for word in lacks)
