@@ -30,6 +30,9 @@ class Regard:
     attributes: frozenset[str]
     """Those it compares or puts into its text."""
     limits: tuple[Limit, ...]
+    """Each once."""
+    by_way: bool
+    """Whether it holds one attribute to several limits, each in another alternative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,8 @@ class CardContent:
         regard = self.regard(rule_id, binding)
         if regard is None:
             return ()
-        limits = tuple(dict.fromkeys(regard.limits))
-        if len({(limit.attribute, limit.word) for limit in limits}) == len(limits):
+        limits = regard.limits
+        if not regard.by_way:
             return limits
         met = {
             (atom.attribute, atom.word, atom.value)
@@ -115,7 +118,7 @@ def _regard(rule: Rule, binding: str, jurisdiction: Jurisdiction) -> Regard:
     ]
     texts = (rule.then.summary, rule.then.detail)
     shown = {slot.name for text in texts for slot in text.slots if slot.binding == binding}
-    limits = (
+    limits = dict.fromkeys(
         Limit(comparison.attribute, comparison.word, value)
         for comparison in compared
         if comparison.word in ORDERED
@@ -123,4 +126,5 @@ def _regard(rule: Rule, binding: str, jurisdiction: Jurisdiction) -> Regard:
         and (param := rule.params.get(comparison.operand.name)) is not None
         and isinstance(value := param.values.get(jurisdiction), int | float)
     )
-    return Regard(frozenset(shown | {c.attribute for c in compared}), tuple(limits))
+    by_way = len({(limit.attribute, limit.word) for limit in limits}) < len(limits)
+    return Regard(frozenset(shown | {c.attribute for c in compared}), tuple(limits), by_way)

@@ -150,14 +150,15 @@ def _cells(option: DoseOption, exposure: Exposure) -> tuple[str, ...]:
 
 def _marks(option: DoseOption, exposure: Exposure) -> list[str]:
     """Why a reader looks at this row."""
-    is_current = exposure.current is not None and _same(option, exposure.current)
-    is_ordered = any(_same(option, ordered) for ordered in exposure.ordered.values())
-    marks = {
-        "current": option.is_current or is_current,
-        "ordered": option.is_ordered or is_ordered,
-        "best fit": option.is_best,
-    }
-    return [mark for mark, holds in marks.items() if holds]
+    current = exposure.current
+    marks = []
+    if option.is_current or (current is not None and _same(option, current)):
+        marks.append("current")
+    if option.is_ordered or any(_same(option, ordered) for ordered in exposure.ordered.values()):
+        marks.append("ordered")
+    if option.is_best:
+        marks.append("best fit")
+    return marks
 
 
 def _marked(option: DoseOption, exposure: Exposure) -> bool:
@@ -165,7 +166,7 @@ def _marked(option: DoseOption, exposure: Exposure) -> bool:
 
 
 def _same(one: DoseOption, other: DoseOption) -> bool:
-    return (one.amount_mg, one.interval_h) == (other.amount_mg, other.interval_h)
+    return one.amount_mg == other.amount_mg and one.interval_h == other.interval_h
 
 
 def _refusals(rows: list[DoseOption], exposure: Exposure) -> list[str]:

@@ -75,11 +75,13 @@ def _uuid5(namespace: bytes, name: str) -> str:
 def _essence(item: Matched) -> str:
     """The part of a matched fact that is clinical state, as text that can be compared."""
     fact = item.fact
-    measured = {n: fact.values.get(n) for n in _MEASURED.get(fact.kind, ())}
+    said = {n: fact.values.get(n) for n in _MEASURED.get(fact.kind, ())} | dict(item.values)
+    passing = _PASSING.get(fact.kind, ())
     kept = []
-    for name, value in sorted((measured | dict(item.values)).items()):
-        if name.endswith(_CALENDAR) or name in _PASSING.get(fact.kind, ()):
+    for name in sorted(said):
+        if name in passing or name.endswith(_CALENDAR):
             continue
+        value = said[name]
         if name == "state" and value == "draft":
             value = "active"  # signing an order that was answered as a draft is no news
         if isinstance(value, float) and _is_modelled(fact.kind, name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cds.cards.content import CardContent
 from cds.clinical.finding import Finding
@@ -20,11 +20,13 @@ class Matched:
     binding: str
     fact: Fact
     relevant: frozenset[str]
+    values: Mapping[str, object] = field(init=False)
+    """The values the finding rests on, in the order of the catalogue's facts."""
 
-    @property
-    def values(self) -> Mapping[str, object]:
-        """The values the finding rests on, in the order of the catalogue's facts."""
-        return {name: v for name, v in self.fact.values.items() if name in self.relevant}
+    def __post_init__(self) -> None:
+        relevant = self.relevant
+        values = {name: value for name, value in self.fact.values.items() if name in relevant}
+        object.__setattr__(self, "values", values)
 
 
 def matched_facts(finding: Finding, verdict: Verdict, content: CardContent) -> tuple[Matched, ...]:
