@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cds.cards.build import CardSet, FindingState, cards_for
+from cds.cards.build import cards_for
+from cds.cards.card_set import CardSet, FindingState
 from cds.cards.content import CardContent
 from cds.cards.quiet import Answer, Outcome, QuietPolicy, Suppressed
 from cds.cards.terminal import Screen, render_response

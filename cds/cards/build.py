@@ -9,6 +9,7 @@ from typing import Any
 
 from cds.assess.assessment import Assessment
 from cds.cards import words
+from cds.cards.card_set import CardSet, FindingState
 from cds.cards.content import CardContent
 from cds.cards.level_line import under_way_lines
 from cds.cards.limits import (
@@ -63,31 +64,6 @@ _ORDERING = {Occasion.ORDER_SELECT, Occasion.ORDER_SIGN, Occasion.MEDICATION_REF
 
 
 @dataclass(frozen=True, slots=True)
-class FindingState:
-    """A finding as it was put on a card: what feedback on the card will be an answer to."""
-
-    card_uuid: str
-    rule_id: str
-    revision: int
-    severity: Severity
-    state_digest: str
-    subject: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CardSet:
-    """The cards of one response, what was kept back and why, and the states that were shown."""
-
-    cards: tuple[Card, ...]
-    suppressed: tuple[Suppressed, ...] = ()
-    state_digests: tuple[FindingState, ...] = ()
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the CDS Hooks response; `cards` is there even when there is nothing to say."""
-        return {"cards": [card.to_wire() for card in self.cards]}
-
-
-@dataclass(frozen=True, slots=True)
 class _Desk:
     """Everything one card is written from."""
 
@@ -97,7 +73,7 @@ class _Desk:
     base_url: str | None
     evaluation_id: str
     client: str
-    links: tuple[Link, ...]
+    report_link: ReportLink
     limits: tuple[Bearing, ...]
 
 
@@ -121,8 +97,10 @@ def cards_for(
     line) cards carry no links. `client` keeps the card ids of two hospitals apart.
     """
     policy = policy or QuietPolicy()
-    links, limits = _links(base_url, report_link, evaluation_id), limiting(assessment)
-    desk = _Desk(assessment, resources, content, base_url, evaluation_id, client, links, limits)
+    limits = limiting(assessment)
+    desk = _Desk(
+        assessment, resources, content, base_url, evaluation_id, client, report_link, limits
+    )
     if not assessment.verdict.agreed:
         return _withheld(desk)
 
@@ -191,11 +169,13 @@ def _withheld(desk: _Desk) -> CardSet:
 
 def _cards(groups: Sequence[Sequence[Spoken]], desk: _Desk) -> tuple[Card, ...]:
     """Write the cards in their order; what one offers or shows, a later one does not repeat."""
-    told = Told()
-    return tuple(_card(group, desk, told) for group in groups)
+    if not groups:
+        return ()
+    told, links = Told(), _links(desk)
+    return tuple(_card(group, desk, told, links) for group in groups)
 
 
-def _card(group: Sequence[Spoken], desk: _Desk, told: Told) -> Card:
+def _card(group: Sequence[Spoken], desk: _Desk, told: Told, links: tuple[Link, ...]) -> Card:
     """Write one card from the findings on one matter, the most urgent first."""
     findings = [item.finding for item in group]
     lead = findings[0]
@@ -213,7 +193,7 @@ def _card(group: Sequence[Spoken], desk: _Desk, told: Told) -> Card:
         suggestions=suggestions,
         selection_behavior="at-most-one" if suggestions else None,
         override_reasons=_override_reasons(findings, desk.content),
-        links=desk.links,
+        links=links,
         extension=_extension(findings, desk),
     )
 
@@ -256,17 +236,17 @@ def _override_reasons(
     return tuple(content.override_reasons[k] for k in keys if k in content.override_reasons)
 
 
-def _links(base_url: str | None, report_link: ReportLink, evaluation: str) -> tuple[Link, ...]:
+def _links(desk: _Desk) -> tuple[Link, ...]:
     """The link to the report; the evaluation's id says nothing about the patient.
 
     A `smart` link names the launch page: the EHR signs the user in there and hands the id over.
     """
-    if not base_url or report_link == "none":
+    if not desk.base_url or desk.report_link == "none":
         return ()
-    if report_link == "smart":
-        url = f"{base_url}/launch"
-        return (Link(label=_REPORT, url=url, type="smart", app_context=evaluation),)
-    return (Link(label=_REPORT, url=f"{base_url}/evaluations/{evaluation}"),)
+    if desk.report_link == "smart":
+        url, context = f"{desk.base_url}/launch", desk.evaluation_id
+        return (Link(label=_REPORT, url=url, type="smart", app_context=context),)
+    return (Link(label=_REPORT, url=f"{desk.base_url}/evaluations/{desk.evaluation_id}"),)
 
 
 def _extension(findings: Sequence[Finding], desk: _Desk) -> dict[str, Any]:
