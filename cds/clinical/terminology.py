@@ -171,15 +171,15 @@ class Terminology:
     """Timing code -> what it says without words."""
     labs_by_key: Mapping[str, LabDefinition] = field(init=False)
     """What the codes of `labs` mean, each meaning once."""
-    _categories: Mapping[str, list[tuple[str, tuple[str, ...]]]] = field(init=False, repr=False)
-    """The prefixes of each code system, in their order."""
+    _categories: Mapping[Code, list[tuple[str, tuple[str, ...]]]] = field(init=False, repr=False)
+    """The prefixes of each code system by their first letter, in their order."""
 
     def __post_init__(self) -> None:
         by_key = {definition.key: definition for definition in self.labs.values()}
         object.__setattr__(self, "labs_by_key", by_key)
-        categories: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        categories: dict[Code, list[tuple[str, tuple[str, ...]]]] = {}
         for (system, prefix), keys in self.condition_prefixes.items():
-            categories.setdefault(system, []).append((prefix, keys))
+            categories.setdefault(Code(system, prefix[:1]), []).append((prefix, keys))
         object.__setattr__(self, "_categories", categories)
 
     def ingredients_of(self, concept: Concept) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ class Terminology:
         found: list[str] = []
         for code in concept.codes:
             found.extend(self.conditions.get(code, ()))
-            for prefix, keys in self._categories.get(code.system, ()):
+            for prefix, keys in self._categories.get(Code(code.system, code.code[:1]), ()):
                 if code.code.startswith(prefix):
                     found.extend(keys)
         words = _affirmed(concept.text or "", _DENIALS)
@@ -242,7 +242,7 @@ def _affirmed(text: str, denials: tuple[str, ...]) -> str:
     return WORDS_APART.join(
         _before_denial(part)
         for part in parts
-        if not any(denial in part and _mentions(part, denial) for denial in denials)
+        if not any(_mentions(part, denial) for denial in [d for d in denials if d in part])
     )
 
 

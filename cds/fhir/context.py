@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from cds.clinical.codes import Concept
 from cds.clinical.terminology import Drug, Terminology
 from cds.fhir.products import Resolve
+from cds.fhir.strength import Strength
 
 CLOCKS_DIFFER: Final = timedelta(days=1)
 """A result may be ahead of our clock by this much: another zone, a date without a time."""
@@ -28,3 +30,5 @@ class ReadContext:
     resolve: Resolve
     body_surface_m2: float | None = None
     weight_kg: float | None = None
+    strengths: dict[Concept, Strength] = field(default_factory=dict, compare=False)
+    """What products of the monitored drug hold, as far as they were met in this record."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
-from cds.clinical.codes import Code
+from cds.clinical.codes import Code, Concept
 from cds.clinical.terminology import Drug, Frequency
 from cds.clinical.units import convert
 from cds.fhir.dose_units import unit_kind
@@ -30,6 +30,8 @@ class DoseContext:
     weight_kg: float | None = None
     frequencies: Mapping[Code, Frequency] = field(default_factory=dict)
     """Timing codes that say how often without words."""
+    strengths: dict[Concept, Strength] = field(default_factory=dict, compare=False)
+    """What products of the record were found to hold: most of its resources name the same one."""
 
     def strength(self) -> Strength:
         """The strength of the product. Raises ReadError if it cannot be known."""
@@ -45,7 +47,12 @@ class DoseContext:
     @cached_property
     def product_strength(self) -> Strength:
         """What the product itself states; order, dose and text each ask for it."""
-        return strength_of(self.product, self.drug)
+        if self.product.medication is not None:  # it may state more than its name
+            return strength_of(self.product, self.drug)
+        known = self.strengths.get(self.product.concept)
+        if known is None:
+            known = self.strengths[self.product.concept] = strength_of(self.product, self.drug)
+        return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def read_administration(
     if status == "completed":
         try:
             quantity = element(element(resource, "dosage") or {}, "dose")
-            amount = quantity_dose(quantity or {}, DoseContext(context.drug, product)).mg
+            amount = quantity_dose(quantity or {}, _dose_context(product, context)).mg
         except ReadError as error:
             found.problems.append(
                 problem(
@@ -74,9 +74,13 @@ def read_dispense(
             days,
             float(count) if count is not None else None,
             reference,
-            _handed_over_mg(quantity, DoseContext(context.drug, product)),
+            _handed_over_mg(quantity, _dose_context(product, context)),
         )
     )
+
+
+def _dose_context(product: Product, context: ReadContext) -> DoseContext:
+    return DoseContext(context.drug, product, strengths=context.strengths)
 
 
 def _handed_over_mg(quantity: Element, context: DoseContext) -> float | None:

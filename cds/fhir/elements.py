@@ -141,9 +141,12 @@ def display(found: Element | None) -> str | None:
     """The words by which a person would call a CodeableConcept."""
     if found is None:
         return None
-    named = [text(found, "text"), *(text(c, "display") for c in elements(found, "coding"))]
-    coded = (text(coding, "code") for coding in elements(found, "coding"))
-    return next((name for name in named if name), None) or next((c for c in coded if c), None)
+    name = text(found, "text")
+    codings = elements(found, "coding")
+    for coding in codings:
+        shown = text(coding, "display")
+        name = name or shown
+    return name or next(filter(None, (text(coding, "code") for coding in codings)), None)
 
 
 def word(raw: Element, name: str) -> str:

@@ -260,8 +260,14 @@ def _tablet_mg(doses: DoseContext) -> float | None:
 
 
 def _dose_context(product: Product, context: ReadContext) -> DoseContext:
-    known = context.terminology.frequencies
-    return DoseContext(context.drug, product, context.body_surface_m2, context.weight_kg, known)
+    return DoseContext(
+        context.drug,
+        product,
+        context.body_surface_m2,
+        context.weight_kg,
+        context.terminology.frequencies,
+        context.strengths,
+    )
 
 
 def _is_reported(resource: Element) -> bool:

@@ -8,7 +8,7 @@ give them; an ingredient named as the salt is converted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cds.clinical.terminology import Drug
@@ -135,7 +135,7 @@ def _named_strength(said_as: str | None, drug: Drug) -> Strength | None:
         return None
     said = "The strength was read from the name of the product."
     base = _base_strength(amounts.pop(), names_any(drug.salt_names, said_as), drug)
-    return replace(base, assumptions=(said, *base.assumptions))
+    return Strength(base.per_unit_mg, base.per_ml_mg, (said, *base.assumptions))
 
 
 def _solution(words: str | None, drug: Drug, stated: list[Strength | None]) -> Strength | None:

@@ -28,7 +28,8 @@ def register(app: Flask, settings: Settings) -> None:
     @app.after_request
     def add_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+            if name not in response.headers:
+                response.headers.add(name, value)  # `setdefault` would look for it again
         if secure:
             response.headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")
         return response

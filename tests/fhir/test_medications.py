@@ -54,6 +54,21 @@ def _ordered_by_reference(count: float, medication: dict[str, Any]) -> dict[str,
 # --- product and strength ---
 
 
+def test_medications_of_one_name_and_two_strengths_are_not_mixed(read: Read) -> None:
+    orders = [
+        _ordered_by_reference(2, _medication(**_strength(mg))) | {"id": f"of-{mg}"}
+        for mg in (100, 400)
+    ]
+    named = request(medicationCodeableConcept={"text": "Imatinib"}, **_tablets(2))
+    found = {o.reference: o for o in read(*orders, named).orders}
+    doses = {name: [d.amount_mg for r in o.regimens for d in r.doses] for name, o in found.items()}
+    assert doses == {
+        "MedicationRequest/of-100": [200.0],
+        "MedicationRequest/of-400": [800.0],
+        "MedicationRequest/mr1": [],
+    }
+
+
 def test_a_medication_sent_beside_the_order_gives_the_strength(read: Read) -> None:
     order = request(medicationReference={"reference": "Medication/m"}, **_tablets(4))
     del order["medicationCodeableConcept"]
