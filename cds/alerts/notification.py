@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-_REFERENCE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-._]{1,255}", re.ASCII)
+_REFERENCE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}/(?!\.{1,2}\Z)[A-Za-z0-9\-._]{1,255}", re.ASCII)
 _MOST_EVENTS: Final = 1000
 _MOST_FOCUSES: Final = 1000
 _BUNDLES: Final = frozenset({"history", "subscription-notification"})

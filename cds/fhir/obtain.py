@@ -22,6 +22,7 @@ MEDICINES: Final = "medicines"
 
 _THREADS: Final = 6
 _MOST_MEDICATIONS: Final = 20
+_MEDICATION: Final = re.compile(r"Medication/(?!\.{1,2}\Z)[A-Za-z0-9\-._]{1,255}", re.ASCII)
 
 Pages = list[dict[str, Any]]
 
@@ -297,4 +298,4 @@ def _medication_path(target: str, base: str) -> str | None:
         if not same_origin(target, base) or not target.startswith(f"{base}/"):
             return None
         path = target[len(base) + 1 :]
-    return path if re.fullmatch(r"Medication/[A-Za-z0-9\-._]{1,255}", path, re.ASCII) else None
+    return path if _MEDICATION.fullmatch(path) else None

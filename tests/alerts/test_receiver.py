@@ -91,6 +91,7 @@ def test_a_server_that_keeps_its_events_is_asked_for_the_lost_ones(site: Site) -
         (backport("query-status"), 422),
         (backport("event-notification", (1, "https://elsewhere.org/fhir/Observation/1")), 422),
         (backport("event-notification", (1, "Observation/../Patient/1")), 422),
+        (backport("event-notification", (1, "Observation/..")), 422),
         (backport("event-notification", (1, "http://localhost/fhir@evil/Observation/1")), 422),
         ({"resourceType": "Observation"}, 422),
         ({}, 422),

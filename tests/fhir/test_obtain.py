@@ -306,6 +306,7 @@ def test_medications_that_orders_refer_to_are_fetched(ehr: fake.FakeEhr) -> None
         _by(f"{ehr.base}/Medication/m1", "b"),
         _by("https://evil.example/fhir/Medication/m2", "c"),
         _by("Medication/../../admin", "d"),
+        _by("Medication/..", "d2"),
         _by("#contained", "e"),
         _by("Medication/gone", "f"),
     )

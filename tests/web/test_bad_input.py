@@ -143,6 +143,7 @@ WRONG_TYPES = [
     ("context.patientId", ""),
     ("context.patientId", "p 1"),
     ("context.patientId", "../p-1"),
+    ("context.patientId", ".."),
     ("context.draftOrders", []),
     ("context.draftOrders", {"resourceType": "List"}),
     ("context.draftOrders", {"resourceType": []}),

@@ -10,7 +10,8 @@ from typing import Any
 from cds.services.call import Deviation
 from cds.web.errors import Issue, Refusal
 
-ID = re.compile(r"[A-Za-z0-9\-.]+")
+ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9\-.]+")
+"""Not `.` or `..`, which lead elsewhere in an address."""
 LONGEST_ID = 1024
 """FHIR says 64 characters; ids of 150 to 200 are normal for one large vendor."""
 
