@@ -21,6 +21,7 @@ INNOCENT = {
 # Numbers that happen to equal a clinical one, and what they are instead.
 OTHERWISE = {
     "cds/cards/level_line.py": {13},  # English ordinals
+    "cds/cards/state.py": {80},  # bits of a UUID
     "cds/cards/terminal.py": {40},  # columns
     "cds/clinical/units.py": {1000, 60},  # UCUM factors
     "cds/fhir/client.py": {80, 300, 400},  # HTTP
@@ -34,6 +35,7 @@ OTHERWISE = {
     "pk/absorption.py": {80, 300},  # where a gamma function or an exponential overflows
     "pk/averaging.py": {0.8},  # weight of a model that had to impute
     "pk/compartments.py": {8, 28, 56, 70},  # binomial weights of an interpolation
+    "pk/folded.py": {1000},  # ng/mL in mg/L
     "pk/predict.py": {0.9, 1000},  # width of every interval; ng/mL in mg/L
     "pk/response.py": {1000},  # ng/mL in mg/L
     "pk/saturable.py": {0.75, 1.15, 1000},  # steps of the solver; ug in mg
