@@ -33,7 +33,7 @@ def result_lines(findings: Sequence[Finding], assessment: Assessment) -> list[st
                 f"**Preliminary:** {name} of {day} is not final and may still change: "
                 "confirm it with the laboratory."
             )
-        if lab.key == _RESPONSE and (lab.coded or lab.value == 0.0):
+        if _found_nothing(lab):
             said.append(
                 f"**Not detected:** {name} ({day}); the sensitivity is not stated, so the result "
                 "counts as major molecular response, not as a deeper one."
@@ -49,7 +49,12 @@ def result_lines(findings: Sequence[Finding], assessment: Assessment) -> list[st
 
 
 def _is_unlike_others(lab: Lab) -> bool:
-    return lab.status is ResultStatus.PRELIMINARY or lab.comparator is not None
+    unsure = lab.status is ResultStatus.PRELIMINARY or lab.comparator is not None
+    return unsure or _found_nothing(lab)
+
+
+def _found_nothing(lab: Lab) -> bool:
+    return lab.key == _RESPONSE and (lab.coded is not None or lab.value == 0.0)
 
 
 def _rested_on(findings: Sequence[Finding], assessment: Assessment) -> Iterator[Lab]:

@@ -58,3 +58,11 @@ def test_a_later_rise_is_a_loss_of_response_but_no_multiple(cards_of: Cards) -> 
     spoken = _spoken(cards_of(_deep("not detected", 0.4)))
     assert "response.warning-12-months" in spoken or "response.mmr-lost" in spoken
     assert "adherence.response-lost" not in spoken
+
+
+@pytest.mark.parametrize(("days", "overdue"), [(150, False), (195, True)])
+def test_after_nothing_was_detected_the_longer_interval_holds(
+    days: float, overdue: bool, cards_of: Cards
+) -> None:
+    chart = treated(days=1200).lab("is", 0.05, 900).lab("is", "not detected", days)
+    assert ("response.pcr-overdue" in _spoken(cards_of(chart))) is overdue
