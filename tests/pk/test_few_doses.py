@@ -164,12 +164,7 @@ GAPS = st.sampled_from([0.0, 1e-10, 8.0, 12.0, 24.0, 24.0])
 
 @settings(FEW, max_examples=100)
 @given(
-    st.lists(
-        st.tuples(
-            st.sampled_from([0.0, 1e-10, 8.0, 12.0, 24.0, 24.0]), st.sampled_from([1.0, 2.0])
-        ),
-        max_size=30,
-    ),
+    st.lists(st.tuples(GAPS, st.sampled_from([1.0, 2.0])), max_size=30),
     st.integers(0, 40),
 )
 def test_a_rhythm_is_found_alike_in_short_and_in_long_histories(steps, regular):
