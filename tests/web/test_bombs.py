@@ -9,7 +9,7 @@ import time
 import pytest
 from flask.testing import FlaskClient
 
-from tests.web.requests import ORDERS
+from tests.web.requests import ORDERS, bundle, hook_request
 
 MEBIBYTE = 1024 * 1024
 JSON_TYPE = {"Content-Type": "application/json"}
@@ -30,6 +30,22 @@ BOMBS: dict[str, tuple[bytes, dict[str, str]]] = {
     "a huge exponent": (b'{"a":1e999999999}', JSON_TYPE),
     "not a number": (b'{"a":NaN}', JSON_TYPE),
     "a million backslashes": (b'{"a":"' + b"\\" * MEBIBYTE, JSON_TYPE),
+    "thousands of selections beside thousands of drafts": (
+        json.dumps(
+            hook_request("order-select")
+            | {
+                "context": {
+                    "userId": "Practitioner/1",
+                    "patientId": "p-1",
+                    "selections": [f"selected-{i}" for i in range(5000)],
+                    "draftOrders": bundle(
+                        *({"resourceType": "Task", "id": f"t{i}"} for i in range(2500))
+                    ),
+                }
+            }
+        ).encode(),
+        JSON_TYPE,
+    ),
     "100 MiB": (b" " * (100 * MEBIBYTE), JSON_TYPE),
     "gzip": (gzip.compress(b" " * 10 * MEBIBYTE), {**JSON_TYPE, "Content-Encoding": "gzip"}),
     "not UTF-8": (b'{"a":"' + b"\xff" * MEBIBYTE + b'"}', JSON_TYPE),
