@@ -133,9 +133,9 @@ def _with_data_card(
     It does not count against the cap: a limit of the advice is not one more piece of advice.
     """
     assessment = desk.assessment
-    shown = bearing_on((group[0].finding.matter for group in groups), desk.limits)
+    shown = set(bearing_on((group[0].finding.matter for group in groups), desk.limits))
     loud = [g[0].finding.matter for g in groups if g[0].finding.severity > Severity.INFO]
-    shown_loud = bearing_on(loud, desk.limits)
+    shown_loud = set(bearing_on(loud, desk.limits))
     unread = _unread_drafts(assessment)
     # That the very order being signed could not be read is no footnote to a milder card.
     unseen = [
