@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pk.case import SAME_TIME_H, History
 from pk.folded import NG_ML_PER_MG_L
+from pk.history import SAME_TIME_H, History
 from pk.individual import Individual
 from pk.jets import Jet, product
 from pk.meeting import quotient

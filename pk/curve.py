@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk import absorption
-from pk.case import History
 from pk.few_doses import FewDoses, are_few
+from pk.history import History
 from pk.individual import Individual
 from pk.one_compartment import FixedInput, describes, ratios
 from pk.response import (

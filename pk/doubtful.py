@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pk.case import Case, Dose, History
+from pk.case import Case, Dose
 from pk.curve import curve, superposed
+from pk.history import History
 from pk.individual import individual, treatment_start_h
 from pk.objective import LevelBlock
 from pk.posterior import Posterior

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pk.case import SAME_TIME_H, History
 from pk.folded import CANCELS, FOREVER_H, NG_ML_PER_MG_L, faded
+from pk.history import SAME_TIME_H, History
 from pk.jets import Jet, Seen, run, with_input
 from pk.one_compartment import Layout, layout
 from pk.structure import MEETING, Structure

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pk.case import SAME_TIME_H, History
 from pk.folded import FOREVER_H, NG_ML_PER_MG_L
+from pk.history import SAME_TIME_H, History
 from pk.jets import Jet, Seen, absorbed, product, ramp, run, with_input, young
 from pk.meeting import quotient
 from pk.response import Design, concentrations, dose_sums

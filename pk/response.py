@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pk import absorption
-from pk.case import SAME_TIME_H, History
 from pk.folded import CANCELS, FOREVER_H, NG_ML_PER_MG_L, Folded
+from pk.history import SAME_TIME_H, History
 from pk.structure import PARENT, Structure
 
 Array = NDArray[np.float64]

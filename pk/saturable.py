@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pk.case import SAME_TIME_H
+from pk.history import SAME_TIME_H
 from pk.individual import Individual
 from pk.stitched import stitched
 from pk.structure import METABOLITE, PARENT

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from pk.case import SAME_TIME_H, ClearanceEffect, History, Piecewise
+from pk.case import ClearanceEffect, Piecewise
 from pk.compartments import amounts_at, compartment_of, rates_of
 from pk.covariates import TREATMENT_DAYS
 from pk.folded import NG_ML_PER_MG_L
+from pk.history import SAME_TIME_H, History
 from pk.individual import Individual, treatment_start_h
 from pk.structure import Structure
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pk
-from pk import case as case_module
+from pk import history
 from pk.curve import FewLevels, Superposed, Visits, curve, superposed
 from pk.few_doses import FewDoses, one_mg_for_ever
 from pk.individual import individual
@@ -173,8 +173,8 @@ def test_a_rhythm_is_found_alike_in_short_and_in_long_histories(steps, regular):
     times = np.cumsum([gap for gap, _ in steps]).tolist()
     amounts = [mg for _, mg in steps]
     before = [-24.0 * i for i in range(400, 0, -1)]
-    long = case_module._breaks([*before, *times], [*[3.0] * 400, *amounts])
-    assert case_module._breaks(times, amounts) == [i - 400 for i in long if i >= 402]
+    long = history._breaks([*before, *times], [*[3.0] * 400, *amounts])
+    assert history._breaks(times, amounts) == [i - 400 for i in long if i >= 402]
     found = pk.Case({}, [pk.Dose(0.0, 5.0), *map(pk.Dose, times, amounts)]).history
     assert found.count.sum() == len(times) + 1
     taken, given_mg = found.single_doses(-1.0)
