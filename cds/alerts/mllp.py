@@ -102,6 +102,13 @@ def listen(desk: MessageDesk, host: str, port: int) -> socketserver.ThreadingTCP
             log().warning("message-connection-refused", client=desk.server.id)
             return False
 
+        def process_request(self, request: Any, client_address: Any) -> None:
+            try:
+                super().process_request(request, client_address)
+            except RuntimeError:  # no thread is to be had, so that none will give the place back
+                self.free.release()
+                raise
+
         def process_request_thread(self, request: Any, client_address: Any) -> None:
             try:
                 super().process_request_thread(request, client_address)

@@ -262,6 +262,28 @@ def test_more_connections_than_any_laboratory_keeps_are_not_taken(
         thread.join()
 
 
+def test_a_connection_without_a_thread_to_serve_it_keeps_no_place(
+    desk: MessageDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mllp, "_MOST_CONNECTIONS", 1)
+    with listen(desk, "127.0.0.1", 0) as server:
+
+        def none_left(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        for _ in range(2):
+            with (
+                monkeypatch.context() as patched,
+                socket.create_connection(
+                    ("127.0.0.1", int(server.server_address[1])), timeout=10
+                ) as connection,
+            ):
+                patched.setattr(threading.Thread, "start", none_left)
+                server.handle_request()
+                assert connection.recv(100) == b""
+        assert server.verify_request(server.socket, "the next")
+
+
 def test_a_connection_that_speaks_something_else_is_closed(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
