@@ -6,6 +6,7 @@ readers, so that no reader holds a code of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,7 +15,7 @@ from cds.clinical.codes import Code, Concept
 
 T = TypeVar("T")
 
-_PAST = ("history", "z.n.", "zustand nach", "antécédent", "antécédents", "antecedentes")
+_PAST = ("history", "antécédent", "antécédents", "antecedentes")
 _DENIALS = (
     *("not", "excluded", "exclude", "suspected", "vs", "denies", "denied", "family", "no longer"),
     *("absent", "r/o", "rule out", "ruled out", "possible", "possibly", "screening"),
@@ -41,8 +42,18 @@ _DENY_THE_REST = (
     *("zonder", "pas de", "pas d", "absence de", "absence d"),
 )
 """Words that deny what follows them: `HES without FIP1L1-PDGFRA` is a HES."""
-_OFFICIAL_NOT = "not having achieved remission"
-"""Part of official ICD-10-CM names; it denies the remission, not the disease."""
+_PAST_FOLLOWS = re.compile(r"(?<!\w)(?:z\. ?n\.|zustand nach)(?!\w)[^,;()|]*")
+"""Words for `status post`: what follows them, to the end of its clause, is past."""
+_OF_ANOTHER = re.compile(
+    r"(?<!\w)(?:"
+    r"(?:not|nicht|niet) (?:yet |having )?(?:achieved |in )?"
+    r"(?:a |an |complete |major |deep |molecular )*"
+    r"(?:remission|remissie|response|mmr|mr[45](?:\.[05])?)"
+    r"|risk (?:of|for) (?:tumou?r |disease )?(?:recurrence|relapse|progression|metastas[ei]s)"
+    r")(?!\w)"
+)
+"""What denies or doubts a remission or the future, not the disease: `not having achieved remission`
+is part of official ICD-10-CM names, `high risk of recurrence` of many tumours' entries."""
 WORDS_APART = " | "
 """Between the words that came with a concept: its text and the display of each code."""
 
@@ -206,9 +217,10 @@ class Terminology:
             for prefix, keys in self._categories.get(Code(code.system, code.code[:1]), ()):
                 if code.code.startswith(prefix):
                     found.extend(keys)
-        words = _affirmed(concept.text or "", _DENIALS)
-        if not found and concept.text:
-            found.extend(self._named(words, _affirmed(concept.text, _LASTING_DENIALS)))
+        words_or_past = (concept.text or "").lower()
+        words = _affirmed(_PAST_FOLLOWS.sub(" ", words_or_past), _DENIALS)
+        if not found and words_or_past:
+            found.extend(self._named(words, _affirmed(words_or_past, _LASTING_DENIALS)))
         for detail, (refined, keys) in self.condition_details.items():
             if detail in words and refined in found and _mentions(words, detail):
                 found.extend(keys)
@@ -237,8 +249,8 @@ def _first(codes: Iterable[Code], meanings: Mapping[Code, T]) -> T | None:
 
 
 def _affirmed(text: str, denials: tuple[str, ...]) -> str:
-    """The lower-case words of a concept that are neither denied nor doubted."""
-    parts = (part.replace(_OFFICIAL_NOT, "") for part in text.lower().split(WORDS_APART))
+    """Those of the words of a concept, in lower case, that are neither denied nor doubted."""
+    parts = (_OF_ANOTHER.sub("", part) for part in text.split(WORDS_APART))
     return WORDS_APART.join(
         _before_denial(part)
         for part in parts

@@ -10,10 +10,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from cds.fhir.frequency import MEALS, Rate, find_rates
+from cds.fhir.frequency import Rate, find_rates
+from cds.fhir.meals import MEALS, food_of
 from cds.fhir.vocabulary import words
 
 _COUNT_WORDS: Final = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "half": 0.5, "½": 0.5}
+_HALF: Final = re.compile(r"(?<![\w/.,])1/2(?![\w/.,])")
+_AND_A_HALF: Final = re.compile(
+    r"(?<![\w/.,-])(\d+|one|two|three)(?:(?: and|-)? ?½| and (?:a )?half)(?![\w-])"
+)
 _CEILING: Final = re.compile(
     r"\b(?:max(?:imum|\.)?(?: daily)?(?: dose)?(?: of)?|(?:do )?not (?:to )?exceed"
     r"|not more than):? "
@@ -63,7 +68,7 @@ _HARMLESS: Final = words(
     "glass water food meal meals tablet tablets tab tabs cap caps capsule capsules dose total "
     "whole at to be taken per in for refills 0 same time route "
     "nehmen einnehmen mit einem großen glas wasser und je jeweils "
-    "prendre avec un grand verre d'eau eau et voie orale "
+    "prendre avec un grand verre d eau et par voie orale "
     "tomar con un vaso grande de agua y vía oral "
     "innemen met een groot glas en"
 )
@@ -93,7 +98,7 @@ class TextDosage:
 
 def read_text(written: str) -> TextDosage:
     """Read a dosage text; never raises, whatever is not understood is said by `understood`."""
-    said = " ".join(written.lower().split())
+    said = _decimal(" ".join(written.lower().split()))
     changed = _CHANGES.search(said)
     comma = _COMMA_NUMBER.search(said) is not None  # 1,250 is a thousand here and one there
     rest = _ASIDE.sub(" ", _CEILING.sub(" ", said))
@@ -110,7 +115,7 @@ def read_text(written: str) -> TextDosage:
     rest = _COUNT.sub(" ", rest)
     volumes = tuple(float(value) for value in _ML.findall(rest))
     rest = _ML.sub(" ", rest)
-    food = _food(rest)
+    food = food_of(rest)
     rates, rest = find_rates(MEALS.sub(" ", rest))
     leftover = [word for word in re.split(r"[^\w.&-]+", rest) if word.strip(".-&")]
     known = all(word.strip(".-") in _HARMLESS for word in leftover)
@@ -135,6 +140,11 @@ def _scheme(said: str) -> tuple[tuple[float, ...], tuple[Rate, ...], str]:
     return tuple(taken), rate, said[: found.start()] + " " + said[found.end() :]
 
 
+def _decimal(said: str) -> str:
+    """A text with its halves as decimals: `1 1/2`, `1½`, `one and a half`; a half alone is `½`."""
+    return _AND_A_HALF.sub(lambda found: f"{int(_number(found[1]))}.5", _HALF.sub("½", said))
+
+
 def _number(written: str) -> float:
     return _COUNT_WORDS[written] if written in _COUNT_WORDS else float(written)
 
@@ -142,11 +152,3 @@ def _number(written: str) -> float:
 def _summed(tablets: str) -> float:
     """mg of one dose written as tablets added up."""
     return sum(float(count or 1) * float(mg) for count, mg in _TABLETS_OF.findall(tablets))
-
-
-def _food(said: str) -> bool | None:
-    if re.search(r"(?:with|after) (?:a |the )?(?:meals?|food|breakfast|dinner|lunch|supper)", said):
-        return True
-    if re.search(r"empty stomach|before (?:meals?|food|breakfast)", said):
-        return False
-    return None

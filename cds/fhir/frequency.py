@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from cds.fhir.meals import MEALS
+
 GTS_SYSTEMS: Final = frozenset(
     {
         "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation",
@@ -81,7 +83,8 @@ _THREE: Final = r"(?:three times|thrice|3 ?x|3 times|three|dreimal|3 ?mal|3 fois
 _FOUR: Final = r"(?:four times|4 ?x|4 times|four)"
 _EVERY_DAY: Final = (
     r"(?:täglich|tgl\b\.?|pro tag|am tag|jeden tag|/ ?tag|par jour|chaque jour|tous les jours"
-    r"|/ ?jour|al d[ií]a|por d[ií]a|cada d[ií]a|/ ?d[ií]a|per dag|daags|elke dag|al giorno)"
+    r"|/ ?j(?:our)?\b|dagelijks|al d[ií]a|por d[ií]a|cada d[ií]a|/ ?d[ií]a"
+    r"|per dag|daags|elke dag|al giorno)"
 )
 _A_DAY: Final = (
     r"(?:\s*-?\s*(?:daily|a day|per day|each day|every day|/ ?d(?:ay)?\b|in 24 h(?:ours)?"
@@ -123,7 +126,7 @@ _PHRASES: Final = tuple(
         ("day", r"(?:every|each|per|a) day", _daily(1)),
         ("/", r"/ ?d(?:ay)?", _daily(1)),
         ("daily|nightly", r"(?:daily|nightly)", _daily(1)),
-        ("tag|tgl|täg|jour|día|dia|dag|daa|giorno", _EVERY_DAY, _daily(1)),
+        ("tag|tgl|täg|jour|/j|/ j|día|dia|dag|daa|giorno", _EVERY_DAY, _daily(1)),
     )
 )
 
@@ -132,21 +135,24 @@ _PARTS: Final = tuple(
     (tuple(signs.split("|")), re.compile(rf"(?<!\w)(?:{pattern})(?!\w)"), part)
     for signs, pattern, part in (
         (
-            "morning|qam|a.m.|breakfast|morgen|früh|matin|mañana|ochtend",
-            r"(?:(?:in |every |each )?(?:the )?mornings?|qam|a\.m\.|with breakfast"
+            "morning|qam|a.m.|mane|breakfast|morgen|früh|matin|déjeuner|mañana|desayuno|ochtend|ontbijt",
+            r"(?:(?:in |every |each )?(?:the )?mornings?|qam|a\.m\.|mane|with breakfast"
+            r"|(?:zum|beim|mit dem|nach dem) frühstück|(?:au|avec le) petit[- ]déjeuner"
+            r"|con el desayuno|bij (?:het )?ontbijt"
             r"|morgens|früh|(?:le )?matin|por la mañana|'s (?:ochtends|morgens))",
             "morning",
         ),
         ("noon|midday|lunch", r"(?:(?:at )?(?:noon|midday)|with lunch)", "noon"),
         (
-            "evening|qpm|dinner|supper|abend|soir|avond|noche",
+            "evening|qpm|dinner|supper|abend|soir|avond|noche|cena",
             r"(?:(?:in |every |each )?(?:the )?evenings?|qpm|with (?:dinner|supper)"
+            r"|(?:zum|beim|mit dem|nach dem) abend(?:essen|brot)|con la cena|bij het avondeten"
             r"|abends|(?:le )?soir|'s avonds|por la noche)",
             "evening",
         ),
         (
-            "bedtime|night|qhs|h.s.|nacht|coucher|acostarse",
-            r"(?:(?:at |every |each )?(?:bedtime|night)|qhs|h\.s\.|zur nacht|au coucher"
+            "bedtime|night|qhs|h.s.|nocte|nacht|coucher|acostarse",
+            r"(?:(?:at |every |each )?(?:bedtime|night)|qhs|h\.s\.|nocte|zur nacht|au coucher"
             r"|al acostarse)",
             "bedtime",
         ),
@@ -158,12 +164,6 @@ _SPELT: Final = re.compile(r"(\d+) ?\((?:one|two|three|four)\)")
 """As orders print a number twice: `1 (one) time each day`."""
 
 _JOINING: Final = frozenset({"", "and", "und", "et", "y", "en"})
-MEALS: Final = re.compile(
-    r"(?:with|after|before|at) (?:a |the )?(?:meals?|food)(?!\w)"
-    r"|(?:zum|zu den|zu einer|mit dem|nach dem) (?:essen|mahlzeit(?:en)?)(?!\w)"
-    r"|(?:pendant|avec|après|au cours d) ?(?:le|les|un|du)? ?repas(?!\w)"
-    r"|(?:con|después de) (?:las? |una )?comidas?(?!\w)|(?:bij|tijdens|na) de maaltijd(?!\w)"
-)
 
 
 def find_rates(written: str) -> tuple[list[Rate], str]:

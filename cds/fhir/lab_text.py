@@ -6,6 +6,7 @@ Only for results whose definition allows it: most text is a remark, and a number
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -20,6 +21,9 @@ _NUMBER: Final = re.compile(
 _THOUSANDS: Final = re.compile(r"[1-9]\d*,\d{3}", re.ASCII)
 """Such a comma may part thousands or decimals."""
 _TWO: Final = re.compile(r"(?P<one>.+?)\s*(?:[(;]|,\s)\s*(?P<other>[^()]+?)\s*\)?")
+_EXPLAINED: Final = re.compile(r"(?P<said>[^()]+?) ?\((?P<beside>[^()]+)\)")
+_METHOD: Final = re.compile(r"i?recist(?: ?v?\d(?:\.\d)?)?|choi")
+"""How a tumour was measured, which is no part of the answer."""
 _SIGNS: Final = {"≤": "<=", "≥": ">="}
 
 
@@ -46,6 +50,18 @@ def read_written(written: str, definition: LabDefinition) -> Written | None:
         return None
     one, other = _one(pair["one"], definition), _one(pair["other"], definition)
     return _narrower(one, other) if one is not None and other is not None else None
+
+
+def read_answer(words: str, means: Mapping[str, str]) -> str | None:
+    """The key that words in lower case mean, or None.
+
+    In `stable disease (sd)` both must mean the same; a method in brackets means nothing.
+    """
+    pair = _EXPLAINED.fullmatch(words)
+    if words in means or pair is None:
+        return means.get(words)
+    said, beside = means.get(pair["said"]), pair["beside"]
+    return said if _METHOD.fullmatch(beside) or means.get(beside) == said else None
 
 
 def _one(words: str, definition: LabDefinition) -> Written | None:

@@ -21,7 +21,7 @@ from cds.fhir.elements import (
     reference_of,
     text,
 )
-from cds.fhir.lab_text import Written, read_written
+from cds.fhir.lab_text import Written, read_answer, read_written
 from cds.fhir.observed import Known
 from cds.fhir.problems import ReadError, problem
 from cds.fhir.results import GIGA, Measured, counting_status, measured, sampled_at, upper_limit
@@ -185,7 +185,7 @@ def _coded_value(part: Element, definition: LabDefinition) -> str | None:
     if answer is not None:
         words.append("positive" if answer else "negative")
     means = definition.said or {key: key for key in definition.coded_values.values()}
-    return next((means[word] for word in words if word in means), None)
+    return next((said for word in words if (said := read_answer(word, means))), None)
 
 
 def _as_written(part: Element, definition: LabDefinition) -> Written | None:

@@ -137,6 +137,19 @@ def _text_only(text: str) -> dict[str, Any]:
         ("1 comprimido al día con la comida", 400),
         ("1 tablet per dag bij de maaltijd", 400),
         ("ne pas prendre 1 comprimé par jour", None),
+        ("Take 1/2 tablet by mouth twice daily", 400),
+        ("1 1/2 tablets daily with food", 600),
+        ("1-1/2 tablets daily", 600),
+        ("1½ Tabletten täglich", 600),
+        ("one and a half tablets once a day", 600),
+        ("1/2-0-1/2", 400),
+        ("1-0-0 zum Frühstück", 400),
+        ("1 comprimé par jour au cours d'un repas avec un grand verre d'eau", 400),
+        ("1 cp/j au milieu du repas", 400),
+        ("dagelijks 1 tablet tijdens de maaltijd met een groot glas water", 400),
+        ("1 tab mane", 400),
+        ("1 tab mane and nocte", 800),
+        ("1 tablet daily from 1/2/2026", None),
     ],
 )
 def test_a_text_is_a_dose_only_if_every_word_of_it_is_understood(
@@ -265,3 +278,25 @@ def test_every_text_with_a_phrase_has_one_of_its_signs(
         assert any(sign in found[0] for sign in signs)
 
     has_a_sign()
+
+
+@pytest.mark.parametrize(
+    ("text", "with_food"),
+    [
+        ("Take 1 tablet daily w/ food", True),
+        ("1-0-0 zum Essen", True),
+        ("1-0-0 zum Frühstück", True),
+        ("1 Tablette zur Hauptmahlzeit", True),
+        ("1 comprimé au cours d'un repas", True),
+        ("1 tablet bij het ontbijt", True),
+        ("1 compressa durante il pasto", True),
+        ("1 comprimido con el desayuno", True),
+        ("1-0-0 nüchtern", False),
+        ("1 Tablette vor dem Frühstück", False),
+        ("1 comprimé à jeun", False),
+        ("1 tablet op een lege maag", False),
+        ("1-0-0", None),
+    ],
+)
+def test_what_is_said_of_food_is_read_in_each_language(text: str, with_food: bool | None) -> None:
+    assert read_text(text).with_food is with_food
