@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cds.cli._common import SetupError, read_settings, settings_option
-from cds.clinical.setting import Jurisdiction, Occasion, Setting
-from cds.fhir.parse import JsonError, Limits, load_json
+from cds.cli._patient_file import HOOKS, evaluation_input, moment_of, read_file
+from cds.clinical.setting import Jurisdiction
 
 if TYPE_CHECKING:
     from cds.services.decide import Decision, EvaluationInput
     from cds.services.knowledge import Knowledge
-    from cds.settings import Settings
 
-_LIMITS = Limits(bytes=64 * 1024 * 1024, nodes=2_000_000)
-"""A file of one's own may be larger than a request."""
-_HOOKS = [occasion.value for occasion in Occasion]
+_TOLD = 10
+"""Problems that are told of where there is nothing to assess."""
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @click.option(
     "--occasion",
-    type=click.Choice(_HOOKS),
+    type=click.Choice(HOOKS),
     help="What makes us look; a request's own hook, otherwise patient-view.",
 )
 @click.option("--now", help="The moment of the assessment, such as 2026-11-20T10:00:00Z.")
@@ -55,9 +51,9 @@ def command(
 ) -> None:
     """Assess one patient, exactly as a hook call would, and print the cards.
 
-    FILE is a Bundle with one patient's resources, or a CDS Hooks request with its prefetch
-    (`-` reads standard input). Nothing is stored and nothing is fetched. The moment is `--now`, or
-    the Bundle's own timestamp, or the present.
+    FILE is a Bundle of any type with one patient's resources, or a CDS Hooks request with its
+    prefetch (`-` reads standard input). Nothing is stored and nothing is fetched: what a request
+    lacks is missing. The moment is `--now`, or the Bundle's own timestamp, or the present.
 
     \b
     Examples:
@@ -77,11 +73,13 @@ def command(
     except KnowledgeError as error:
         raise SetupError(str(error)) from None
     given = evaluation_input(
-        value, knowledge, settings, occasion, moment_of(now, value), jurisdiction
+        value, knowledge.rulebook, settings, occasion, moment_of(now, value), jurisdiction
     )
     decision = decide(given, knowledge)
     if plot is not None:
         _draw(decision, plot)
+    if decision.assessment is None:
+        _tell_unused(given, knowledge)
     if as_json:
         click.echo(json.dumps(decision.response, ensure_ascii=False, indent=2))
     else:
@@ -103,87 +101,17 @@ def _draw(decision: Decision, path: Path) -> None:
     click.echo(f"picture written to {path}", err=True)
 
 
-def read_file(file: Any) -> dict[str, Any]:
-    """Return the Bundle or request, or end with what is wrong with the file."""
-    try:
-        value = load_json(file.read(), limits=_LIMITS)
-    except JsonError as error:
-        raise SetupError(f"{file.name}: {error}") from None
-    is_request = isinstance(value, dict) and "hook" in value
-    is_bundle = isinstance(value, dict) and value.get("resourceType") == "Bundle"
-    if not (is_request or is_bundle):
-        raise SetupError(f"{file.name}: neither a FHIR Bundle nor a CDS Hooks request")
-    return dict(value)
+def _tell_unused(given: EvaluationInput, knowledge: Knowledge) -> None:
+    """Say what could not be used: the drug may stand in it, and no card is there to say so."""
+    from cds.clinical.problem import Impact
+    from cds.services.gathering import gather_record
 
-
-def moment_of(now: str | None, value: Mapping[str, Any]) -> datetime:
-    """Return the moment asked for, else the Bundle's, else the present."""
-    said = now or value.get("timestamp")
-    if said is None:
-        return datetime.now().astimezone()
-    try:
-        moment = datetime.fromisoformat(str(said))
-    except ValueError:
-        raise SetupError(f"'{said}' is not a time such as 2026-11-20T10:00:00Z") from None
-    if moment.tzinfo is None:
-        raise SetupError(f"'{said}' needs a zone, such as {moment.isoformat()}Z")
-    return moment
-
-
-def evaluation_input(
-    value: Mapping[str, Any],
-    knowledge: Knowledge,
-    settings: Settings,
-    occasion: str | None,
-    at: datetime,
-    jurisdiction: str | None,
-) -> EvaluationInput:
-    """Return what a hook call with these data would have handed to the decision."""
-    from cds.demo.compose import resources_of
-    from cds.services.decide import EvaluationInput, new_evaluation_id
-    from cds.services.whole_record import whole_record
-
-    is_request = "hook" in value
-    context = value.get("context") if is_request else {}
-    if not isinstance(context, dict):
-        raise SetupError("the request's context is not an object")
-    if is_request:
-        resources = value.get("prefetch", {})
-    else:
-        resources = whole_record(resources_of(value), knowledge.rulebook)
-    if not isinstance(resources, dict):
-        raise SetupError("the request's prefetch is not an object")
-    patient = str(context.get("patientId") or _patient_id(value))
-    try:
-        chosen = Occasion(occasion or value.get("hook", Occasion.PATIENT_VIEW))
-    except ValueError:
-        raise SetupError(f"hook '{value.get('hook')}' is not one of {', '.join(_HOOKS)}") from None
-    setting = Setting(
-        chosen,
-        Jurisdiction(jurisdiction or settings.jurisdiction),
-        settings.time_zone,
-        settings.paediatric_doses,
-    )
-    return EvaluationInput(
-        evaluation=new_evaluation_id(),
-        at=at,
-        client="command-line",
-        base_url="",
-        setting=setting,
-        patient_id=patient,
-        context={**context, "patientId": patient},
-        resources=resources,
-    )
-
-
-def _patient_id(value: Mapping[str, Any]) -> str:
-    """Return the id of the one Patient; several patients in one Bundle are refused."""
-    from cds.demo.compose import resources_of
-
-    ids = {str(r.get("id")) for r in resources_of(value) if r.get("resourceType") == "Patient"}
-    if len(ids) != 1:
-        raise SetupError(f"the Bundle holds {len(ids)} patients; one is assessed at a time")
-    return ids.pop()
+    problems = gather_record(given, knowledge).record.problems
+    told = [problem.message for problem in problems if problem.impact is not Impact.NOTICE]
+    for message in told[:_TOLD]:
+        click.echo(f"not used: {message}", err=True)
+    if len(told) > _TOLD:
+        click.echo(f"not used: {len(told) - _TOLD} more", err=True)
 
 
 def _print(given: EvaluationInput, decision: Decision, knowledge: Knowledge) -> None:
@@ -202,7 +130,9 @@ def _print(given: EvaluationInput, decision: Decision, knowledge: Knowledge) -> 
         )
     )
     if decision.assessment is None:
-        click.echo(f"{rulebook.drug.name} appears nowhere in this record: nothing to assess")
+        click.echo(
+            f"{rulebook.drug.name} appears nowhere in this patient's record: nothing to assess"
+        )
         return
     click.echo(render_response(decision.response, here))
     for quiet in decision.cards.suppressed:

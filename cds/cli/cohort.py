@@ -126,7 +126,7 @@ def setting_of(settings: Settings, jurisdiction: str | None) -> Setting:
 
 def moment(now: str | None) -> datetime:
     """The moment asked for, else the present."""
-    from cds.cli.assess import moment_of
+    from cds.cli._patient_file import moment_of
 
     return moment_of(now, {})
 

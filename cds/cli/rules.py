@@ -186,7 +186,9 @@ def explain(
     _check_chosen(rulebook, only)
     assessment = _assess(file, rulebook, settings, occasion, now, jurisdiction)
     if assessment is None:
-        click.echo(f"{rulebook.drug.name} appears nowhere in this record: no rule was asked")
+        click.echo(
+            f"{rulebook.drug.name} appears nowhere in this patient's record: no rule was asked"
+        )
         return
     quiet = () if every or only else (Outcome.SILENT, Outcome.NOT_APPLICABLE)
     for explanation in explain_rules(rulebook, assessment.facts, assessment.setting):
@@ -304,13 +306,11 @@ def _input(
     now: str | None,
     jurisdiction: str | None,
 ) -> EvaluationInput:
-    from cds.cli import assess as patient
-    from cds.services.knowledge import Knowledge
+    from cds.cli import _patient_file as patient
 
     value = patient.read_file(file)
     at = patient.moment_of(now, value)
-    knowledge = Knowledge(rulebook, {})
-    return patient.evaluation_input(value, knowledge, settings, occasion, at, jurisdiction)
+    return patient.evaluation_input(value, rulebook, settings, occasion, at, jurisdiction)
 
 
 for _each in (

@@ -6,6 +6,7 @@ of it is made.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Any
 import orjson
 
 from cds.fhir.elements import local_reference
+from cds.fhir.whole_bundle import resources_in
+from cds.services.whole_record import RecordError, is_conceivable, only_patient
 
 WHOLE_FILE = -1
 """Instead of an offset: the file is a Bundle."""
@@ -93,14 +96,14 @@ def resources_at(places: Iterable[Place]) -> Iterator[dict[str, Any]]:
     try:
         for place in places:
             if place.offset == WHOLE_FILE:
-                yield from _entries(orjson.loads(place.file.read_bytes()))
+                yield from resources_in(orjson.loads(_unmarked(place.file.read_bytes())))
                 continue
             if stream is None or place.file != file:
                 if stream is not None:
                     stream.close()
                 file, stream = place.file, place.file.open("rb")
             stream.seek(place.offset)
-            yield orjson.loads(stream.readline())
+            yield orjson.loads(_unmarked(stream.readline()))
     finally:
         if stream is not None:
             stream.close()
@@ -139,7 +142,7 @@ class _Lines:
         if len(line) > _LONGEST:
             return "longer than 2 MiB"
         try:
-            resource = orjson.loads(line)
+            resource = orjson.loads(_unmarked(line))
         except orjson.JSONDecodeError:
             return "not JSON"
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
@@ -164,30 +167,29 @@ class _Lines:
 def _of_bundle(file: Path) -> Subject | str:
     """The one patient of a Bundle, or why there is not one."""
     try:
-        bundle = orjson.loads(file.read_bytes())
+        bundle = orjson.loads(_unmarked(file.read_bytes()))
     except orjson.JSONDecodeError:
         return "not JSON"
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         return "not a Bundle"
-    patients = {str(r.get("id")) for r in _entries(bundle) if r.get("resourceType") == "Patient"}
-    if len(patients) != 1:
-        return f"holds {len(patients)} patients instead of one"
     try:
+        patient = only_patient(resources_in(bundle))
         said = bundle.get("timestamp")
         at = None if said is None else datetime.fromisoformat(str(said))
+    except RecordError as error:
+        return str(error)
     except ValueError:
         return "its timestamp is not a time"
     if at is not None and at.tzinfo is None:
         return "its timestamp names no zone"
-    return Subject(file.stem, patients.pop(), (Place(file, WHOLE_FILE),), at)
+    if at is not None and not is_conceivable(at):
+        return "its timestamp is not of our time"
+    return Subject(file.stem, patient, (Place(file, WHOLE_FILE),), at)
 
 
-def _entries(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    entries = bundle.get("entry")
-    for entry in entries if isinstance(entries, list) else ():
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict):
-            yield resource
+def _unmarked(raw: bytes) -> bytes:
+    """Without the byte-order mark that some programs put before UTF-8."""
+    return raw.removeprefix(BOM_UTF8)
 
 
 def _patient_of(resource: dict[str, Any]) -> str | None:

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from cds.clinical.setting import Setting
 from cds.fhir.prefetch import prefetch_templates
 from cds.rulebook import Rulebook
 from cds.services.decide import EvaluationInput, new_evaluation_id
 from cds.services.gathering import PATIENT_KEY
+
+_YEARS: Final = range(1900, 2201)
+"""Around these the calendar has room for every time that is reckoned from the moment."""
+
+
+class RecordError(Exception):
+    """A record that is not of one patient; the words go on after "the Bundle"."""
+
+
+def only_patient(resources: Iterable[Mapping[str, Any]]) -> str:
+    """Return the id of the one Patient. Raises RecordError where there is not exactly one."""
+    patients = [r for r in resources if r.get("resourceType") == "Patient"]
+    ids = {str(r["id"]) for r in patients if r.get("id") is not None}
+    if patients and not ids:
+        raise RecordError("holds a Patient that has neither an id nor a fullUrl")
+    if len(ids) != 1:
+        raise RecordError(f"holds {len(ids)} patients instead of one")
+    return ids.pop()
+
+
+def is_conceivable(at: datetime) -> bool:
+    """Whether a patient can be assessed at this moment."""
+    return at.year in _YEARS
 
 
 def whole_record(resources: Iterable[Mapping[str, Any]], rulebook: Rulebook) -> dict[str, Any]:

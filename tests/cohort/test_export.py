@@ -105,6 +105,15 @@ def test_what_no_rule_reads_is_counted(tmp_path: Path) -> None:
             '"entry": [{"resource": {"resourceType": "Patient", "id": "a"}}]}',
             "names no zone",
         ),
+        (
+            '{"resourceType": "Bundle", "timestamp": "9999-12-31T23:59:59-14:00", '
+            '"entry": [{"resource": {"resourceType": "Patient", "id": "a"}}]}',
+            "not of our time",
+        ),
+        (
+            '{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient"}}]}',
+            "neither an id nor a fullUrl",
+        ),
     ],
 )
 def test_a_bundle_that_cannot_be_used_is_named(tmp_path: Path, bundle: str, why: str) -> None:
@@ -115,6 +124,31 @@ def test_a_bundle_that_cannot_be_used_is_named(tmp_path: Path, bundle: str, why:
     assert said.startswith("odd.json: ")
     assert why in said
     assert len(export.subjects) == 1
+
+
+def test_a_transaction_that_gives_no_ids_yet_is_one_patient(tmp_path: Path) -> None:
+    url = "urn:uuid:0b8f2c1e-0000-4000-8000-000000000001"
+    order = {"resourceType": "MedicationRequest", "subject": {"reference": url}}
+    entries = [
+        {"fullUrl": url, "resource": {"resourceType": "Patient"}},
+        {"fullUrl": url[:-1] + "2", "resource": order},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    (tmp_path / "one.json").write_text(json.dumps(bundle), encoding="utf-8-sig")
+
+    (subject,) = index_export(tmp_path, KINDS).subjects
+    _, found = resources_at(subject.places)
+
+    assert found["subject"] == {"reference": f"Patient/{subject.patient_id}"}
+
+
+def test_a_byte_order_mark_hides_no_line(tmp_path: Path) -> None:
+    (tmp_path / "all.ndjson").write_text(_line("Patient", id="a"), encoding="utf-8-sig")
+
+    export = index_export(tmp_path, KINDS)
+
+    assert export.unread == ()
+    assert [r["id"] for r in resources_at(export.subjects[0].places)] == ["a"]
 
 
 def test_an_export_without_files_or_patients_is_refused(tmp_path: Path) -> None:

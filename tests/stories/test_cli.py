@@ -82,7 +82,7 @@ def test_a_record_without_the_drug_is_not_assessed(tmp_path: Path) -> None:
     result = assess(str(path))
 
     assert result.exit_code == 0
-    assert "imatinib appears nowhere in this record" in result.stdout
+    assert "imatinib appears nowhere in this patient's record" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_record_without_the_drug_is_not_assessed(tmp_path: Path) -> None:
         ('{"resourceType": "Bundle"}', "holds 0 patients"),
         ('{"resourceType": "Bundle", "timestamp": "2026-01-01T08:00:00"}', "needs a zone"),
         ('{"hook": "x", "context": {"patientId": "p"}}', "hook 'x' is not one of"),
-        ('{"hook": "order-sign", "context": 1}', "context is not an object"),
+        ('{"hook": "order-sign", "context": 1}', "context must be an object"),
     ],
 )
 def test_a_file_that_cannot_be_used_ends_with_2_and_says_why(
