@@ -17,10 +17,11 @@ from pk.case import (
     SteadyState,
 )
 from pk.dosing import DoseOptions, Proposal, Target, best_proposal, propose, tablets_for
+from pk.estimation import fit
 from pk.health import Criteria, FitHealth, LevelCheck
 from pk.individual import DomainCheck
 from pk.model import PopulationModel, list_models, load_model
-from pk.posterior import FitOptions, Posterior, fit
+from pk.posterior import FitOptions, Posterior
 from pk.predict import Prediction, TroughEstimate, trough_of
 from pk.residual import Residual
 from pk.sampling_time import SampleTime, next_sample

@@ -23,9 +23,10 @@ from pk.case import Case, Regimen
 from pk.covariates import MODELS
 from pk.doubtful import LARGEST_WINDOW, Window, blocks, windows
 from pk.errors import CaseError, NotSupportedError
+from pk.estimation import fit
 from pk.model import PopulationModel
 from pk.nodes import Nodes, posterior_nodes, weighted_quantiles
-from pk.posterior import FitOptions, Posterior, fit
+from pk.posterior import FitOptions, Posterior
 from pk.predict import INTERVAL, trough_per_mg
 
 Array = NDArray[np.float64]

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from pk.case import Case, Regimen
 from pk.errors import LevelNotUsedError, MissingCovariateError, OutOfDomainError, PkError
+from pk.estimation import fit
 from pk.model import PopulationModel
 from pk.nodes import Distribution, weighted_quantiles
-from pk.posterior import FitOptions, Posterior, fit
+from pk.posterior import FitOptions, Posterior
 from pk.predict import TAILS, measured_quantiles
 
 Array = NDArray[np.float64]

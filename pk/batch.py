@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from pk.case import Case
 from pk.curve import FewLevels, Superposed, Visits
+from pk.estimation import fit, suspect
 from pk.individual import Individual, individual
 from pk.minimise import Expandable, Minimum, minimise
 from pk.model import PopulationModel
 from pk.objective import LevelBlock, Objective, objective
-from pk.posterior import FitOptions, Posterior, fit, residual_of, suspect
+from pk.posterior import FitOptions, Posterior, residual_of
 from pk.reduced import reducible, stacked
 from pk.response import Design, design, stack
 from pk.variability import Variability, variability

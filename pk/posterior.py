@@ -1,11 +1,8 @@
-"""Fit one patient: MAP estimate, health of the fit, and the posterior around it.
+"""What levels and population together say about one patient (`pk.estimation` finds it).
 
-`fit` reads as the method section of a paper: prepare the patient, build the objective, minimise it,
-start again elsewhere if anything looks suspect, and hand back a posterior that knows how far it can
-be trusted. Without a usable level the posterior is the prior, and says so.
+Everything that needs the whole posterior is computed when first asked for, and once.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +17,8 @@ from pk.covariates import CovariateValue
 from pk.curve import Curve, curve
 from pk.errors import OptionsError
 from pk.health import Criteria, FitHealth, assess_fit
-from pk.individual import DomainCheck, Individual, individual
-from pk.minimise import Minimum, minimise, minimise_alone
+from pk.individual import DomainCheck, Individual
+from pk.minimise import Minimum
 from pk.model import PopulationModel
 from pk.nodes import DRAWS, Distribution, Nodes, posterior_nodes, prior_nodes, weighted_quantiles
 from pk.objective import Objective, objective
@@ -32,10 +29,9 @@ from pk.predict import (
     steady_state,
     trough_per_mg,
 )
-from pk.reduced import alone
 from pk.residual import Residual
 from pk.structure import PARENT
-from pk.variability import Variability, variability
+from pk.variability import Variability
 
 Array = NDArray[np.float64]
 Key = TypeVar("Key")
@@ -285,50 +281,3 @@ def _once(known: dict[Key, Found], key: Key, find: Callable[[], Found]) -> Found
 def residual_of(model: PopulationModel, options: FitOptions, analyte: str = PARENT) -> Residual:
     """The error model of an analyte: the published one unless the caller replaced it."""
     return {**model.residual, **(options.residual or {})}[analyte]
-
-
-def fit(case: Case, model: PopulationModel, options: FitOptions | None = None) -> Posterior:
-    """Estimate one patient's parameters from levels and population.
-
-    Raises MissingCovariateError, OutOfDomainError or LevelNotUsedError: no level is ever ignored in
-    silence.
-    """
-    options = options or FitOptions()
-    person = individual(case, model)
-    effects = variability(model, case)
-    if not case.used_levels:
-        return Posterior(person, effects, np.zeros(len(effects.names)), options, None, 0, 0)
-    found, starts, agree = _search(person, effects, options)
-    return Posterior(person, effects, found.z[0], options, found, starts, agree)
-
-
-def _search(
-    person: Individual, effects: Variability, options: FitOptions
-) -> tuple[Minimum, int, int]:
-    """The best minimum found, the number of starts, and how many of them agree."""
-    search = _searcher(person, effects, options)
-    q = len(effects.names)
-    (first,) = search(np.zeros((1, q)))
-    if not suspect(first):
-        return first, 1, 1
-    # two standard deviations out along each random effect, both ways
-    found = [first, *search(2.0 * np.concatenate([np.eye(q), -np.eye(q)]))]
-    value = np.array([float(m.value[0]) for m in found])
-    best = int(np.argmin(np.where(np.isfinite(value), value, np.inf)))
-    return found[best], len(found), int((value - value[best] < 1e-6).sum())
-
-
-def _searcher(
-    person: Individual, effects: Variability, options: FitOptions
-) -> Callable[[Array], list[Minimum]]:
-    """How to minimise from each row of starts: in plain numbers where the model allows it."""
-    short = alone(person, effects, residual_of(person.model, options), options.prior_weight)
-    if short is not None:
-        return lambda starts: [minimise_alone(short, *z) for z in starts.tolist()]
-    target = objective(person, effects, options.prior_weight, options.residual)
-    return lambda starts: minimise(target, starts).split()
-
-
-def suspect(found: Minimum) -> bool:
-    """No convergence, or a minimum so far out that another may be nearer."""
-    return not found.converged[0] or math.sqrt(float((found.z[0] ** 2).sum())) > 2.5
