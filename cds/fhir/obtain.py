@@ -1,8 +1,9 @@
 """The data of one hook call: what was sent, completed by what can be fetched in time.
 
 What a client sends under a key is one of: a resource or searchset (used, further pages followed),
-`null` (there is no data: not asked again), anything else such as an OperationOutcome or an HTML
-page (taken as missing). What is missing is fetched in parallel; what cannot be had is said.
+`null` (there is no data: not asked again), anything else such as an OperationOutcome, a Bundle of
+errors or an HTML page (taken as missing). What is missing is fetched in parallel; what cannot be
+had is said.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from cds.fhir.client import FetchError, FhirClient, next_link, same_origin
 from cds.fhir.prefetch import PrefetchKey, fill
+from cds.fhir.reported import failed_partly, failed_wholly
 
 MEDICINES: Final = "medicines"
 """The key under which Medications that orders refer to are put; it is fetched, never declared."""
@@ -122,7 +124,7 @@ class _Work:
             self.pages[key.name] = []
             self.sources[key.name] = Source.NO_DATA
             return True
-        if not _is_of(value, key.resource_type):
+        if not _is_of(value, key.resource_type) or failed_wholly(value):
             return False
         self.pages[key.name] = [value]
         self.sources[key.name] = Source.SENT
@@ -141,6 +143,8 @@ class _Work:
                 self._fail(name, result.message)
             elif not _is_of(result[0], self.keys[name].resource_type):
                 self._fail(name, "the server answered with something else")
+            elif failed_wholly(result[0]):
+                self._fail(name, "the server answered with an error")
             else:
                 self.pages[name] = result
                 self.sources[name] = Source.FETCHED
@@ -194,6 +198,9 @@ class _Work:
     def done(self, *, concerned: bool) -> Obtained:
         """The result; keys that were not fetched because nobody needs them are not missing."""
         missing: list[str] = []
+        for name, pages in self.pages.items():
+            if name not in self.unavailable and any(map(failed_partly, pages)):
+                self._fail(name, "only a part of it is there: its source reports an error")
         for name, key in self.keys.items():
             if name in self.sources:
                 continue

@@ -96,6 +96,62 @@ def test_anything_else_is_taken_as_missing_and_fetched(broken: Any, ehr: fake.Fa
     assert found.resources["levels"] == fake.bundle(level())
 
 
+_WARNING = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "x"}]}
+_REFUSED = {"response": {"status": "403 Forbidden", "outcome": _OUTCOME}}
+
+
+def _with(*resources: Any, also: Any = None) -> dict[str, Any]:
+    found = fake.bundle(*resources)
+    return found | {"entry": [*found.get("entry", []), *([also] if also else [])]}
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        _with(_OUTCOME),
+        _with(_WARNING, _OUTCOME),
+        _with(also=_REFUSED),
+        _with(_with(also=_REFUSED)),
+        _with(_OUTCOME | {"issue": [{"severity": "fatal"}]}),
+    ],
+)
+def test_a_bundle_of_errors_is_not_a_search_that_found_nothing(
+    failed: dict[str, Any], ehr: fake.FakeEhr
+) -> None:
+    assert _obtain(_all_sent() | {"levels": failed}, ehr).sources["levels"] is Source.FETCHED
+
+    ehr.answers["Observation"] = fake.resource(failed)
+    sent = _all_sent() | {"medications": failed, "levels": failed}
+    assert _obtain(sent, None).missing == ("medications",)
+    assert _obtain(sent, ehr).unavailable == {"levels": "the server answered with an error"}
+
+
+@pytest.mark.parametrize("error", [{"resource": _OUTCOME}, _REFUSED])
+def test_results_beside_an_error_are_a_part_and_that_is_said(error: dict[str, Any]) -> None:
+    found = _obtain(_all_sent() | {"levels": _with(level(), also=error)}, None)
+
+    assert found.resources["levels"] is not None
+    assert "only a part" in found.unavailable["levels"]
+    assert "levels" not in found.asked_for
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        _with(_WARNING),
+        _with(level(), also={"resource": _WARNING, "search": {"mode": "outcome"}}),
+        _with(fake.bundle()),
+        _with(also={"response": {"status": "204"}}),
+        _with(also={"response": {"status": 403}}),
+        _with(_OUTCOME | {"issue": [None, {"severity": ["error"]}]}),
+        _with(_OUTCOME | {"issue": "error"}),
+        fake.bundle() | {"entry": [None, 5, {"resource": 5}]},
+    ],
+)
+def test_warnings_and_entries_without_a_resource_take_nothing_away(whole: dict[str, Any]) -> None:
+    assert _obtain(_all_sent() | {"levels": whole}, None).unavailable == {}
+
+
 def test_without_a_server_what_is_missing_is_said_and_what_is_required_stops(
     ehr: fake.FakeEhr,
 ) -> None:
