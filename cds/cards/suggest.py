@@ -22,7 +22,7 @@ from cds.cards.wire import RELATIVE_REFERENCE, Action, Suggestion
 from cds.clinical.finding import Finding, Matter, Severity
 from cds.clinical.medication import Medicine
 from cds.clinical.problem import Impact
-from cds.clinical.regimen import DrugOrder
+from cds.clinical.regimen import DrugOrder, OrderStatus
 from cds.clinical.terminology import Drug
 from cds.fhir import write
 
@@ -131,10 +131,14 @@ def _replace_dose(case: _Case) -> list[Suggestion]:
 def _hold_drug(case: _Case) -> list[Suggestion]:
     """Withdraw the orders being written, and put the current order on hold."""
     name = case.drug.name
-    drafts = _our_drafts(case)
-    actions = [_delete(o.reference, f"Do not order {name} now") for o in drafts if _deletable(o)]
     current = case.assessment.course.current_order
-    ending = any(o.is_draft for o in case.assessment.record.orders if o.reference == current)
+    drafts = [o for o in _our_drafts(case) if _deletable(o) and o.reference != current]
+    actions = [_delete(o.reference, f"Do not order {name} now") for o in drafts]
+    ending = any(
+        o.is_draft and o.status is not OrderStatus.DRAFT
+        for o in case.assessment.record.orders
+        if o.reference == current
+    )
     resource = None if ending else case.resources.get(current or "")
     if resource is not None and not case.assessment.course.on_hold:
         held = write.on_hold(resource, reason=case.findings[0].summary)
@@ -158,7 +162,8 @@ def _cancel_order(case: _Case) -> list[Suggestion]:
     return [
         case.suggestion("Cancel this order", _delete(order.reference, "Cancel the order"))
         for order in _our_drafts(case)
-        if _deletable(order)
+        # A draft with the id of the current order changes it: to delete it would end treatment.
+        if _deletable(order) and order.reference != case.assessment.course.current_order
     ]
 
 

@@ -34,6 +34,8 @@ class Accepted:
     """Accepted resources by what they are read for."""
 
     medications: list[tuple[Element, bool]] = field(default_factory=list)
+    changed: list[Element] = field(default_factory=list)
+    """Orders as they are stored while a draft with their own id changes or ends them."""
     observations: list[Element] = field(default_factory=list)
     requests: list[tuple[Element, bool]] = field(default_factory=list)
     others: list[Element] = field(default_factory=list)
@@ -53,7 +55,8 @@ def accept(
     kept = Accepted()
     strangers: list[str] = []
     foreign: list[tuple[Entry, Problem]] = []
-    ours = _ours(_newest(entries), patient, strangers, foreign, problems)
+    newest = _newest(entries)
+    ours = _ours(newest, patient, strangers, foreign, problems)
     for entry, refused in foreign:
         # Somebody writes it while this patient's chart is open: silence would look like assent.
         if not (
@@ -88,6 +91,9 @@ def accept(
         else:
             kept.others.append(resource)
     problems += _strangers(strangers, kept)
+    stored = _changed(entries, newest)
+    readings = read_resources([e.resource for e in stored if check_subject(e, patient) is None])
+    kept.changed = [r.resource for r in readings if r.resource is not None]
     return kept
 
 
@@ -172,6 +178,13 @@ def _newest(entries: Sequence[Entry]) -> list[Entry]:
         if other is not entry and _version(entry) > _version(other):
             chosen[name] = entry
     return [*chosen.values(), *unnamed]
+
+
+def _changed(entries: Sequence[Entry], newest: Sequence[Entry]) -> list[Entry]:
+    """The newest stored version of each order that a draft with its id changes or ends."""
+    drafts = {entry.identity for entry in newest if entry.is_draft and entry.kind in _ORDERS}
+    stored = [e for e in entries if not e.is_draft and e.kind in _ORDERS and e.identity in drafts]
+    return _newest(stored) if drafts else []
 
 
 def _version(entry: Entry) -> tuple[bool, datetime, int, bool, str]:

@@ -8,6 +8,7 @@ order in which resources arrive, and nothing in the input makes it raise.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -20,6 +21,7 @@ from cds.clinical.moment import Moment
 from cds.clinical.person import Person
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.record import PatientRecord
+from cds.clinical.regimen import DrugOrder
 from cds.clinical.terminology import Drug, Terminology
 from cds.fhir.accept import Accepted, accept
 from cds.fhir.bundle import Index, flatten
@@ -31,6 +33,7 @@ from cds.fhir.conditions import (
 )
 from cds.fhir.context import ReadContext
 from cds.fhir.elements import Element, reference_of
+from cds.fhir.findings import MedicationFindings
 from cds.fhir.genes import read_genes
 from cds.fhir.identity import patient_asked, read_person
 from cds.fhir.labs import place_of, read_labs
@@ -164,7 +167,21 @@ def _medications(kept: Accepted, context: ReadContext, selections: Collection[st
                 selected = reference in selections
                 order = unread_order(resource, is_draft=is_draft, selected=selected)
                 kept.findings.orders.append(order)
+    kept.findings.orders += _as_followed_until_now(kept, context)
     kept.findings.settle_stops()
+
+
+def _as_followed_until_now(kept: Accepted, context: ReadContext) -> list[DrugOrder]:
+    """Orders of the drug as they were followed before a draft with their own id changes them.
+
+    Without them the course would begin with the draft: its months, and the dose of a level drawn
+    yesterday, would be lost. One that is not readable tells nothing that the draft does not.
+    """
+    found = MedicationFindings()
+    for resource in kept.changed:
+        with suppress(ReadError):
+            read_medication(resource, context, found)
+    return [order for order in found.orders if order.regimens]
 
 
 def _requested_levels(

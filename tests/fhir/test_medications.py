@@ -272,12 +272,27 @@ def test_an_order_written_to_end_the_drug_keeps_saying_so(
     assert record.problems == ()
 
 
-def test_a_draft_replaces_the_stored_version_of_the_same_order(read: Read) -> None:
+def test_a_draft_with_the_id_of_an_order_leaves_what_was_followed_until_now(read: Read) -> None:
     stored = request(meta={"lastUpdated": "2030-01-01T00:00:00Z"})
     record = read(stored, drafts=[request(dosageInstruction=[dosage(600)])])
-    (order,) = record.orders
-    assert order.is_draft
-    assert order.regimens[0].daily_mg == 600
+    followed, written = sorted(record.orders, key=lambda order: order.is_draft)
+    assert (followed.is_draft, followed.regimens[0].daily_mg) == (False, 400)
+    assert (written.is_draft, written.regimens[0].daily_mg) == (True, 600)
+    assert followed.reference == written.reference
+
+
+def test_another_medicine_being_changed_is_read_as_the_draft_alone(read: Read) -> None:
+    stored = request(medicationCodeableConcept={"text": "rifampicin"})
+    record = read(stored, drafts=[stored | {"status": "stopped"}])
+    (medicine,) = record.medicines
+    assert medicine.state is UseState.STOPPED
+
+
+def test_a_stored_order_of_another_patient_is_no_history(read: Read) -> None:
+    stored = request(subject={"reference": "Patient/somebody-else"})
+    record = read(stored, drafts=[request(dosageInstruction=[dosage(600)])])
+    (written,) = record.orders
+    assert written.is_draft
 
 
 def test_two_orders_that_make_up_one_dose_both_stay_with_their_group(read: Read) -> None:
