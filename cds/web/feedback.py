@@ -135,7 +135,11 @@ def _override_reason(
     reason, comment = value.get("reason"), value.get("userComment")
     if comment is not None and (not isinstance(comment, str) or len(comment) > _LONGEST_COMMENT):
         issues.append(
-            Issue("invalid", f"at most {_LONGEST_COMMENT} characters", f"{where}.userComment")
+            Issue(
+                "invalid",
+                f"userComment must be text of at most {_LONGEST_COMMENT} characters",
+                f"{where}.userComment",
+            )
         )
     if reason is None:
         return None, None, comment if isinstance(comment, str) else None

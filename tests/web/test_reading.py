@@ -62,6 +62,12 @@ DEVIATIONS: list[tuple[str, str, str, Any]] = [
         "context.selections",
         ["https://ehr.example/fhir/MedicationRequest/draft-1"],
     ),
+    (
+        "selection-not-relative",
+        "order-select",
+        "context.selections",
+        ["MedicationRequest/draft-1/_history/2"],
+    ),
     ("extension-not-object", "order-sign", "extension", []),
     ("prefetch-not-object", "order-sign", "prefetch", []),
 ]
@@ -196,6 +202,39 @@ def test_without_selections_every_draft_counts_as_selected(client: FlaskClient, 
     client.post(ORDERS, json=request)
 
     assert desk.last.context["selections"] == ["MedicationRequest/a", "MedicationRequest/b"]
+
+
+def test_a_draft_that_no_server_has_given_an_id_is_selected_by_its_address(
+    client: FlaskClient, desk: FakeDesk
+):
+    new, kept = order(), order(id="b")
+    del new["id"]
+    urn = "urn:uuid:0b8f2c1e-0000-4000-8000-000000000001"
+    drafts = bundle(new, kept)
+    drafts["entry"][0]["fullUrl"] = urn
+    request = changed(hook_request("order-select"), "context.draftOrders", drafts)
+
+    for selections, meant in (
+        ([urn], ["MedicationRequest"]),
+        ([], ["MedicationRequest", "MedicationRequest/b"]),
+    ):
+        answer = client.post(ORDERS, json=changed(request, "context.selections", selections))
+        assert answer.status_code == 200
+        assert desk.last.context["selections"] == meant
+
+
+def test_an_empty_patient_of_the_token_is_another_patient_only_strictly(
+    client: FlaskClient, strict: FlaskClient, desk: FakeDesk
+):
+    access = {"access_token": "t", "token_type": "Bearer", "expires_in": 300}
+    access |= {"scope": "patient/*.read", "subject": "cds", "patient": ""}
+    request = hook_request(fhirServer="https://ehr.example/fhir", fhirAuthorization=access)
+
+    assert client.post(ORDERS, json=request).status_code == 200
+    assert ("empty-value", "fhirAuthorization.patient") in {
+        (d.code, d.field) for d in desk.last.deviations
+    }
+    assert strict.post(ORDERS, json=request).status_code == 400
 
 
 def test_names_of_fields_are_not_repeated_when_they_could_be_text(strict: FlaskClient):

@@ -57,5 +57,8 @@ def check_same_patient(reader: Reader, body: Mapping[str, Any], patient: str | N
     granted = authorization.get("patient") if isinstance(authorization, dict) else None
     if patient is None or granted is None:
         return
+    place = "fhirAuthorization.patient"
+    if granted == "" and reader.deviates(place, "empty-value", "must be omitted, not empty"):
+        return
     if not isinstance(granted, str) or granted.removeprefix("Patient/") != patient:
-        reader.wrong("fhirAuthorization.patient", "the token is for another patient")
+        reader.wrong(place, "the token is for another patient")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cds.fhir.elements import local_reference, reference_of
 from cds.web.contexts import ContextShape
 from cds.web.reading.reader import ID, LONGEST_ID, Reader, is_older_fhir, type_of
 
@@ -66,18 +67,19 @@ def read_orders(reader: Reader, context: dict[str, Any], shape: ContextShape) ->
         return context
     if shape.orders_are != "Bundle":
         return context
-    references = _bundle_references(reader, orders, place)
+    names = _names_of_drafts(reader, orders, place)
     if shape.selections:
-        return _selections(reader, context, references)
+        return _selections(reader, context, names)
     return context
 
 
-def _bundle_references(reader: Reader, bundle: Mapping[str, Any], place: str) -> set[str]:
+def _names_of_drafts(reader: Reader, bundle: Mapping[str, Any], place: str) -> dict[str, str]:
+    """What each draft may be called, by reference or by its entry's address -> its reference."""
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         reader.wrong(f"{place}.entry", "entry must be an array", "structure")
-        return set()
-    references = set()
+        return {}
+    names = {}
     for index, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         where = f"{place}.entry[{index}].resource"
@@ -86,13 +88,19 @@ def _bundle_references(reader: Reader, bundle: Mapping[str, Any], place: str) ->
         elif is_older_fhir(resource):
             reader.wrong(where, _OLDER)
         else:
-            references.add(f"{type_of(resource)}/{resource.get('id')}")
-    return references
+            reference = names[reference_of(resource)] = reference_of(resource)
+            address = entry.get("fullUrl")
+            if isinstance(address, str) and address:
+                names[address] = reference
+    return names
 
 
-def _selections(reader: Reader, context: dict[str, Any], references: set[str]) -> dict[str, Any]:
+def _selections(
+    reader: Reader, context: dict[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
     place = "context.selections"
     value = context.get("selections")
+    references = set(names.values())
     if value is None or value == []:
         # Without a selection every draft is what the user is looking at.
         reader.deviates(place, "selections-missing", "selections must name at least one order")
@@ -104,8 +112,8 @@ def _selections(reader: Reader, context: dict[str, Any], references: set[str]) -
     by_id: dict[str, list[str]] = defaultdict(list)
     for reference in references:
         by_id[reference.partition("/")[2]].append(reference)
-    chosen = [_reference(item, references, by_id) for item in value]
-    if not all(map(_REFERENCE.fullmatch, chosen)):
+    chosen = [_reference(item, names, by_id) for item in value]
+    if not all(one in references or _REFERENCE.fullmatch(one) for one in chosen):
         reader.wrong(place, wanted)
         return context
     if chosen != value:
@@ -115,10 +123,8 @@ def _selections(reader: Reader, context: dict[str, Any], references: set[str]) -
     return {**context, "selections": chosen}
 
 
-def _reference(selected: str, references: set[str], by_id: Mapping[str, Sequence[str]]) -> str:
-    """The draft that is meant, also by its id alone or by an absolute address."""
-    if selected in references:
-        return selected
-    local = "/".join(selected.split("/")[-2:])
-    meant = [local] if local in references else by_id.get(selected, ())
+def _reference(selected: str, names: Mapping[str, str], by_id: Mapping[str, Sequence[str]]) -> str:
+    """The draft that is meant, also by its id alone, a version, or an absolute or URN address."""
+    named = names.get(selected) or names.get(local_reference(selected))
+    meant = [named] if named else by_id.get(selected, ())
     return meant[0] if len(meant) == 1 else selected
