@@ -63,7 +63,7 @@ def check(settings_file: Path | None) -> None:
     Exit codes: 0 it can be used, 1 it cannot, 2 wrong settings.
     """
     database = _database(read_settings(settings_file))
-    problem = database.check()
+    problem = database.check() or database.unwritable()
     if problem:
         raise click.ClickException(problem)
     click.echo(f"{database.shown} is ready")

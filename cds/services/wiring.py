@@ -55,7 +55,8 @@ class Services:
 
     def problems(self) -> Mapping[str, str]:
         """What keeps the service from answering now: part -> why."""
-        found = {"database": self.store.database.check()}
+        database = self.store.database
+        found = {"database": database.check() or database.unwritable()}
         if self.live is not None:
             found["rulebook"] = self.live.status.trouble
         return {part: why for part, why in found.items() if why}

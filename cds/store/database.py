@@ -87,6 +87,21 @@ class Database:
         cure = "run `imatinib-tdm db upgrade`"
         return f"{self.shown} {stands}, this version needs {SCHEMA_HEAD}: {cure}"
 
+    def unwritable(self) -> str | None:
+        """Say why nothing can be recorded now, or None; found by writing what is there already.
+
+        A file can be read on a full disk or without the right to write. A server of which that is
+        true is down, and its own monitoring says so.
+        """
+        if self.url.get_backend_name() != "sqlite":
+            return None
+        try:
+            with self.writing() as connection:
+                connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        except DatabaseError as error:
+            return f"{self.shown} cannot be written: {error}"
+        return None
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from cds import __version__
 from cds.services import Services
+from cds.telemetry import log
 from cds.web.auth import Gate
 from cds.web.auth.gate import bare_401, is_loopback_address, is_loopback_host
 from cds.web.errors import json_response
@@ -29,6 +30,8 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
         if not problems:
             return json_response({"status": "ready"})
         # What is wrong stands in the log; strangers learn only which part it is.
+        for part, why in problems.items():
+            log().warning("not-ready", problem=f"{part}: {why}")
         return json_response({"status": "not-ready", "parts": sorted(problems)}, 503)
 
     @routes.get("/metrics")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import io
+import json
 from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from cds.services import Services
 from cds.settings import Limits
+from cds.telemetry import configure_logging
 from cds.web import create_app
 from tests.web.fakes import FakeClock, FakeDesk
 from tests.web.requests import ORDERS, hook_request
@@ -140,6 +144,24 @@ def test_without_its_tables_the_service_is_alive_but_not_ready(
     assert client.get("/healthz").status_code == 200
     response = client.get("/readyz")
     assert (response.status_code, response.get_json()["parts"]) == (503, ["database"])
+
+
+def test_a_service_that_cannot_record_is_not_ready_and_says_why_in_its_log(
+    make_services: Callable[..., Services],
+):
+    services = make_services()
+    client = create_app(services).test_client()
+    with services.store.database.engine.connect() as connection:
+        connection.execute(text("PRAGMA query_only=1"))
+
+    file = io.StringIO()
+    configure_logging(json_lines=True, file=file)
+    response = client.get("/readyz")
+
+    assert (response.status_code, response.get_json()["parts"]) == (503, ["database"])
+    (line,) = map(json.loads, file.getvalue().splitlines())
+    assert line["event"] == "not-ready"
+    assert "cannot be written" in line["problem"]
 
 
 def test_metrics_count_calls_and_refusals(client: FlaskClient):
