@@ -66,7 +66,8 @@ def data_finding(problems: Sequence[Problem]) -> Finding | None:
     if not problems:
         return None
     prevented = any(problem.impact is Impact.PREVENTS for problem in problems)
-    first = problems[0].message.strip().rstrip(".")
+    message = problems[0].message.strip()
+    first = message.rstrip(".") or message
     more = len(problems) - 1
     return Finding(
         rule_id=DATA_RULE,

@@ -286,6 +286,12 @@ def test_an_answered_finding_leaves_a_card_that_others_still_need() -> None:
     assert [s.rule_id for s in made.suppressed] == ["trough.cml-below-target"]
 
 
+def test_a_problem_of_no_words_still_makes_a_card() -> None:
+    made = cards_of(problems=(Problem("x", ".", Impact.LIMITS),))
+
+    assert [card.summary for card in made.cards] == ["."]
+
+
 def test_text_of_the_record_cannot_inject_markup_into_a_card() -> None:
     hostile = "<img src=x onerror=alert(1)>[x](https://evil.example)"
     level = gated_level()
