@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds.cli._common import SetupError, read_settings, settings_option
+from cds.cli._common import SetupError, prepared_store, read_settings, settings_option
 
 if TYPE_CHECKING:
     from cds.alerts.operator import WorkLine
@@ -45,7 +45,7 @@ def list_work(everything: bool, settings_file: Path | None) -> None:
       imatinib-tdm alerts list
       imatinib-tdm alerts list --all
 
-    Exit codes: 0 nothing was given up, 1 some work was, 2 wrong settings.
+    Exit codes: 0 nothing was given up, 1 some was or the database cannot be used, 2 wrong settings.
     """
     from cds.alerts.operator import find_work
 
@@ -142,15 +142,14 @@ def _queue(settings_file: Path | None) -> Iterator[Queue]:
     from cds.alerts.settings import AlertSettings
     from cds.alerts.tables import create_tables, open_database
     from cds.alerts.wiring import open_queue
-    from cds.services import open_store
     from cds.store import CipherError, DatabaseError
 
     settings = read_settings(settings_file)
+    store = prepared_store(settings)
     try:
-        store = open_store(settings)
         database = open_database(settings.database)
         create_tables(database)
-    except (CipherError, DatabaseError) as error:
+    except DatabaseError as error:
         raise SetupError(str(error)) from None
     try:
         yield open_queue(database, store.cipher, AlertSettings())

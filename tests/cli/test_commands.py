@@ -172,8 +172,16 @@ def test_a_server_that_is_not_registered_is_named_with_the_file(run, tmp_path: P
         assert "`servers:`" in result.output
 
 
+def test_alerts_of_a_site_that_was_never_started_are_not_said_to_be_well(run):
+    result = run("alerts", "list")
+
+    assert result.exit_code == 1
+    assert "is empty" in result.output
+
+
 def test_nothing_to_show_is_said(run):
     assert run("rules", "history").output == "nothing has served yet\n"
+    run("db", "upgrade")
     assert run("alerts", "inbox").output == "no alert stands\n"
 
 
