@@ -23,7 +23,8 @@ from pydantic import (
 )
 
 from cds.clinical.finding import Severity
-from cds.settings import Settings, SettingsError
+from cds.settings import Settings, SettingsError, explain, read_yaml
+from cds.settings.checks import Secret
 
 _VARIABLE = "IMATINIB_TDM_ALERTS"
 _FILE = "alerts.yaml"
@@ -43,7 +44,7 @@ class Webhook(_Section):
     """An address that is told of every alert, with a signature over the body."""
 
     url: str
-    secret: SecretStr | None = None
+    secret: Secret | None = None
     secret_file: Path | None = None
 
     @field_validator("url")
@@ -81,7 +82,7 @@ class FhirServer(_Section):
     fhir_base: str
     endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
     """The unguessable last part of the notification address."""
-    secret: SecretStr | None = None
+    secret: Secret | None = None
     """What the server sends as `Authorization: Bearer ...` with each notification."""
     secret_file: Path | None = None
     backend: BackendClient | None = None
@@ -183,23 +184,10 @@ def alerts_path(settings: Settings, env: Mapping[str, str] | None = None) -> Pat
 
 def read_alert_settings(path: Path) -> AlertSettings:
     """Read an alerts file; SettingsError names the file, the field and the cure."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {type(error).__name__}") from None
-    except YAMLError as error:
-        raise SettingsError(f"{path}: is not YAML: {error}") from None
-    try:
-        found = AlertSettings.model_validate(values or {})
+        found = AlertSettings.model_validate(read_yaml(path))
     except ValidationError as error:
-        lines = [
-            f"{path}: {'.'.join(map(str, mistake['loc'])) or 'settings'}: {mistake['msg']}"
-            for mistake in error.errors(include_input=False, include_url=False)
-        ]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError(explain(str(path), error)) from None
     return _with_secrets(found, path.resolve().parent)
 
 

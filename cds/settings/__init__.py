@@ -7,7 +7,8 @@ come from a file of its own or from the environment.
 
 from cds.settings.client import ClientSettings, Limits, Reading, SmartSettings
 from cds.settings.installation import LedgerSettings, ServerSettings, Settings
-from cds.settings.read import SettingsError, load_settings
+from cds.settings.read import explain, load_settings
+from cds.settings.yaml_file import SettingsError, read_yaml
 
 __all__ = [
     "ClientSettings",
@@ -18,5 +19,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SmartSettings",
+    "explain",
     "load_settings",
+    "read_yaml",
 ]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cds.settings.client import ClientSettings
 from cds.settings.installation import Settings
+from cds.settings.yaml_file import SettingsError, read_yaml
 
 _SETTINGS_VARIABLE = "IMATINIB_TDM_SETTINGS"
 
@@ -26,15 +27,11 @@ _VARIABLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class SettingsError(Exception):
-    """The settings cannot be used; the message names the file, the field and the cure."""
-
-
 def load_settings(path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `path` (or the environment's choice) and the environment."""
     env = os.environ if env is None else env
     chosen = path or (Path(env[_SETTINGS_VARIABLE]) if env.get(_SETTINGS_VARIABLE) else None)
-    values = _read_yaml(chosen) if chosen else {}
+    values = read_yaml(chosen) if chosen else {}
     for variable, place in _VARIABLES.items():
         value = _from_environment(variable, env)
         if value is not None:
@@ -43,34 +40,8 @@ def load_settings(path: Path | None = None, env: Mapping[str, str] | None = None
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(where, error)) from None
+        raise SettingsError(explain(where, error)) from None
     return _relative_to(settings, chosen)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: is not UTF-8 text") from None
-    try:
-        values = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        # Not the error's own words: they show the lines around it, and secrets may stand there.
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        line = f":{mark.line + 1}" if mark is not None else ""
-        twice = type(error).__name__ == "DuplicateKeyError"
-        why = "a name stands twice in one section" if twice else "is not YAML"
-        raise SettingsError(f"{path}{line}: {why}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise SettingsError(f"{path}: must be a mapping of settings")
-    return values
 
 
 def _from_environment(variable: str, env: Mapping[str, str]) -> str | None:
@@ -81,16 +52,22 @@ def _from_environment(variable: str, env: Mapping[str, str]) -> str | None:
             return Path(file).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SettingsError(f"{variable}_FILE={file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{variable}_FILE={file}: is not UTF-8 text") from None
     return env.get(variable) or None
 
 
 def _put(values: dict[str, Any], place: tuple[str, ...], value: str) -> None:
     for name in place[:-1]:
-        values = values.setdefault(name, {})
+        if values.get(name) is None:  # also a section of which nothing but the name is left
+            values[name] = {}
+        values = values[name]
+        if not isinstance(values, dict):
+            return  # the file's mistake; checking it names the section
     values[place[-1]] = value
 
 
-def _explain(where: str, error: ValidationError) -> str:
+def explain(where: str, error: ValidationError) -> str:
     """One line per mistake, naming the field; the value is not repeated, it may be a secret."""
     lines = []
     for mistake in error.errors(include_input=False, include_url=False):

@@ -130,7 +130,11 @@ def test_without_a_file_nothing_is_received(tmp_path: Path) -> None:
         ("mllp: {server: north}", "mllp: {server: north, host: 0.0.0.0}", "host"),
         ("mllp: {server: north}", "give_up_hours: 1", "give_up_hours"),
         ("    patient_identifier_system: urn:mrn\n", "", "patient_identifier_system"),
-        ("servers:", "servers: [", "YAML"),
+        ("servers:", "servers: [", "alerts.yaml:[0-9]+: is not YAML$"),
+        ("    deliver:", "    id: south\n    deliver:", "alerts.yaml:[0-9]+: a name stands twice"),
+        ("servers:", "heartbeat_s: 2026-99-99\nservers:", "put it in quotes"),
+        ("secret_file: north.secret", "secret: ''", "secret: must not be empty"),
+        ("servers:", "colour: blue\nservers:", "colour: there is no such setting"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, wrong: str, right: str, said: str) -> None:

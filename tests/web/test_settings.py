@@ -96,6 +96,9 @@ def test_the_environment_wins_and_a_secret_may_come_from_a_file(tmp_path: Path):
         ("- a list", "must be a mapping"),
         ("a: [", "site.yaml:1: is not YAML"),
         ("site: a\nsite: b", "site.yaml:2: a name stands twice"),
+        ("site: 2026-99-99", "put it in quotes"),
+        ("deadline_s: " + "9" * 5000, "put it in quotes"),
+        ("site: " + "[" * 2000 + "]" * 2000, "nested too deeply"),
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_field(tmp_path: Path, text: str, named: str):
@@ -120,6 +123,31 @@ def test_a_wrong_secret_is_not_repeated(tmp_path: Path, text: str):
         load_settings(write(tmp_path, text), env={})
 
     assert "s3cret" not in str(raised.value)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    path.write_text("site: st-example", encoding="utf-8-sig")
+
+    assert load_settings(path, env={}).site == "st-example"
+
+
+def test_the_environment_fills_a_section_of_which_only_the_name_stands(tmp_path: Path):
+    env = {"IMATINIB_TDM_LEDGER_KEY": "00" * 32}
+
+    found = load_settings(write(tmp_path, "ledger:\n#  key_file: ledger.key"), env)
+    with pytest.raises(SettingsError, match="ledger: must be a mapping"):
+        load_settings(write(tmp_path, "ledger: 5"), env)
+
+    assert found.ledger.key is not None
+    assert found.ledger.key.get_secret_value() == "00" * 32
+
+
+def test_a_secret_file_that_is_no_text_is_named(tmp_path: Path):
+    (tmp_path / "key").write_bytes(b"\xff\xfe\x80")
+
+    with pytest.raises(SettingsError, match="LEDGER_KEY_FILE=.*is not UTF-8 text"):
+        load_settings(env={"IMATINIB_TDM_LEDGER_KEY_FILE": str(tmp_path / "key")})
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
