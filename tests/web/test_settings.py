@@ -146,7 +146,7 @@ def test_the_environment_fills_a_section_of_which_only_the_name_stands(tmp_path:
 def test_a_secret_file_that_is_no_text_is_named(tmp_path: Path):
     (tmp_path / "key").write_bytes(b"\xff\xfe\x80")
 
-    with pytest.raises(SettingsError, match="LEDGER_KEY_FILE=.*is not UTF-8 text"):
+    with pytest.raises(SettingsError, match=r"LEDGER_KEY_FILE=.*is not UTF-8 text"):
         load_settings(env={"IMATINIB_TDM_LEDGER_KEY_FILE": str(tmp_path / "key")})
 
 
