@@ -227,11 +227,15 @@ _AFTER_A_PAUSE = replace(
     ),
     treatment_start_h=0.0,
 )
+_BEGUN_AGAIN = replace(
+    _AFTER_A_PAUSE, doses=[pk.Dose(725.0, 100.0)], levels=[pk.Level(726.0, 50.0)]
+)
 
 
 @settings(FEW, max_examples=30)
 @example(_TWO_DOSES, [_JUST_AFTER_THE_FIRST], None, [(0.0, 0.0)] * 3)
 @example(_AFTER_A_PAUSE, [pk.ClearanceEffect(0.4)], 0.0, [(0.0, 0.0)] * 3)
+@example(_BEGUN_AGAIN, [pk.ClearanceEffect(0.4)], 0.0, [(0.0, 0.0)] * 3)
 @given(
     cases(),
     st.lists(effects_on_clearance(), max_size=2),
@@ -254,8 +258,9 @@ def test_changing_parameters_in_closed_form_equal_the_stitched_solution(case, fo
         assert short.at(eta) == pytest.approx(expected, rel=1e-10, abs=tiny)
         f, got = short.with_slopes(eta)
         assert f == pytest.approx(expected, rel=1e-10, abs=tiny)
-        # a slope is a difference of near numbers where the rates of absorption and elimination meet
-        assert got == pytest.approx(slopes, rel=1e-8, abs=1e-10 * np.abs(slopes).max())
+        # a slope is a difference of near numbers where the rates of absorption and elimination meet,
+        # and of the faint rest of a dose long ago, which one of the two forgets, some thirty times it
+        assert got == pytest.approx(slopes, rel=1e-8, abs=30.0 * tiny)
 
 
 def test_a_change_long_ago_costs_nothing_and_changes_nothing():
