@@ -258,8 +258,8 @@ def test_changing_parameters_in_closed_form_equal_the_stitched_solution(case, fo
         assert short.at(eta) == pytest.approx(expected, rel=1e-10, abs=tiny)
         f, got = short.with_slopes(eta)
         assert f == pytest.approx(expected, rel=1e-10, abs=tiny)
-        # a slope is a difference of near numbers where the rates of absorption and elimination meet,
-        # and of the faint rest of a dose long ago, which one of the two forgets, some thirty times it
+        # a slope is a difference of near numbers where absorption and elimination are as fast, and
+        # of the faint rest of a dose long ago, which one of the two forgets, some thirty times it
         assert got == pytest.approx(slopes, rel=1e-8, abs=30.0 * tiny)
 
 

@@ -68,6 +68,9 @@ DEVIATIONS: list[tuple[str, str, str, Any]] = [
         "context.selections",
         ["MedicationRequest/draft-1/_history/2"],
     ),
+    ("bundle-untyped", "order-sign", "context.draftOrders", {"entry": [{"resource": order()}]}),
+    ("bundle-untyped", "order-sign", "context.draftOrders", [order()]),
+    ("bundle-untyped", "order-select", "context.draftOrders", [order()]),
     ("extension-not-object", "order-sign", "extension", []),
     ("prefetch-not-object", "order-sign", "prefetch", []),
 ]
@@ -137,6 +140,20 @@ def test_a_prefetch_wrapped_as_before_1_0_is_unwrapped(client: FlaskClient, desk
 
     assert client.post(ORDERS, json=request).status_code == 200
     assert desk.last.prefetch == {"patient": patient}
+
+
+def test_resources_without_their_bundle_are_read_as_one(client: FlaskClient, desk: FakeDesk):
+    request = hook_request(prefetch={"medications": [order()], "labs": {"entry": []}})
+    request["context"]["draftOrders"] = [order()]
+
+    assert client.post(ORDERS, json=request).status_code == 200
+    assert desk.last.context["draftOrders"] == bundle(order())
+    assert desk.last.prefetch == {"medications": bundle(order()), "labs": {"entry": []}}
+    assert {(d.code, d.field) for d in desk.last.deviations} == {
+        ("bundle-untyped", "context.draftOrders"),
+        ("bundle-untyped", "prefetch.medications"),
+        ("prefetch-not-resource", "prefetch.labs"),
+    }
 
 
 def test_null_in_the_prefetch_is_kept_because_it_means_no_data(strict: FlaskClient, desk: FakeDesk):

@@ -9,7 +9,7 @@ from typing import Any
 
 from cds.fhir.elements import local_reference, reference_of
 from cds.web.contexts import ContextShape
-from cds.web.reading.reader import ID, LONGEST_ID, Reader, is_older_fhir, type_of
+from cds.web.reading.reader import ID, LONGEST_ID, Reader, as_bundle, is_older_fhir, type_of
 
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 _OLDER = "an order of an older FHIR version; this service reads FHIR R4"
@@ -62,6 +62,12 @@ def read_orders(reader: Reader, context: dict[str, Any], shape: ContextShape) ->
     if is_older_fhir(orders):
         reader.wrong(place, _OLDER)
         return context
+    meant = as_bundle(orders) if shape.orders_are == "Bundle" else None
+    if meant is not None:
+        if not reader.deviates(place, "bundle-untyped", f"{shape.orders} must be a Bundle"):
+            return context
+        orders = meant
+        context = {**context, shape.orders: meant}
     if type_of(orders) != shape.orders_are:
         reader.wrong(place, f"{shape.orders} must be a {shape.orders_are}", "structure")
         return context

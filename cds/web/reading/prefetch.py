@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from cds.services.call import Deviation
-from cds.web.reading.reader import Reader, is_older_fhir, type_of
+from cds.web.reading.reader import Reader, as_bundle, is_older_fhir, type_of
 
 
 def read_prefetch(
@@ -32,7 +32,10 @@ def read_prefetch(
                 continue
             item = item["resource"]
         elif item is not None and type_of(item) is None:
-            reader.deviations.append(Deviation("prefetch-not-resource", f"prefetch.{key}"))
+            meant = as_bundle(item) if reader.lenient else None
+            code = "prefetch-not-resource" if meant is None else "bundle-untyped"
+            reader.deviations.append(Deviation(code, f"prefetch.{key}"))
+            item = item if meant is None else meant
         _refuse_older_fhir(reader, item, f"prefetch.{key}")
         kept[key] = item
     return kept

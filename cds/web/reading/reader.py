@@ -81,6 +81,19 @@ def type_of(resource: Any) -> str | None:
     return kind if isinstance(kind, str) and kind else None
 
 
+def as_bundle(value: Any) -> dict[str, Any] | None:
+    """The Bundle that is meant by entries without a type or by resources alone; None for others."""
+    if isinstance(value, dict) and "resourceType" not in value:
+        entries = value.get("entry")
+    elif isinstance(value, list) and all(type_of(resource) for resource in value):
+        entries = [{"resource": resource} for resource in value]
+    else:
+        return None
+    if not isinstance(entries, list) or not entries:
+        return None
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
 def is_older_fhir(resource: Any) -> bool:
     """Whether a resource is of a type that R4 no longer has."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
