@@ -6,7 +6,9 @@ private_key_jwt of at most five minutes; there are no refresh tokens.
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,13 +19,16 @@ import httpx
 import jwt
 
 from cds.alerts.settings import BackendClient
+from cds.fhir.bounded import BodyError, bounded_body
 from cds.fhir.client import FetchError
+from cds.fhir.parse import JsonError, Limits, load_json
 
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_LIFE: Final = timedelta(minutes=4)
 _EARLY: Final = timedelta(seconds=60)
 _DEFAULT_LIFE_S: Final = 300
 _LARGEST_ANSWER: Final = 64 * 1024
+_PATIENCE_S: Final = 10.0
 
 
 @dataclass
@@ -63,13 +68,20 @@ class TokenSource:
             "client_assertion_type": _ASSERTION,
             "client_assertion": self._assertion(now),
         }
+        ends = time.monotonic() + _PATIENCE_S
+        asked = {"Accept": "application/json", "Accept-Encoding": "identity"}
         try:
-            answer = self.http.post(self.client.token_url, data=form)
+            with self.http.stream(
+                "POST", self.client.token_url, data=form, headers=asked
+            ) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    raise FetchError("not-authorised", "the token server gave no token")
+                raw = bounded_body(answer, most_bytes=_LARGEST_ANSWER, ends=ends)
         except httpx.HTTPError:
             raise FetchError("unreachable", "the token server could not be reached") from None
-        if answer.status_code != httpx.codes.OK or len(answer.content) > _LARGEST_ANSWER:
-            raise FetchError("not-authorised", "the token server gave no token")
-        return _read_token(answer, now)
+        except BodyError:
+            raise FetchError("not-authorised", "the token server's answer is no answer") from None
+        return _read_token(raw, now)
 
     def _assertion(self, now: datetime) -> str:
         client = self.client
@@ -92,13 +104,15 @@ class TokenSource:
             raise FetchError("not-authorised", "the private key cannot sign") from None
 
 
-def _read_token(answer: httpx.Response, now: datetime) -> tuple[str, datetime]:
+def _read_token(raw: bytes, now: datetime) -> tuple[str, datetime]:
     try:
-        values: Any = answer.json()
-    except ValueError:
-        values = None
-    token = values.get("access_token") if isinstance(values, dict) else None
-    if not isinstance(token, str) or not token:
+        found = load_json(raw, limits=Limits(bytes=_LARGEST_ANSWER))
+    except JsonError:
+        found = None
+    values: Any = found if isinstance(found, dict) else {}
+    token = values.get("access_token")
+    # The token goes into a header: anything but visible ASCII could start another one.
+    if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
         raise FetchError("not-authorised", "the token server's answer holds no token")
     life = values.get("expires_in")
     seconds = life if isinstance(life, int) and 0 < life < 86_400 else _DEFAULT_LIFE_S

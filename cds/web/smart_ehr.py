@@ -24,6 +24,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 import jwt
 
+from cds.fhir.bounded import BodyError, bounded_body
 from cds.fhir.client import FetchError, FetchLimits, FhirClient, same_origin
 from cds.fhir.parse import JsonError, Limits, load_json
 from cds.settings import ClientSettings, SmartSettings
@@ -188,7 +189,7 @@ class Ehr:
             found = load_json(raw, limits=Limits(bytes=_LARGEST_ANSWER))
         except (httpx.HTTPError, httpx.InvalidURL):
             raise SignInFailed("ehr-unreachable") from None
-        except JsonError:
+        except (BodyError, JsonError):
             raise SignInFailed("ehr-answer") from None
         if not isinstance(found, dict):
             raise SignInFailed("ehr-answer")
@@ -196,7 +197,6 @@ class Ehr:
 
     def _answer(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
         ends = time.monotonic() + _PATIENCE_S
-        received = bytearray()
         with (
             httpx.Client(
                 transport=self.transport,
@@ -209,13 +209,7 @@ class Ehr:
         ):
             if response.status_code != httpx.codes.OK:
                 raise SignInFailed("code-refused")
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise SignInFailed("ehr-answer")
-            for chunk in response.iter_bytes():
-                received += chunk
-                if len(received) > _LARGEST_ANSWER or time.monotonic() > ends:
-                    raise SignInFailed("ehr-answer")
-        return bytes(received)
+            return bounded_body(response, most_bytes=_LARGEST_ANSWER, ends=ends)
 
     def _with_proof(
         self, url: str, form: dict[str, str], now: datetime

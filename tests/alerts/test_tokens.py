@@ -33,6 +33,8 @@ class Authority:
         status, body = self.answer
         if status == 200 and isinstance(body, dict) and body.get("access_token") == "token":
             body = {**body, "access_token": f"token-{len(self.forms)}"}
+        if isinstance(body, bytes):
+            return httpx.Response(status, content=body)
         return httpx.Response(status, json=body)
 
 
@@ -121,7 +123,18 @@ def test_a_clock_that_is_set_back_does_not_keep_a_token_alive(
 
 
 @pytest.mark.parametrize(
-    "answer", [(400, {}), (500, {}), (200, []), (200, {"access_token": 7}), (200, {})]
+    "answer",
+    [
+        (400, {}),
+        (500, {}),
+        (200, []),
+        (200, {"access_token": 7}),
+        (200, {}),
+        (200, {"access_token": "t\r\nX-Other: 1"}),
+        (200, {"access_token": "tök"}),
+        (200, {"access_token": "t", "more": "x" * 100_000}),
+        (200, b"[" * 50_000),
+    ],
 )
 def test_no_token_is_a_passing_failure(
     authority: Authority, clock: FakeClock, tmp_path: Path, answer: tuple[int, Any]

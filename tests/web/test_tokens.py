@@ -13,6 +13,8 @@ from flask.testing import FlaskClient
 from cds.services import Services
 from cds.settings import ClientSettings, SettingsError
 from cds.web import create_app
+from cds.web.auth import KeySet, KeySource, fetch_keys
+from tests.fhir import fake_ehr as fake
 from tests.web.fakes import FakeClock, FakeDesk
 from tests.web.requests import ORDERS, hook_request
 from tests.web.tokens import (
@@ -276,6 +278,27 @@ def test_known_keys_stay_in_force_while_the_address_is_down(app_with, clock: Fak
 
     assert call(client, sign(ec_key(), claims(ORDERS, clock.now))).status_code == 200
     assert len(server.fetched) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fake.drip,
+        fake.raw(b"[" * 100_000),
+        fake.raw(b"[]"),
+        fake.raw(b"{", 200),
+        fake.raw(b"{}", 200, Content_Encoding="gzip"),
+        fake.raw(b"{}", 500),
+    ],
+    ids=["drip", "deep", "list", "cut", "compressed", "failing"],
+)
+def test_an_address_of_keys_that_misbehaves_is_a_failure_in_time(answer: fake.Answer):
+    with fake.fake_ehr() as server:
+        server.answers["jwks"] = answer
+        source = KeySource("north", KeySet({}), f"{server.base}/jwks", fetch_keys)
+
+        assert source.find("k", "ES384", 0.0) is None  # it returns at all
+        assert source.fetched_at is None
 
 
 def test_a_client_without_a_usable_key_is_a_mistake_in_the_settings(app_with):

@@ -9,8 +9,8 @@ into requests.
 
 from __future__ import annotations
 
-import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from cds.fhir.bounded import bounded_body
+from cds.fhir.parse import Limits, load_json
 from cds.settings import ClientSettings, SettingsError
 from cds.telemetry import error_fields, log
 
@@ -115,18 +117,21 @@ class KeySource:
 
 def fetch_keys(url: str) -> Mapping[str, Any]:
     """Fetch a key set from a registered address: no redirects, no proxy, bounded."""
+    ends = time.monotonic() + _FETCH_TIMEOUT_S
+    asked = {"Accept": "application/json", "Accept-Encoding": "identity"}
     with (
         httpx.Client(timeout=_FETCH_TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
-        client.stream("GET", url, headers={"Accept": "application/json"}) as response,
+        client.stream("GET", url, headers=asked) as response,
     ):
         if response.status_code != 200:
             raise ValueError("the address did not answer 200")
-        body = b""
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > _LARGEST_KEY_SET:
-                raise ValueError("the key set is too large")
-    value = json.loads(body)
+        body = bounded_body(response, most_bytes=_LARGEST_KEY_SET, ends=ends)
+    return _key_set(body)
+
+
+def _key_set(raw: bytes) -> Mapping[str, Any]:
+    """Read a key set. Raises ValueError, also for one that is nested beyond all sense."""
+    value = load_json(raw, limits=Limits(bytes=_LARGEST_KEY_SET))
     if not isinstance(value, dict):
         raise ValueError("the key set is not an object")  # noqa: TRY004 - one kind for callers
     return value
@@ -136,13 +141,12 @@ def _read_key_file(client: ClientSettings) -> Mapping[str, Any]:
     if client.jwks_file is None:
         return {}
     try:
-        value = json.loads(client.jwks_file.read_text(encoding="utf-8"))
+        return _key_set(client.jwks_file.read_bytes())
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"clients: {client.id}: jwks_file {client.jwks_file} cannot be read: "
             f"{type(error).__name__}"
         ) from None
-    return value if isinstance(value, dict) else {}
 
 
 def _usable_key(jwk: Any, algorithms: Algorithms) -> tuple[str, Any] | None:
