@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,9 +28,9 @@ def coverage(
 
     A supply that overlaps the one before starts when that one is used up. It lasts as long as the
     pharmacy states, but no longer than its tablets make up the dose prescribed then. Days on which
-    a prescriber had stopped or held the drug count neither as covered nor as missed: the supply at
-    hand then lasts longer. None when no supply with a number of days is known, or when supplies
-    began too recently for the window to mean anything.
+    a prescriber had stopped or held the drug, or a ward gave it, count neither as covered nor as
+    missed: the supply at hand then lasts longer. None when no supply with a number of days is
+    known, or when supplies began too recently for the window to mean anything.
     """
     supplies = sorted(
         (s for s in record.supplies if s.days and s.handed_over.at <= now),
@@ -38,10 +38,10 @@ def coverage(
     )
     if not supplies:
         return None
-    pauses = planned_pauses(segments, now)
+    pauses = _joined(sorted([*planned_pauses(segments, now), *_on_a_ward(record, now)]))
 
     def on_drug(at: datetime) -> datetime:
-        """The moment on a clock that stands still during a pause."""
+        """The moment on a clock that stands still while no supply is used."""
         past = (min(end, at) - start for start, end in pauses if start < at)
         return at - sum(past, timedelta())
 
@@ -61,6 +61,13 @@ def coverage(
         covered += max(inside, timedelta())
     late = max(until - free_from, timedelta())
     return Coverage(100.0 * covered / window, days, late.total_seconds() / 86400.0)
+
+
+def _on_a_ward(record: PatientRecord, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The day after each dose that a ward gave: it comes from the ward's stock."""
+    for dose in record.taken:
+        if dose.taken and dose.basis == "administration" and dose.at.at < now:
+            yield dose.at.at, dose.at.at + timedelta(days=1)
 
 
 def _lasts(supply: Supply, segments: Sequence[Segment]) -> float:

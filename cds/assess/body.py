@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 
 from cds.clinical.moment import Moment
 from cds.clinical.person import Sex
 from cds.clinical.record import PatientRecord
+from cds.clinical.surface import mosteller_m2
 
-# kg/m2; no body is beyond them, so one of weight and height is a slip of decimal, unit or field.
-_BODY_MASS_INDEX = (7.0, 100.0)
 # Creatinine: umol/L in 1 mg/dL.
 _UMOL_L_PER_MG_DL = 88.4
 
@@ -29,9 +27,8 @@ class BodySurface:
 def body_surface(record: PatientRecord) -> BodySurface | None:
     """The most recent of a reported area and one from weight and height.
 
-    From weight (kg) and height (cm) by Mosteller, sqrt(height x weight / 3600) m2
-    (N Engl J Med 1987;317:1098); its date is that of the older of the two measurements. Weight and
-    height that no body has together give none.
+    From weight (kg) and height (cm) by Mosteller; its date is that of the older of the two
+    measurements. Weight and height that no body has together give none.
     """
     reported = record.latest_lab("bsa")
     weight, height = record.latest_lab("weight"), record.latest_lab("height")
@@ -40,15 +37,10 @@ def body_surface(record: PatientRecord) -> BodySurface | None:
         found.append(BodySurface(reported.value, reported.at, "reported"))
     if weight is not None and height is not None and weight.value and height.value:
         older = min(weight.at, height.at, key=lambda m: m.at)
-        if weight.value > 0 and height.value > 0 and _fit(weight.value, height.value):
-            area = math.sqrt(weight.value * height.value / 3600.0)
+        area = mosteller_m2(weight.value, height.value)
+        if area is not None:
             found.append(BodySurface(area, older, "mosteller"))
     return max(found, key=lambda b: b.measured.at, default=None)
-
-
-def _fit(kg: float, cm: float) -> bool:
-    least, most = _BODY_MASS_INDEX
-    return least <= kg / (cm / 100.0) ** 2 <= most
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from cds.clinical.person import Person
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder
+from cds.clinical.surface import mosteller_m2
 from cds.clinical.terminology import Drug, Terminology
 from cds.fhir.accept import Accepted, accept
 from cds.fhir.bundle import Index, flatten
@@ -81,7 +82,7 @@ def gather(
     labs = _labs(observed, context, problems)
     context = replace(
         context,
-        body_surface_m2=_recent(labs, "m2", now),
+        body_surface_m2=_surface(labs, now),
         weight_kg=_recent(labs, "kg", now),
     )
     _medications(kept, context, selections)
@@ -141,11 +142,18 @@ def _labs(observed: Observed, context: ReadContext, problems: list[Problem]) -> 
 
 
 def _recent(labs: Sequence[Lab], unit: str, now: datetime) -> float | None:
-    """The latest measurement in a unit that only one kind of measurement has (kg, m2)."""
+    """The latest measurement in a unit that only one kind of measurement has (kg, cm, m2)."""
     found = [
         lab for lab in labs if lab.unit == unit and lab.value and now - _RECENT <= lab.at.at <= now
     ]
     return max(found, key=lambda lab: (lab.at.at, lab.reference)).value if found else None
+
+
+def _surface(labs: Sequence[Lab], now: datetime) -> float | None:
+    """The body surface by which a dose per m2 is read: as recorded, else by weight and height."""
+    recorded = _recent(labs, "m2", now)
+    kg, cm = _recent(labs, "kg", now), _recent(labs, "cm", now)
+    return recorded if recorded or kg is None or cm is None else mosteller_m2(kg, cm)
 
 
 def _medications(kept: Accepted, context: ReadContext, selections: Collection[str]) -> None:

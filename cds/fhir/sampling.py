@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -29,8 +29,9 @@ from cds.fhir.elements import (
     referred,
     text,
 )
+from cds.fhir.last_dose import hours_before, last_dose_moments
 from cds.fhir.problems import ReadError, problem
-from cds.fhir.times import clock_hours, last_clock_time_before, moment, read_moment
+from cds.fhir.times import clock_hours, last_clock_time_before, moment
 
 _TRUST: Final = ("administration", "lab-form", "statement", "comment", "code", "schedule")
 _AGREE_H: Final = 1.0
@@ -47,23 +48,11 @@ _DAY_H: Final = 24.0
 MOST_ANSWERS: Final = 20
 """Answers about the last dose that one level may have; a form asks once or twice."""
 
-_LAST_DOSE: Final = (
-    r"(?:last (?:dose|intake|tablet|administration)(?: (?:was|taken|given|time|at|on))*"
-    r"|letzte (?:einnahme|gabe|dosis)(?: (?:war|am|um))*|dernière prise(?: (?:le|à))*"
-    r"|última toma|laatste inname(?: (?:op|om))*)"
-)
 _HOURS_AFTER: Final = re.compile(
     r"(?<![\w.,:])(\d{1,3}(?:\.\d+)?)\s*-?\s*(?:h|hrs?|hours?|std\.?|stunden|heures?|horas?|uur)\s*"
     r"(?:after|post|since|nach|après|después de|na)[\s-]*(?:the |der |la |de )?"
     r"(?:last |previous |letzte[nr] |dernière |última |laatste )?"
     r"(?:dose|intake|dosing|ingestion|einnahme|gabe|dosis|prise|toma|inname)\b"
-)
-_LAST_AT: Final = re.compile(
-    rf"{_LAST_DOSE}\s*:?\s*(\d{{4}}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?(?:z|[+-]\d\d:\d\d)?)?)"
-)
-_LAST_CLOCK: Final = re.compile(
-    rf"{_LAST_DOSE}\s*:?\s*(yesterday|today)?\s*(?:at )?(\d{{1,2}}:\d\d)\s*(a\.?m\.?|p\.?m\.?)?"
-    r"\s*(yesterday|today|the day before)?(?![\d:-])"
 )
 _FORM_WORDS: Final = re.compile(
     r"last dose|time of dose|dose time|last intake|time since dose|letzte (?:einnahme|gabe|dosis)"
@@ -181,46 +170,12 @@ def _comment_claims(
     """What a documented comment says plainly; anything less plain is not read."""
     for note in notes(observation):
         words = " ".join(note.lower().split())
-        for hours in _HOURS_AFTER.findall(words):
-            yield TimingClaim(float(hours), "comment", reference)
+        for hours in (*map(float, _HOURS_AFTER.findall(words)), *hours_before(words)):
+            yield TimingClaim(hours, "comment", reference)
         if sampled is None or not sampled.has_clock_time:
             continue
-        for written in _LAST_AT.findall(words):
-            at = _written_moment(written, zone)
-            if at is not None and at.has_clock_time:
-                yield TimingClaim(_hours(at, sampled), "comment", reference)
-        for before, clock, half, behind in _LAST_CLOCK.findall(words):
-            hours_after_midnight = _clock(clock, half)
-            if hours_after_midnight is not None:
-                last = _clock_moment(hours_after_midnight, before or behind, sampled, zone)
-                yield TimingClaim(_hours(last, sampled), "comment", reference)
-
-
-def _written_moment(written: str, zone: ZoneInfo) -> Moment | None:
-    try:
-        return read_moment(written.upper().replace(" ", "T"), zone)
-    except ReadError:
-        return None  # a comment that is not a date after all is only a comment
-
-
-def _clock(written: str, half: str) -> float | None:
-    hour, minute = (int(part) for part in written.split(":"))
-    if minute > 59 or hour > 23 or (half and not 1 <= hour <= 12):
-        return None
-    if half:
-        hour = hour % 12 + (12 if half.startswith("p") else 0)
-    return hour + minute / 60
-
-
-def _clock_moment(hours: float, day: str, sampled: Moment, zone: ZoneInfo) -> Moment:
-    """A clock time on the day of the sample, the day before, or - unsaid - most recently."""
-    if not day:
-        return Moment(last_clock_time_before(hours, sampled.at, zone))
-    shown = sampled.at.astimezone(zone)
-    if day != "today":
-        shown -= timedelta(days=1)
-    midnight = shown.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Moment((midnight + timedelta(hours=hours)).astimezone(sampled.at.tzinfo))
+        for last in last_dose_moments(words, sampled, zone):
+            yield TimingClaim(_hours(last, sampled), "comment", reference)
 
 
 def _scheduled(

@@ -7,8 +7,9 @@ import pytest
 from cds.assess.adherence import coverage, planned_pauses
 from cds.assess.policy import Tables
 from cds.assess.timeline import time_line
+from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import DrugOrder, OrderStatus, Supply
-from tests.assess.build import NOW, ago, order, record
+from tests.assess.build import NOW, ago, order, record, taken
 
 FILLS = tuple(
     Supply(ago(days=days), 30, 30, f"MedicationDispense/{days}")
@@ -34,6 +35,31 @@ def test_a_pause_that_a_prescriber_ordered_is_not_missed_doses(tables: Tables) -
 
 def test_an_order_that_merely_ran_out_excuses_no_gap(tables: Tables) -> None:
     assert percent(before_and_after(OrderStatus.COMPLETED), tables) < 80
+
+
+def on_the_ward(*, was_taken: bool = True, last: int = 40) -> PatientRecord:
+    """Packs for thirty days; none was fetched for twenty days in which a ward gave the drug."""
+    given = (taken(days=days, was_taken=was_taken) for days in range(60, last, -1))
+    return record(supplies=FILLS, taken=tuple(given))
+
+
+def covered(patient: PatientRecord, tables: Tables) -> float:
+    segments = time_line((order(400, since_days=210),))
+    found = coverage(patient, segments, tables.adherence, NOW)
+    assert found is not None
+    return found.percent
+
+
+def test_days_on_which_a_ward_gave_the_drug_are_not_missed_doses(tables: Tables) -> None:
+    assert covered(on_the_ward(), tables) == pytest.approx(100, abs=0.5)
+
+
+def test_doses_that_a_ward_did_not_give_excuse_no_gap(tables: Tables) -> None:
+    assert covered(on_the_ward(was_taken=False), tables) < 80
+
+
+def test_one_dose_given_before_a_sample_is_one_day(tables: Tables) -> None:
+    assert covered(on_the_ward(last=59), tables) == pytest.approx(79, abs=1)
 
 
 def test_a_change_of_dose_is_no_pause() -> None:

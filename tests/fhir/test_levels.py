@@ -215,11 +215,34 @@ def test_a_test_named_after_the_salt_is_read_as_base_aloud(read: Read) -> None:
         "Talspiegel, 24 h nach letzter Einnahme",
         "24 heures après la dernière prise",
         "24 h post dose",
+        "Last dose 24 h prior to sample",
+        "Letzte Einnahme: 19.05.2024, 08:00 Uhr",
+        "Letzte Einnahme 19.5. 8 Uhr",
+        "letzte Einnahme gestern um 8.00 Uhr",
+        "Dernière prise le 19/05/2024 à 8h00",
+        "Dernière prise la veille à 8h",
+        "Laatste inname 19-05-2024 08:00",
+        "Last dose 5/19/2024 8:00 AM",
+        "last dose 2024-05-19 08:00",
     ],
 )
 def test_a_comment_in_other_languages_says_the_time_after_the_dose(note: str, read: Read) -> None:
     (claim,) = _one(read(level(note=[{"text": note}]))).timing
     assert (claim.hours, claim.basis) == (24, "comment")
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Last dose 04/03/2024 08:00",  # the third of April or the fourth of March
+        "Last dose 8 h",  # a clock or a duration
+        "Dernière prise à 12h du prélèvement",
+        "Letzte Einnahme 31.02.2024 08:00",
+        "Letzte Einnahme unbekannt",
+    ],
+)
+def test_a_time_that_may_be_another_is_not_read(note: str, read: Read) -> None:
+    assert _one(read(level(note=[{"text": note}]))).timing == ()
 
 
 def test_a_form_field_in_german_says_the_time_of_the_last_dose(read: Read) -> None:

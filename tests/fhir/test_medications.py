@@ -167,6 +167,32 @@ def test_a_dose_per_m2_uses_a_recent_body_surface_and_says_so(read: Read) -> Non
     assert [problem.code for problem in old.problems] == ["dose-needs-body-surface"]
 
 
+@pytest.mark.parametrize(
+    ("kg", "cm", "daily_mg"),
+    [(25.0, 144.0, 340.0), (25.0, None, None), (250.0, 144.0, None)],
+)
+def test_without_a_recorded_body_surface_weight_and_height_give_one(
+    kg: float, cm: float | None, daily_mg: float | None, read: Read
+) -> None:
+    per_m2 = [{"doseQuantity": {"value": 340, "unit": "mg/m2"}}]
+    order = request(dosageInstruction=[dosage() | {"doseAndRate": per_m2}])
+    body = [
+        {
+            "resourceType": "Observation",
+            "id": unit,
+            "status": "final",
+            "subject": {"reference": "Patient/p"},
+            "code": coded("http://loinc.org", code),
+            "effectiveDateTime": "2024-05-20",
+            "valueQuantity": quantity(value, unit),
+        }
+        for code, value, unit in (("29463-7", kg, "kg"), ("8302-2", cm, "cm"))
+        if value is not None
+    ]
+    found = read(order, *body).orders[0].regimens
+    assert (found[0].daily_mg if found else None) == daily_mg
+
+
 def test_a_code_of_the_drug_under_the_name_of_another_medicine_is_a_question(read: Read) -> None:
     record = read(request(medicationCodeableConcept=coded(RXNORM, "282388", "bortezomib")))
     assert [problem.code for problem in record.problems] == ["medication-code-mismatch"]
