@@ -58,6 +58,9 @@ def assess(
         disease=disease,
         population=therapy.course.population,
         crcl_ml_min=clearance.ml_min if clearance else None,
+        on_dialysis=any(
+            c.active and c.confirmed and "dialysis" in c.keys for c in record.conditions
+        ),
     )
     gated = gate_levels(record, therapy, tables)
     patient = Patient(record, therapy, gated, policy, tables, setting, now)

@@ -87,11 +87,12 @@ def policy_for(
     disease: str | None,
     population: str | None,
     crcl_ml_min: float | None,
+    on_dialysis: bool = False,
 ) -> Policy:
     """Choose the rows for a patient; an unknown indication gets the table's `default` row."""
     return Policy(
         target=_target(tables.targets, disease),
-        limits=_limits(tables, drug, indication, disease, population, crcl_ml_min),
+        limits=_limits(tables, drug, indication, disease, population, crcl_ml_min, on_dialysis),
         model_ids=_models(tables.models, disease, population),
     )
 
@@ -116,6 +117,7 @@ def _limits(
     disease: str | None,
     population: str | None,
     crcl_ml_min: float | None,
+    on_dialysis: bool,
 ) -> DoseLimits:
     dosing = tables.dosing
     row = dosing.get(indication or "default") or dosing.get(disease or "") or dosing["default"]
@@ -124,12 +126,16 @@ def _limits(
         cap = dosing["child"].get("cap_all_mg" if disease == "all" else "cap_cml_mg")
         if cap is not None and cap <= maximum:
             maximum, why = float(cap), ["label maximum for children"]
+    # On dialysis a clearance computed from creatinine says nothing; there is next to none.
+    clearance = 0.0 if on_dialysis else crcl_ml_min
     for name, renal in tables.organ_function["renal"].items():
-        if crcl_ml_min is None or renal.get("max_mg") is None or not _within(renal, crcl_ml_min):
+        if clearance is None or renal.get("max_mg") is None or not _within(renal, clearance):
             continue
         if renal["max_mg"] < maximum:
             maximum = float(renal["max_mg"])
-            why = [f"{name} renal impairment (creatinine clearance {crcl_ml_min:.0f} mL/min)"]
+            why = [f"{name} renal impairment (creatinine clearance {clearance:.0f} mL/min)"]
+            if on_dialysis:
+                why = [f"dialysis, read as {name} renal impairment"]
     return DoseLimits(
         max_daily_mg=maximum,
         # A cap by organ function may lie below the usual minimum; then it is the only limit.

@@ -97,6 +97,8 @@ def _rounded(value: float, decimals: int, params: Mapping[str, Value]) -> str:
             return f"{'>' if value > limit else '<'}{show_number(limit)}"
     while decimals < 4 and value not in limits and round(value, decimals) in limits:
         decimals += 1
+    while decimals < 4 and value and not round(value, decimals):
+        decimals += 1  # 0.4 mg is not 0 mg
     text = f"{value:.{decimals}f}"
     # A share measured over five powers of ten needs its decimals only where they are not zero.
     return text.rstrip("0").rstrip(".") if decimals >= _FINE_DECIMALS else text

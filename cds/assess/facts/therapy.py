@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from math import floor
 
 from cds.assess.body import body_surface
 from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
@@ -38,7 +39,7 @@ def patient_facts(basis: Basis) -> Iterable[Fact]:
     weight, height = record.latest_lab("weight"), record.latest_lab("height")
     yield fact(
         "patient",
-        age_years=record.person.age_years(basis.now),
+        age_years=_age(record.person.age_years(basis.now)),
         population=basis.therapy.course.population,
         sex=record.person.sex.value if record.person.sex else None,
         weight_kg=weight.value if weight else None,
@@ -93,6 +94,11 @@ def course_facts(basis: Basis) -> Iterable[Fact]:
         dose_limit_reason="; ".join(limits.why),
         reduced_for_interaction=_reduced_for_interaction(basis),
     )
+
+
+def _age(years: float | None) -> float | None:
+    """An age as people count it: nobody of 15.9 years is 16. Rules have whole years as limits."""
+    return None if years is None else floor(years * 10.0) / 10.0
 
 
 def level_since_change(basis: Basis) -> bool:
