@@ -66,7 +66,7 @@ def data_finding(problems: Sequence[Problem]) -> Finding | None:
     if not problems:
         return None
     prevented = any(problem.impact is Impact.PREVENTS for problem in problems)
-    message = problems[0].message.strip()
+    message = words.one_line(problems[0].message)
     first = message.rstrip(".") or message
     more = len(problems) - 1
     return Finding(

@@ -286,8 +286,9 @@ def test_an_answered_finding_leaves_a_card_that_others_still_need() -> None:
     assert [s.rule_id for s in made.suppressed] == ["trough.cml-below-target"]
 
 
-def test_a_problem_of_no_words_still_makes_a_card() -> None:
-    made = cards_of(problems=(Problem("x", ".", Impact.LIMITS),))
+@pytest.mark.parametrize("message", [".", "\x1b."])
+def test_a_problem_of_no_words_still_makes_a_card(message: str) -> None:
+    made = cards_of(problems=(Problem("x", message, Impact.LIMITS),))
 
     assert [card.summary for card in made.cards] == ["."]
 
