@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from cds.screen_text import undriving
+
 _ANSI = {"critical": "1;97;41", "warning": "1;30;43", "info": "1;97;44", "bold": "1", "dim": "2"}
 _LINK = re.compile(r"(?<!\\)\[((?:\\.|[^\]\\])+)\]\((\S+?)\)")
 _EMPHASIS = re.compile(r"(?<!\\)(\*\*|`)")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _TABLE_RULE = re.compile(r"\|[\s:|-]+\|")
-_NO_COLOUR_CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LIST_ITEM = re.compile(r"(\s*(?:[-*]|\d+\.)\s+)")
 
 
@@ -43,13 +44,15 @@ def render_card(card: Mapping[str, Any], screen: Screen) -> str:
     """Return one card, from its JSON as it went over the wire."""
     indicator = str(card["indicator"])
     badge = screen.paint(f" {indicator.upper()} ", indicator)
-    lines = [f"{badge} {screen.paint(_safe(str(card['summary'])), 'bold')}"]
+    lines = [f"{badge} {screen.paint(undriving(str(card['summary'])), 'bold')}"]
     lines += _indented(render_markdown(str(card.get("detail", "")), screen))
     lines += _offers(card, screen)
-    reasons = [_safe(str(reason["display"])) for reason in card.get("overrideReasons", [])]
+    reasons = [undriving(str(reason["display"])) for reason in card.get("overrideReasons", [])]
     if reasons:
         lines += _indented(_wrapped(f"Reasons not to: {'; '.join(reasons)}", screen))
-    lines += [f"  {_safe(link['label'])}: {_safe(link['url'])}" for link in card.get("links", [])]
+    lines += [
+        f"  {undriving(link['label'])}: {undriving(link['url'])}" for link in card.get("links", [])
+    ]
     return "\n".join(lines)
 
 
@@ -87,13 +90,13 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
 def _offers(card: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     for suggestion in card.get("suggestions", []):
         mark = " (recommended)" if suggestion.get("isRecommended") else ""
-        yield screen.paint(f"  -> {_safe(str(suggestion['label']))}{mark}", "bold")
+        yield screen.paint(f"  -> {undriving(str(suggestion['label']))}{mark}", "bold")
         for action in suggestion.get("actions", []):
             resource = action.get("resource", {})
             what = action.get("resourceId") or "/".join(
                 str(part) for part in (resource.get("resourceType"), resource.get("id")) if part
             )
-            yield f"       {_safe(str(action['type']))} {_safe(what)}"
+            yield f"       {undriving(str(action['type']))} {undriving(what)}"
 
 
 def _table(rows: Sequence[str]) -> list[str]:
@@ -119,12 +122,7 @@ def _table(rows: Sequence[str]) -> list[str]:
 def _inline(text: str) -> str:
     """Take the Markdown out of one line."""
     text = _EMPHASIS.sub("", _LINK.sub(r"\1 <\2>", text))
-    return _safe(html.unescape(_ESCAPED.sub(r"\1", text)))
-
-
-def _safe(text: str) -> str:
-    """Return text without control characters: a name must not drive the terminal."""
-    return _NO_COLOUR_CODES.sub("", text)
+    return undriving(html.unescape(_ESCAPED.sub(r"\1", text)))
 
 
 def _wrapped(text: str, screen: Screen) -> list[str]:

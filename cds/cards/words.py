@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from cds.cards.wire import SUMMARY_LIMIT
 from cds.clinical import probability
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _MARKDOWN = r"\`*_{}[]#|~!"
 """The backslash first: it is what the others are escaped with."""
 _WWW = re.compile(r"\bwww\.", re.IGNORECASE)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from cds.screen_text import undriving
 from cds.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -35,9 +36,17 @@ processes_option = click.option(
 
 
 class SetupError(click.ClickException):
-    """The command cannot start with these settings."""
+    """The command cannot start with these settings; the message may quote them, or a file."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(undriving(message))
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print words that came from a record or from another server."""
+    click.echo(undriving(text), err=err)
 
 
 def read_settings(settings_file: Path | None) -> Settings:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cds.cli._common import tell
 from cds.cli._screen import counted, progress_of
 from cds.settings import Settings
 
@@ -31,7 +32,7 @@ def tell_patients(old: Path, new: Path, patients: Path, processes: int, settings
     for one in progress_of(done, len(export.subjects), "assessing"):
         if one.lost is not None:
             lost += 1
-            click.echo(f"{one.patient}: could not be assessed: {one.lost}")
+            tell(f"{one.patient}: could not be assessed: {one.lost}")
         elif one.change is not None:
             touched += 1
             _tell(one.change)
@@ -46,12 +47,12 @@ def tell_patients(old: Path, new: Path, patients: Path, processes: int, settings
 
 
 def _tell(change: PatientChange) -> None:
-    click.echo(f"{change.patient}:")
+    tell(f"{change.patient}:")
     for sign, lines in (("+", change.appears), ("-", change.vanishes)):
         for line in lines:
-            click.echo(f"  {sign} {line}")
+            tell(f"  {sign} {line}")
     for was, now in change.changes:
-        click.echo(f"  ~ {was}\n    {now}")
+        tell(f"  ~ {was}\n    {now}")
 
 
 def _rules(lines: tuple[str, ...]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds.cli._common import SetupError, prepared_store, read_settings, settings_option
+from cds.cli._common import SetupError, prepared_store, read_settings, settings_option, tell
 
 if TYPE_CHECKING:
     from cds.alerts.operator import WorkLine
@@ -132,9 +132,7 @@ def inbox(settings_file: Path | None) -> None:
             click.echo("no alert stands")
         for row in standing:
             summary = row["card"]["summary"]
-            click.echo(
-                f"{row['at']:%Y-%m-%d %H:%M}  {row['server']}  {row['severity']:8}  {summary}"
-            )
+            tell(f"{row['at']:%Y-%m-%d %H:%M}  {row['server']}  {row['severity']:8}  {summary}")
 
 
 @contextmanager

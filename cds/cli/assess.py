@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds.cli._common import SetupError, read_settings, settings_option
+from cds.cli._common import SetupError, read_settings, settings_option, tell
 from cds.cli._patient_file import HOOKS, evaluation_input, moment_of, read_file
 from cds.clinical.setting import Jurisdiction
 
@@ -109,7 +109,7 @@ def _tell_unused(given: EvaluationInput, knowledge: Knowledge) -> None:
     problems = gather_record(given, knowledge).record.problems
     told = [problem.message for problem in problems if problem.impact is not Impact.NOTICE]
     for message in told[:_TOLD]:
-        click.echo(f"not used: {message}", err=True)
+        tell(f"not used: {message}", err=True)
     if len(told) > _TOLD:
         click.echo(f"not used: {len(told) - _TOLD} more", err=True)
 

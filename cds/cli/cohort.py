@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds.cli._common import SetupError, processes_option, read_settings, settings_option
+from cds.cli._common import SetupError, processes_option, read_settings, settings_option, tell
 from cds.cli._screen import counted, progress_of, working
 from cds.clinical.setting import Jurisdiction, Occasion, Setting
 
@@ -137,12 +137,12 @@ def tell_unread(export: Export) -> None:
         parts = counted(len(export.unread), "part")
         click.echo(f"\n{parts} of the export could not be read:", err=True)
         for why in export.unread[:_SHOWN]:
-            click.echo(f"  {why}", err=True)
+            tell(f"  {why}", err=True)
         if len(export.unread) > _SHOWN:
             click.echo(f"  and {len(export.unread) - _SHOWN} more", err=True)
     if export.unused:
         listed = ", ".join(f"{kind} {count}" for kind, count in export.unused.items())
-        click.echo(f"\nnot looked at, because no rule reads them: {listed}", err=True)
+        tell(f"\nnot looked at, because no rule reads them: {listed}", err=True)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from cds.cli._common import SetupError, read_settings, settings_option
+from cds.cli._common import SetupError, read_settings, settings_option, tell
+from cds.screen_text import undriving
 
 _SIGNS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "failed": ("FAIL", "red")}
 
@@ -58,8 +59,8 @@ def command(
             click.echo(json.dumps({k: v for k, v in asdict(check).items() if v is not None}))
             continue
         sign, colour = _SIGNS[check.state]
-        click.echo(f"{click.style(sign, fg=colour)} {check.name}: {check.message}")
+        click.echo(f"{click.style(sign, fg=colour)} {check.name}: {undriving(check.message)}")
         if check.cure and check.state != "ok":
-            click.echo(f"     to fix: {check.cure}")
+            tell(f"     to fix: {check.cure}")
     if failed:
         raise click.exceptions.Exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cds.cli._common import prepared_store, read_settings, settings_option
+from cds.cli._common import prepared_store, read_settings, settings_option, tell
 from cds.store import CipherError, DatabaseError
 
 
@@ -57,7 +57,7 @@ def command(evaluation: str, rules: Path | None, as_json: bool, settings_file: P
     if as_json:
         click.echo(json.dumps(replayed.response, ensure_ascii=False, indent=2, default=float))
     for difference in replayed.differences:
-        click.echo(difference, err=True)
+        tell(difference, err=True)
     if not replayed.same:
         raise click.ClickException("the replayed answer differs from the recorded one")
     if not as_json:

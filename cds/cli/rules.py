@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cds.cli import _rules_shelf as shelf_commands
-from cds.cli._common import SetupError, processes_option, read_settings, settings_option
+from cds.cli._common import SetupError, processes_option, read_settings, settings_option, tell
 from cds.cli._rules_patients import tell_patients
 from cds.cli._screen import counted, progress, working
 from cds.clinical.setting import Jurisdiction, Occasion
@@ -195,7 +195,7 @@ def explain(
         if only and not any(part in explanation.rule_id for part in only):
             continue
         if explanation.outcome not in quiet:
-            click.echo("\n".join(as_text(explanation)))
+            tell("\n".join(as_text(explanation)))
 
 
 @command.command()

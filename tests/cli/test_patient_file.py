@@ -209,3 +209,50 @@ def test_a_moment_at_the_end_of_the_calendar_is_refused(
     for result in (assess(bundle | {"timestamp": when}), assess(bundle, "--now", when)):
         assert result.exit_code == 2
         assert "not of our time" in result.output
+
+
+DRIVING = "\x1b]0;title\x07\x9b31m\u202e"
+
+
+def _driving(bundle: dict[str, Any]) -> dict[str, Any]:
+    """The same record, with a further medicine whose name and id would drive a terminal."""
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": f"x{DRIVING}",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/ex-anders"},
+        "authoredOn": "2026-11-01",
+        "medicationCodeableConcept": {"text": f"rifampicin {DRIVING}"},
+        "dosageInstruction": [{"text": f"600 mg {DRIVING}"}],
+    }
+    return bundle | {"entry": [*bundle["entry"], {"resource": order}]}
+
+
+def test_names_of_a_record_do_not_drive_the_terminal(
+    assess: Assess, bundle: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "driving.json"
+    file.write_text(json.dumps(_driving(bundle)))
+    elsewhere = json.loads(json.dumps(_driving(bundle)).replace('"Patient/ex-a', '"Patient/e'))
+    patient, *_, order = elsewhere["entry"]
+
+    explained = CliRunner().invoke(main, ["rules", "explain", str(file), "--all"])
+    shown = assess(_driving(bundle))
+    unused = assess(elsewhere | {"entry": [patient, order]})
+    refused = assess(bundle | {"timestamp": DRIVING})
+
+    assert "rifampicin" in explained.output
+    assert "rifampicin" in shown.output.lower()
+    assert "MedicationRequest/x" in unused.output
+    assert refused.exit_code == 2
+    for result in (explained, shown, unused, refused):
+        assert not set(DRIVING) - set("]0;title31m") & set(result.output)
+
+
+def test_cards_hold_no_control_characters(assess: Assess, bundle: dict[str, Any]) -> None:
+    cards = json.loads(assess(_driving(bundle), "--json").stdout)["cards"]
+    words = "".join(card["summary"] + card["detail"] for card in cards)
+
+    assert "ifampicin" in words
+    assert not set(words) & set("\x1b\x07\x9b\u202e")
