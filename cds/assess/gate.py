@@ -46,6 +46,7 @@ def gate_levels(record: PatientRecord, therapy: Therapy, tables: Tables) -> tupl
     )
     gated = [_gate(level, record, therapy, tables) for level in levels]
     gated = [_unless_contradicted(one, gated, tables.sampling) for one in gated]
+    gated = [_unless_risen(one, gated, tables.sampling) for one in gated]
     latest = _latest(gated, tables.sampling)
     return tuple(
         replace(one, is_latest=True) if i == latest else one for i, one in enumerate(gated)
@@ -56,16 +57,51 @@ def _latest(gated: Sequence[GatedLevel], sampling: Table) -> int:
     """Place of the level that speaks: the last one, or the trough drawn just before a peak.
 
     Trough and peak of one dose are often drawn on one morning; the later of them is the peak, which
-    is no trough, and it must not hide the one that is.
+    is no trough, and it must not hide the one that is. Nor may a sample whose time is disputed.
     """
     last = len(gated) - 1
-    if last < 1 or gated[last].gate is not Gate.TOO_EARLY:
+    if last < 1 or gated[last].gate not in (Gate.TOO_EARLY, Gate.TIMING_CONFLICT):
         return last
     before, peak = gated[last - 1], gated[last].level.sampled
     drawn = before.level.sampled
     near = timedelta(hours=float(sampling["trough_and_peak_within_h"]))
     paired = drawn is not None and peak is not None and peak.at - drawn.at <= near
     return last - 1 if paired and before.gate.comparable else last
+
+
+def _unless_risen(one: GatedLevel, gated: Sequence[GatedLevel], sampling: Table) -> GatedLevel:
+    """The level, stopped when one shortly before it was far lower after the same last dose.
+
+    A level rises only after a dose: one was taken between the two samples, which nobody documented.
+    """
+    at = one.level.sampled
+    if not one.gate.comparable or at is None or not one.level.ng_ml or not one.hours_post_dose:
+        return one
+    dosed = at.at - timedelta(hours=one.hours_post_dose)
+    near = timedelta(hours=float(sampling["trough_and_peak_within_h"]))
+    beyond = 1.0 + float(sampling["same_sample_differs_percent"]) / 100.0
+    for before in gated:
+        drawn, ng_ml = before.level.sampled, before.level.ng_ml
+        if not before.gate.comparable or drawn is None or not ng_ml:
+            continue
+        same_dose = dosed < drawn.at < at.at <= drawn.at + near
+        if same_dose and one.level.ng_ml > beyond * ng_ml:
+            said = _whole(at.at - drawn.at)
+            reason = f"it was {ng_ml:.0f} ng/mL {said} before, and a level rises only after a dose"
+            return _stopped(one, Gate.TIMING_CONFLICT, reason)
+    return one
+
+
+def _stopped(one: GatedLevel, gate: Gate, reason: str) -> GatedLevel:
+    return replace(
+        one,
+        gate=gate,
+        reason=reason,
+        trough_ng_ml=None,
+        trough_low_ng_ml=None,
+        trough_high_ng_ml=None,
+        correction=None,
+    )
 
 
 def _unless_contradicted(
@@ -86,15 +122,7 @@ def _unless_contradicted(
         low, high = sorted((one.level.ng_ml, other.level.ng_ml or one.level.ng_ml))
         if 100.0 * (high / low - 1.0) > float(sampling["same_sample_differs_percent"]):
             reason = f"another result of the same time says {other.level.ng_ml:.0f} ng/mL"
-            return replace(
-                one,
-                gate=Gate.VALUES_CONFLICT,
-                reason=reason,
-                trough_ng_ml=None,
-                trough_low_ng_ml=None,
-                trough_high_ng_ml=None,
-                correction=None,
-            )
+            return _stopped(one, Gate.VALUES_CONFLICT, reason)
     return one
 
 

@@ -234,6 +234,32 @@ def test_results_of_different_days_never_contradict_each_other(tables: Tables) -
     assert [g.gate for g in gates(on_400(levels=pair), tables)] == [Gate.TROUGH] * 2
 
 
+def risen(gap_h: float, hours: float, ng_ml: float = 3200) -> PatientRecord:
+    """A trough of 1100 ng/mL, and a sample after it."""
+    first = level(1100, days=3, reference="Observation/first")
+    second = level(ng_ml, days=3 - gap_h / 24, hours_post_dose=hours, reference="Observation/then")
+    return on_400(levels=(first, second))
+
+
+def test_a_level_that_rose_without_a_documented_dose_is_no_trough(tables: Tables) -> None:
+    first, second = gates(risen(2, 26), tables)
+    assert (first.gate, first.is_latest) == (Gate.TROUGH, True)
+    assert (second.gate, second.trough_ng_ml) == (Gate.TIMING_CONFLICT, None)
+    assert "1100 ng/mL 2 h before" in second.reason
+
+
+@pytest.mark.parametrize(
+    ("gap_h", "hours", "ng_ml"),
+    [(2, 26, 1400), (24, 24, 3200), (24, 23.5, 3200), (2, 26, 900)],
+    ids=["within the scatter", "a day later", "after another dose", "lower"],
+)
+def test_other_levels_after_a_trough_stand(
+    gap_h: float, hours: float, ng_ml: float, tables: Tables
+) -> None:
+    second = gates(risen(gap_h, hours, ng_ml), tables)[1]
+    assert (second.gate, second.is_latest) == (Gate.TROUGH, True)
+
+
 def trough_and_peak(gap_h: float) -> PatientRecord:
     trough = level(700, days=3, reference="Observation/trough")
     peak = level(2100, days=3 - gap_h / 24, hours_post_dose=2, reference="Observation/peak")

@@ -77,3 +77,12 @@ def test_weeks_on_a_ward_are_no_missed_doses(ask: Ask) -> None:
             dosage={"dose": {"value": 400, "unit": "mg"}},
         )
     assert not any(rule.startswith("adherence.cov") for rule in spoken(ask(chart.request(), "eu")))
+
+
+def test_a_peak_without_its_dose_on_record_does_not_lower_the_dose(ask: Ask) -> None:
+    chart = responding().diagnosis("Periorbital oedema", "R60.0", 20).level(1100).level(1100, None)
+    chart.kept["levels"][-1] |= {
+        "effectiveDateTime": at(2, -2),
+        "valueQuantity": {"value": 3200, "unit": "ng/mL"},
+    }
+    assert "trough.high-with-toxicity" not in spoken(ask(chart.request(), "eu"))
