@@ -5,6 +5,7 @@ A what-if is answered by the same decision path, shown beside the original and n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -25,8 +26,13 @@ REASONS: Mapping[str, str] = {
 }
 """Why a reader may leave a level out; free text would carry patient data into an address."""
 
-_MOST_MG = 2000.0
-_LONGEST_SAMPLE_H = 48.0
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "dose": (25.0, 2000.0),
+    "every": (1.0, 168.0),
+    "sample": (0.5, 48.0),
+}
+"""Field -> least and most (mg, h, h): what the form offers; beyond it pictures cannot be drawn."""
+_NUMBER = re.compile(r"\d{1,6}(?:\.\d{1,6})?", re.ASCII)
 
 
 class WhatIfError(Exception):
@@ -76,8 +82,8 @@ class Imagined:
 
 def read_what_if(fields: Mapping[str, str], left_out: Iterable[str] = ()) -> WhatIf:
     """Read a question from the fields of a form; WhatIfError says what is wrong."""
-    dose = _number(fields, "dose", _MOST_MG)
-    every = _number(fields, "every", 168.0)
+    dose = _number(fields, "dose")
+    every = _number(fields, "every")
     if dose is not None and every is None:
         every = 24.0
     reason = fields.get("reason") or "other"
@@ -86,7 +92,7 @@ def read_what_if(fields: Mapping[str, str], left_out: Iterable[str] = ()) -> Wha
     return WhatIf(
         amount_mg=dose,
         interval_h=every if dose is not None else None,
-        sample_h=_number(fields, "sample", _LONGEST_SAMPLE_H),
+        sample_h=_number(fields, "sample"),
         left_out=tuple(sorted({_level_number(text) for text in left_out if text})),
         reason=reason,
     )
@@ -196,17 +202,14 @@ def _samples(
     )
 
 
-def _number(fields: Mapping[str, str], name: str, most: float) -> float | None:
+def _number(fields: Mapping[str, str], name: str) -> float | None:
     text = (fields.get(name) or "").strip().replace(",", ".")
     if not text:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value <= most:
-        raise WhatIfError(f"{name}: write a number above 0 and up to {most:g}")
-    return value
+    least, most = _BOUNDS[name]
+    if not _NUMBER.fullmatch(text) or not least <= float(text) <= most:
+        raise WhatIfError(f"{name}: write a number from {least:g} to {most:g}")
+    return float(text)
 
 
 def _level_number(text: str) -> int:

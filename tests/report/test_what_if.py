@@ -80,7 +80,9 @@ def test_a_level_that_is_not_there_cannot_be_left_out(ask):
 @pytest.mark.parametrize(
     "fields",
     [{"dose": "0"}, {"dose": "-400"}, {"dose": "nan"}, {"dose": "1e9"}, {"dose": "x"},
-     {"sample": "inf"}, {"reason": "because"}, {"dose": "400", "every": "0"}],
+     {"sample": "inf"}, {"reason": "because"}, {"dose": "400", "every": "0"},
+     {"dose": "1e-300", "every": "24"}, {"dose": "400", "every": "0.001"}, {"sample": "1e-300"},
+     {"dose": "4_0_0"}, {"dose": "\u0664\u0660\u0660"}, {"dose": "9" * 400}],
 )  # fmt: skip
 def test_a_question_that_makes_no_sense_is_refused_with_the_field_named(fields):
     with pytest.raises(WhatIfError, match=r"dose|sample|reason|every"):
@@ -91,6 +93,10 @@ def test_a_question_that_makes_no_sense_is_refused_with_the_field_named(fields):
 def test_levels_are_left_out_by_number_only(text):
     with pytest.raises(WhatIfError, match="leave-out"):
         read_what_if({}, [text])
+
+
+def test_a_decimal_comma_is_read():
+    assert read_what_if({"dose": "412,5", "sample": "0.5"}) == WhatIf(412.5, 24.0, 0.5)
 
 
 def test_an_empty_form_asks_nothing():
