@@ -84,7 +84,8 @@ class DrugOrder:
 
     `regimens` are consecutive in time; empty means the dosing could not be read, and a Problem in
     the record says why. `is_draft` marks an order that is being written now; `selected` that the
-    prescriber is looking at it. `strength_mg` is the tablet strength the order names, if any.
+    prescriber is looking at it. `strength_mg` is the tablet strength the order names, if any;
+    `is_solution` says that it names a solution, of which any amount can be measured.
     `reported` marks what the patient is said to take (a MedicationStatement or a reported order):
     it describes the therapy again and never adds to an order. `replaces` is the reference of the
     order this one follows, `group` the identifier of the prescription it was written in together
@@ -106,6 +107,7 @@ class DrugOrder:
     group: str | None = None
     reasons: tuple[str, ...] = ()
     reason_references: tuple[str, ...] = ()
+    is_solution: bool = False
 
 
 @dataclass(frozen=True, slots=True)

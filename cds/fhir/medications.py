@@ -138,6 +138,7 @@ def _read_request(
         group=text(element(resource, "groupIdentifier") or {}, "value"),
         reasons=reasons_of(resource, context),
         reason_references=reason_references_of(resource),
+        is_solution=_is_solution(doses),
     )
     authored, reported = None, False
     try:
@@ -257,6 +258,13 @@ def _tablet_mg(doses: DoseContext) -> float | None:
         return doses.product_strength.per_unit_mg
     except ReadError:
         return None  # becomes a question only if the dose depends on it
+
+
+def _is_solution(doses: DoseContext) -> bool:
+    try:
+        return doses.product_strength.per_ml_mg is not None
+    except ReadError:
+        return False
 
 
 def _dose_context(product: Product, context: ReadContext) -> DoseContext:

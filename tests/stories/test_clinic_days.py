@@ -86,3 +86,12 @@ def test_a_peak_without_its_dose_on_record_does_not_lower_the_dose(ask: Ask) -> 
         "valueQuantity": {"value": 3200, "unit": "ng/mL"},
     }
     assert "trough.high-with-toxicity" not in spoken(ask(chart.request(), "eu"))
+
+
+@pytest.mark.parametrize(
+    ("product", "told"),
+    [("imatinib 80 mg/mL oral solution", False), ("imatinib 100 mg tablet", True)],
+)
+def test_a_solution_is_not_rounded_to_tablets(product: str, told: bool, ask: Ask) -> None:
+    chart = responding().order(360, medicationCodeableConcept={"text": product})
+    assert ("dosing.not-makeable" in spoken(ask(chart.request(), "us"))) is told

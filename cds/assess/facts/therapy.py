@@ -138,6 +138,7 @@ def _order(basis: Basis, order: DrugOrder) -> Fact:
     usual_per_m2 = float(basis.tables.dosing["child"]["usual_mg_per_m2"])
     outlook = basis.exposure.ordered.get(order.reference)
     nearest = nearest_makeable(amount, limits.strengths_mg) if amount else None
+    fits = amount is not None and abs((nearest or 0.0) - amount) < _SAME_DOSE_MG
     change, steps = _change(basis, order, regimen), _steps(basis, regimen)
     most = float(basis.tables.targets["signals"]["steps_above"])
     child = basis.therapy.course.population == "child"
@@ -156,7 +157,7 @@ def _order(basis: Basis, order: DrugOrder) -> Fact:
         change=change,
         steps=steps,
         usual_rise=change == "increase" and steps is not None and steps <= most,
-        makeable=None if amount is None else abs((nearest or 0.0) - amount) < _SAME_DOSE_MG,
+        makeable=None if amount is None else order.is_solution or fits,
         nearest_mg=nearest,
         mg_per_m2=per_m2,
         percent_of_usual_per_m2=100.0 * per_m2 / usual_per_m2 if per_m2 else None,
