@@ -158,6 +158,16 @@ def test_another_medicine_with_a_like_name_is_not_taken_for_a_misspelling(
 @pytest.mark.parametrize(
     ("name", "ingredients"),
     [
+        ("Rifoldin 300 mg", ("rifampicin",)),
+        ("Diphantoïne 100 mg tabl.", ("phenytoin",)),
+        ("Carbagen 200mg MR tablets", ("carbamazepine",)),
+        ("Hyperforat forte", ("st-johns-wort",)),
+        ("LEVOTHYROX 100 µg, comprimé", ("levothyroxine",)),
+        ("Lévothyrox 100", ("levothyroxine",)),
+        ("L-Thyrox Henning 125", ("levothyroxine",)),
+        ("Zocord 40 mg", ("simvastatin",)),
+        ("Prograft 1 mg caps", ("tacrolimus",)),
+        ("Matrifen 25 µg/h", ("fentanyl",)),
         ("Johanniskraut Tabletten", ("st-johns-wort",)),
         ("Rifadine 300 mg gélule", ("rifampicin",)),
         ("Caduet 10/20", ("atorvastatin", "amlodipine")),
