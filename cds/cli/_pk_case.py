@@ -16,6 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import pk
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
+# Far beyond any patient, and near enough that what follows from them can be counted and held.
+Interval = Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)]
+Amount = Annotated[float, Field(le=1e4, allow_inf_nan=False)]
+Strength = Annotated[float, Field(ge=1, le=1e4, allow_inf_nan=False)]
+Concentration = Annotated[float, Field(le=1e9, allow_inf_nan=False)]
 
 
 class CaseFileError(Exception):
@@ -37,7 +42,7 @@ class Intake(_Part):
     """One dose, or `count` doses `every_h` hours apart, the first at `time_h`."""
 
     time_h: Number
-    amount_mg: Number
+    amount_mg: Amount
     every_h: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     count: Annotated[int, Field(ge=1, le=100_000)] = 1
 
@@ -49,8 +54,8 @@ class Intake(_Part):
 class SteadyState(_Part):
     """A regimen taken for so long that its beginning no longer matters."""
 
-    amount_mg: Number
-    interval_h: Number
+    amount_mg: Amount
+    interval_h: Interval
     last_dose_h: Number = 0.0
 
 
@@ -58,7 +63,7 @@ class Level(_Part):
     """One measured concentration."""
 
     time_h: Number
-    ng_ml: Number = 0.0
+    ng_ml: Concentration = 0.0
     below_loq: bool = False
     lloq_ng_ml: Number | None = None
     excluded_because: str | None = None
@@ -82,13 +87,13 @@ class Wanted(_Part):
     low_ng_ml: Number
     high_ng_ml: Number
     best_ng_ml: Number | None = None
-    strengths_mg: list[Number]
-    scored_mg: list[Number] = []
-    min_daily_mg: Number
-    max_daily_mg: Number
-    max_single_mg: Number | None = None
-    step_mg: Number | None = None
-    intervals_h: list[Number]
+    strengths_mg: list[Strength]
+    scored_mg: list[Strength] = []
+    min_daily_mg: Amount
+    max_daily_mg: Amount
+    max_single_mg: Amount | None = None
+    step_mg: Strength | None = None
+    intervals_h: list[Interval]
     max_p_above: Number | None = None
 
 

@@ -76,7 +76,10 @@ def index_export(directory: Path, kinds: frozenset[str]) -> Export:
     if not files and not bundles:
         raise ExportError(f"{directory} holds neither NDJSON files (*.ndjson) nor Bundles (*.json)")
     for file in files:
-        lines.read(file)
+        try:
+            lines.read(file)
+        except OSError as error:
+            lines.unread.append(f"{file.name}: cannot be read: {error.strerror}")
     subjects, unread = list(lines.subjects()), lines.unread
     for file in bundles:
         found = _of_bundle(file)
@@ -170,6 +173,8 @@ def _of_bundle(file: Path) -> Subject | str:
         bundle = orjson.loads(_unmarked(file.read_bytes()))
     except orjson.JSONDecodeError:
         return "not JSON"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         return "not a Bundle"
     try:

@@ -126,6 +126,23 @@ def test_a_bundle_that_cannot_be_used_is_named(tmp_path: Path, bundle: str, why:
     assert len(export.subjects) == 1
 
 
+def test_what_is_named_like_a_file_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    bundles(tmp_path, "cml-low-trough")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "gone.ndjson").symlink_to(tmp_path / "nowhere")
+
+    export = index_export(tmp_path, KINDS)
+
+    assert len(export.subjects) == 1
+    assert sorted(why.split(":")[0] for why in export.unread) == [
+        "folder.json",
+        "gone.json",
+        "gone.ndjson",
+    ]
+    assert all("cannot be read" in why for why in export.unread)
+
+
 def test_a_transaction_that_gives_no_ids_yet_is_one_patient(tmp_path: Path) -> None:
     url = "urn:uuid:0b8f2c1e-0000-4000-8000-000000000001"
     order = {"resourceType": "MedicationRequest", "subject": {"reference": url}}
