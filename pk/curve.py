@@ -31,6 +31,9 @@ from pk.variability import variability as variability
 Array = NDArray[np.float64]
 
 _APART_H = 120.0
+#: Times laid out together see every dose between the first of them and the last, one by one: so
+#: many of them times so many doses at most, or time and memory would grow with the square.
+_TOGETHER = 256
 #: Draws evaluated at once: what they need stays in the processor's cache, so that time grows with
 #: their number and not faster.
 _BLOCK = 4096
@@ -187,15 +190,18 @@ class FewLevels:
         return self.together().with_slopes(eta)
 
 
-def _visits(times_h: Array) -> list[NDArray[np.intp]]:
-    """Positions of the times, grouped where a gap is longer than `_APART_H`."""
-    order, at = np.argsort(times_h, kind="stable").tolist(), times_h.tolist()
-    groups = [order[:1]]
-    for before, here in pairwise(order):
-        if at[here] - at[before] > _APART_H:
-            groups.append([])
-        groups[-1].append(here)
-    return [np.array(sorted(group), dtype=np.intp) for group in groups]
+def _visits(times_h: Array, history: History) -> list[NDArray[np.intp]]:
+    """Positions of the times, in groups without long gaps and without many doses in between."""
+    order = np.argsort(times_h, kind="stable")
+    at = times_h[order]
+    taken, _ = history.single_doses(float(at[0]), float(at[-1]))
+    gaps, doses = np.diff(at).tolist(), np.searchsorted(taken, at).tolist()
+    starts = [0]
+    for place, gap in enumerate(gaps, start=1):
+        count = place + 1 - starts[-1]
+        if gap > _APART_H or count * (doses[place] - doses[starts[-1]]) > _TOGETHER:
+            starts.append(place)
+    return [np.sort(order[a:b]) for a, b in pairwise([*starts, len(order)])]
 
 
 def superposed(
@@ -237,7 +243,7 @@ def curve(person: Individual, effects: Variability, times_h: Array, analyte: str
     few = are_few(person.case.history, len(times_h))
     if few and describes(person.model.structure, effects.loads, analyte):
         return FewLevels(person, effects.loads, times_h)
-    visits = _visits(times_h)
+    visits = _visits(times_h, person.case.history)
     if len(visits) == 1:
         return superposed(person, effects.loads, times_h, analyte)
     return Visits(
