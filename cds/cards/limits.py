@@ -6,6 +6,7 @@ the missing datum, or, when there is no such card, on one data card of its own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from cds.assess.assessment import Assessment
@@ -15,6 +16,8 @@ from cds.clinical.problem import Impact, Problem
 
 DATA_RULE = "data.problems"
 DISAGREEMENT_RULE = "engine.disagreement"
+_MOST_ALIKE = 8
+"""Problems of one code that a card shows."""
 
 _EVERYTHING = frozenset(Matter)
 _DOSE_MATTERS = frozenset({Matter.EXPOSURE, Matter.SAMPLE, Matter.DOSE, Matter.ADHERENCE})
@@ -54,11 +57,23 @@ def bearing_on(matters: Iterable[Matter], limits: Iterable[Bearing]) -> tuple[Pr
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Return the problems as one Markdown block; nothing when there are none."""
+    """Return the problems as one Markdown block; nothing when there are none.
+
+    Of many of one kind, as when a whole list is another patient's, some are shown and the rest are
+    counted: all stand in the report.
+    """
     if not problems:
         return []
-    lines = [f"- {words.sentence(words.plain(p.message))}{_whence(p)}" for p in problems]
-    return ["\n".join(["**What limits this advice:**", *lines])]
+    alike = Counter(problem.code for problem in problems)
+    lines, shown = ["**What limits this advice:**"], Counter[str]()
+    for problem in problems:
+        shown[problem.code] += 1
+        more = alike[problem.code] - _MOST_ALIKE
+        if shown[problem.code] <= _MOST_ALIKE or more == 1:
+            lines.append(f"- {words.sentence(words.plain(problem.message))}{_whence(problem)}")
+        elif shown[problem.code] == _MOST_ALIKE + 1:
+            lines.append(f"- And {more} more of this kind.")
+    return ["\n".join(lines)]
 
 
 def data_finding(problems: Sequence[Problem]) -> Finding | None:

@@ -34,6 +34,8 @@ class PatientRecord:
     pending_levels: tuple[PendingLevel, ...] = ()
     problems: tuple[Problem, ...] = ()
     asked_for: frozenset[str] = field(default_factory=frozenset)
+    named_elsewhere: bool = False
+    """Whether the drug is named in orders of another patient that came instead of this one's."""
     _labs_by_key: Mapping[str, tuple[Lab, ...]] = field(init=False, repr=False, compare=False)
     """Rules and models ask for single results dozens of times."""
 
@@ -48,7 +50,8 @@ class PatientRecord:
     @property
     def mentions_drug(self) -> bool:
         """Whether the monitored drug appears anywhere; if not, there is nothing to assess."""
-        return bool(self.orders or self.taken or self.supplies or self.levels)
+        own = self.orders or self.taken or self.supplies or self.levels
+        return bool(own) or self.named_elsewhere
 
     def latest_lab(self, key: str) -> Lab | None:
         """The most recent result with this key."""

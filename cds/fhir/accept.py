@@ -40,6 +40,8 @@ class Accepted:
     requests: list[tuple[Element, bool]] = field(default_factory=list)
     others: list[Element] = field(default_factory=list)
     patient: Element | None = None
+    named_elsewhere: bool = False
+    """Whether orders of another patient, and nothing of this one, name the drug."""
     findings: MedicationFindings = field(default_factory=MedicationFindings)
 
 
@@ -57,11 +59,17 @@ def accept(
     foreign: list[tuple[Entry, Problem]] = []
     newest = _newest(entries)
     ours = _ours(newest, patient, strangers, foreign, problems)
+    named = bool(foreign) and mentions([entry.resource for entry in ours], drug)
     for entry, refused in foreign:
-        # Somebody writes it while this patient's chart is open: silence would look like assent.
-        if not (
-            entry.is_draft and _kept_unread(entry, [refused], kept, drug, problems, selections)
-        ):
+        # A draft is written while this patient's chart is open, and a list of another patient may
+        # stand in the place of this patient's own: silence would look like assent.
+        if entry.is_draft and _kept_unread(entry, [refused], kept, drug, problems, selections):
+            continue
+        followed = entry.kind in _MEDICATIONS and _impact(entry) is Impact.PREVENTS
+        if followed and not named and mentions([entry.resource], drug):
+            kept.named_elsewhere = True
+            problems.append(replace(refused, impact=Impact.PREVENTS))
+        else:
             problems.append(refused)
     readings = read_resources([entry.resource for entry in ours])
     for entry, reading in zip(ours, readings, strict=True):

@@ -112,6 +112,7 @@ def gather(
             problems, key=lambda p: (p.reference or "", p.code, p.field or "", p.message)
         ),
         asked_for=asked_for,
+        named_elsewhere=kept.named_elsewhere,
     )
 
 

@@ -96,9 +96,17 @@ def test_a_resource_of_another_patient_is_never_mixed_in(subject: str, read: Rea
     record = read(
         level(subject=other), request(subject=other), lab("777-3", 5, "10*9/L", subject=other)
     )
-    assert not record.mentions_drug
-    assert record.labs == ()
+    assert (record.orders, record.levels, record.labs) == ((), (), ())
     assert _codes(record) == ["other-patient"] * 3
+
+
+def test_that_only_orders_of_another_patient_name_the_drug_is_no_reason_for_silence(
+    read: Read,
+) -> None:
+    other = {"reference": "Patient/q"}
+    assert read(request(subject=other)).mentions_drug
+    assert not read(request(subject=other, status="entered-in-error")).mentions_drug
+    assert not read(lab("777-3", 5, "10*9/L", subject=other)).mentions_drug
 
 
 def test_an_unreadable_order_of_another_patient_is_not_taken_for_this_one(read: Read) -> None:

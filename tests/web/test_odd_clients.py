@@ -118,6 +118,23 @@ def test_data_of_another_patient_are_not_used(client: FlaskClient):
     assert "another patient" in said
 
 
+def test_the_list_of_another_patient_is_not_met_with_silence(client: FlaskClient):
+    """Nothing that is this patient's own names the drug: the orders were lost, or are none."""
+    request = concerned_request("patient-view", prefetch=prefetch(levels=bundle()))
+    orders = request["prefetch"]["medications"]["entry"]
+    for number in range(20):
+        another = copy.deepcopy(orders[0]["resource"]) | {"id": f"more-{number}"}
+        orders.append({"resource": another})
+    for entry in orders:
+        entry["resource"]["subject"] = {"reference": "Patient/p-2"}
+
+    (card,) = client.post(url_of("patient-view"), json=request).get_json()["cards"]
+
+    assert "another patient" in card["summary"]
+    assert f"And {len(orders) - 8} more of this kind" in card["detail"]
+    assert "mg" not in card["detail"]
+
+
 @pytest.mark.parametrize("named", ["Patient/p-2", "urn:uuid:0b8f2c1e-0000-4000-8000-000000000000"])
 def test_an_order_of_the_drug_that_names_another_patient_is_not_met_with_silence(
     client: FlaskClient, named: str
