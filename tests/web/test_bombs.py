@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.web.requests import ORDERS, bundle, hook_request
+from tests.work import calls_of
 
 MEBIBYTE = 1024 * 1024
 JSON_TYPE = {"Content-Type": "application/json"}
@@ -53,14 +53,11 @@ BOMBS: dict[str, tuple[bytes, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_within_200_ms_of_work(client: FlaskClient, name: str):
+def test_a_bomb_is_refused_with_little_work(client: FlaskClient, name: str):
     body, headers = BOMBS[name]
-    started = time.process_time()
 
-    response = client.post(ORDERS, data=body, headers=headers)
+    response, calls = calls_of(lambda: client.post(ORDERS, data=body, headers=headers))
 
-    # Processor time, not wall time: other work on the machine is not this service's slowness.
-    spent = time.process_time() - started
     assert response.status_code in (400, 413, 415)
     assert response.get_json()["resourceType"] == "OperationOutcome"
-    assert spent < 0.2
+    assert calls < 200_000  # seven thousand selections and drafts take 130,000, the others 4,000
