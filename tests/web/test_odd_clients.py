@@ -114,7 +114,8 @@ def test_data_of_another_patient_are_not_used(client: FlaskClient):
 
     assert response.status_code == 200
     said = json.dumps(response.get_json()["cards"])
-    assert "617" not in said
+    assert "617 ng" not in said
+    assert "617.3" not in said
     assert "another patient" in said
 
 
