@@ -26,6 +26,11 @@ def read_model(text: str, name: str) -> PopulationModel:
         raw = YAML(typ="safe").load(text)
     except YAMLError as err:
         raise ModelFileError(name, str(err)) from err
+    except ValueError as err:
+        why = "a value looks like a date or number and is none; put it in quotes"
+        raise ModelFileError(name, f"{why} ({err})") from err
+    except RecursionError:
+        raise ModelFileError(name, "is nested too deeply") from None
     reader = _Reader(name)
     try:
         model = _read(reader, raw, hashlib.sha256(text.encode()).hexdigest())

@@ -166,6 +166,20 @@ def test_a_model_file_cannot_run_code():
 
 
 @pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("checked: 2026-99-99", "put it in quotes"),
+        (f"checked: {'9' * 6000}", "put it in quotes"),
+        (f"checked: {'[' * 5000}{']' * 5000}", "nested too deeply"),
+    ],
+    ids=["date", "number", "nesting"],
+)
+def test_what_yaml_itself_stumbles_over_is_told_of_the_file(line: str, why: str):
+    with pytest.raises(ModelFileError, match=why):
+        read_model(f"id: x\n{line}\n", "x")
+
+
+@pytest.mark.parametrize(
     ("raw", "x", "expected"),
     [
         ({"effect": "shift", "slope": 5.42, "reference": 70, "scale": 70}, 84.0, 5.42 * 0.2),
