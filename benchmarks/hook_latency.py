@@ -146,7 +146,10 @@ def story_request(story: str, labs: int) -> tuple[dict[str, Any], datetime]:
     """The story's order-sign request and its moment; `labs` more results make it larger."""
     examples = content.examples_dir()
     stories = YAML(typ="safe").load(examples / "index.yaml")["stories"]
-    now = datetime.fromisoformat(next(s["now"] for s in stories if s["id"] == story))
+    moments = {s["id"]: s["now"] for s in stories}
+    if story not in moments:
+        raise SystemExit(f"there is no story {story}; there are {', '.join(sorted(moments))}")
+    now = datetime.fromisoformat(moments[story])
     body = json.loads((examples / "hooks" / f"{story}.order-sign.json").read_text())
     if labs:
         entries = body["prefetch"]["labs"]["entry"]
