@@ -91,12 +91,25 @@ def test_a_record_is_read_from_whatever_bundle_holds_it(
 
 def test_nothing_to_assess_says_what_was_not_used(assess: Assess, bundle: dict[str, Any]) -> None:
     others = json.loads(json.dumps(bundle).replace('"Patient/ex-anders"', '"Patient/else"'))
+    others["entry"] = [
+        entry
+        for entry in others["entry"]
+        if entry["resource"]["resourceType"] in ("Patient", "Observation")
+    ]
 
     result = assess(others)
 
     assert result.exit_code == 0
     assert "imatinib appears nowhere in this patient's record" in result.stdout
     assert "belongs to another patient" in result.stderr
+
+
+def test_orders_of_another_patient_alone_get_a_card(assess: Assess, bundle: dict[str, Any]) -> None:
+    others = json.loads(json.dumps(bundle).replace('"Patient/ex-anders"', '"Patient/else"'))
+
+    (summary,) = _summaries(assess(others, "--json"))
+
+    assert "belongs to another patient and was not used" in summary
 
 
 def test_a_saved_request_gets_the_cards_of_the_service(
