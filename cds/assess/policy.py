@@ -126,16 +126,9 @@ def _limits(
         cap = dosing["child"].get("cap_all_mg" if disease == "all" else "cap_cml_mg")
         if cap is not None and cap <= maximum:
             maximum, why = float(cap), ["label maximum for children"]
-    # On dialysis a clearance computed from creatinine says nothing; there is next to none.
-    clearance = 0.0 if on_dialysis else crcl_ml_min
-    for name, renal in tables.organ_function["renal"].items():
-        if clearance is None or renal.get("max_mg") is None or not _within(renal, clearance):
-            continue
-        if renal["max_mg"] < maximum:
-            maximum = float(renal["max_mg"])
-            why = [f"{name} renal impairment (creatinine clearance {clearance:.0f} mL/min)"]
-            if on_dialysis:
-                why = [f"dialysis, read as {name} renal impairment"]
+    found = _renal(tables.organ_function, crcl_ml_min, on_dialysis=on_dialysis)
+    if found is not None and found[0] < maximum:
+        maximum, why = found[0], [found[1]]
     return DoseLimits(
         max_daily_mg=maximum,
         # A cap by organ function may lie below the usual minimum; then it is the only limit.
@@ -148,6 +141,24 @@ def _limits(
         why=tuple(why),
         sources=tuple(row["sources"]),
     )
+
+
+def _renal(
+    organ_function: Table, crcl_ml_min: float | None, *, on_dialysis: bool
+) -> tuple[float, str] | None:
+    """The largest daily dose (mg) that kidney function allows, and what sets it; None if none."""
+    reading = organ_function["dialysis"]
+    for name, row in organ_function["renal"].items():
+        if on_dialysis:
+            said = f"dialysis, read as {name} renal impairment"
+            said += "" if reading["verified"] else " (our proposal, unverified)"
+            applies = name == reading["read_as"]
+        else:
+            said = f"{name} renal impairment (creatinine clearance {crcl_ml_min or 0.0:.0f} mL/min)"
+            applies = crcl_ml_min is not None and _within(row, crcl_ml_min)
+        if applies and row.get("max_mg") is not None:
+            return float(row["max_mg"]), said
+    return None
 
 
 def _within(row: Table, crcl_ml_min: float) -> bool:

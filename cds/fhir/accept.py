@@ -65,7 +65,8 @@ def accept(
         # stand in the place of this patient's own: silence would look like assent.
         if entry.is_draft and _kept_unread(entry, [refused], kept, drug, problems, selections):
             continue
-        followed = entry.kind in _MEDICATIONS and _impact(entry) is Impact.PREVENTS
+        asked_for = entry.kind in _MEDICATIONS and entry.matches
+        followed = asked_for and _impact(entry) is Impact.PREVENTS
         if followed and not named and mentions([entry.resource], drug):
             kept.named_elsewhere = True
             problems.append(replace(refused, impact=Impact.PREVENTS))

@@ -13,6 +13,8 @@ from cds.web.auth import Gate
 from cds.web.auth.gate import bare_401, is_loopback_address, is_loopback_host
 from cds.web.errors import json_response
 
+_LOOKS_APART_S = 1.0
+"""Looking writes to the database, and anybody may ask."""
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
 
@@ -24,15 +26,22 @@ def blueprint(services: Services, gate: Gate) -> Blueprint:
     def healthz() -> Response:
         return json_response({"status": "ok", "version": __version__})
 
+    looked: float | None = None
+    parts: list[str] = []
+
     @routes.get("/readyz")
     def readyz() -> Response:
-        problems = services.problems()
-        if not problems:
+        nonlocal looked, parts
+        now = services.clock.monotonic()
+        if looked is None or now - looked >= _LOOKS_APART_S:
+            looked, problems = now, services.problems()
+            parts = sorted(problems)
+            # What is wrong stands in the log; strangers learn only which part it is.
+            for part, why in problems.items():
+                log().warning("not-ready", problem=f"{part}: {why}")
+        if not parts:
             return json_response({"status": "ready"})
-        # What is wrong stands in the log; strangers learn only which part it is.
-        for part, why in problems.items():
-            log().warning("not-ready", problem=f"{part}: {why}")
-        return json_response({"status": "not-ready", "parts": sorted(problems)}, 503)
+        return json_response({"status": "not-ready", "parts": parts}, 503)
 
     @routes.get("/metrics")
     def metrics() -> Response:

@@ -42,8 +42,10 @@ def test_on_dialysis_the_us_label_leaves_no_higher_dose_to_offer(
     label: str, offered: bool, ask: Ask
 ) -> None:
     chart = treated("GIST, metastatic").diagnosis("Haemodialysis", days=90).order(400, 2)
-    labels = offers(ask(chart.request(), label))
-    assert any(text.startswith("Order 600 mg") for text in labels) is offered
+    cards = ask(chart.request(), label)
+    assert any(text.startswith("Order 600 mg") for text in offers(cards)) is offered
+    said = "dialysis, read as severe renal impairment (our proposal, unverified)"
+    assert any(said in card["detail"] for card in cards) is not offered
 
 
 def test_an_inducer_on_the_list_is_named_beside_a_very_low_level(ask: Ask) -> None:

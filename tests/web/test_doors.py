@@ -161,6 +161,8 @@ def test_a_service_that_cannot_record_is_not_ready_and_says_why_in_its_log(
     assert (response.status_code, response.get_json()["parts"]) == (503, ["database"])
     (line,) = map(json.loads, file.getvalue().splitlines())
     assert line["event"] == "not-ready"
+    assert client.get("/readyz").status_code == 503
+    assert len(file.getvalue().splitlines()) == 1, "asked at once again, nothing is looked at"
     assert "cannot be written" in line["problem"]
 
 
