@@ -10,11 +10,11 @@ a later window the earlier ones count as taken, which is exact when visits lie h
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from scipy.special import betaln
@@ -35,8 +35,7 @@ Array = NDArray[np.float64]
 _IMPOSSIBLE: Final = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class AdherenceOptions:
+class AdherenceOptions(Struct, frozen=True):
     """Prior of intake: the share missed is Beta(a, b); the last `window_doses` are in doubt."""
 
     a: float
@@ -61,8 +60,7 @@ def _shipped() -> AdherenceOptions:
     return AdherenceOptions(raw["prior"]["a"], raw["prior"]["b"], raw["window_doses"])
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One way to read the levels: its probability, and the clearance (L/h) it implies."""
 
     probability: float
@@ -70,8 +68,7 @@ class Reading:
     clearance_interval: tuple[float, float]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Adherence:
+class Adherence(Struct, frozen=True, eq=False):
     """What the levels say about intake, and about the patient once intake is in doubt.
 
     dose_times_h and p_missed: the last window, dose by dose. p_at_least[m]: at least m doses of the

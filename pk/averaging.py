@@ -7,10 +7,10 @@ part, with the reason; the spread between the members is part of the answer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Case, Regimen
@@ -24,8 +24,7 @@ from pk.predict import TAILS, measured_quantiles
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class AverageOptions:
+class AverageOptions(Struct, frozen=True):
     """How models are weighted before any level.
 
     prior: weight by model name (default: the same for all), multiplied by `soft_violation` for each
@@ -40,8 +39,7 @@ class AverageOptions:
     fit: FitOptions | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One model in an average; without a posterior it was excluded (`excluded_because`)."""
 
     model: PopulationModel
@@ -52,8 +50,7 @@ class Member:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class AveragePrediction:
+class AveragePrediction(Struct, frozen=True):
     """A regimen in steady state under all members; `by_model`: trough at each member's MAP."""
 
     regimen: Regimen
@@ -68,8 +65,7 @@ class AveragePrediction:
         return max(self.by_model.values()) / min(self.by_model.values())
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Average:
+class Average(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Several models' posteriors with weights that sum to one."""
 
     members: tuple[Member, ...]

@@ -6,10 +6,11 @@ time, or who have a start that looks suspect, are fitted one by one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from pk.case import Case
@@ -30,16 +31,14 @@ Array = NDArray[np.float64]
 _BLOCK: Final = 1024
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StackedObjective(Objective):
+class StackedObjective(Objective, frozen=True, eq=False):
     """The objective of N patients of one model; row i of z belongs to patient i."""
 
     def rows(self, keep: NDArray[np.intp]) -> "StackedObjective":
         return StackedObjective([_take(b, keep) for b in self.blocks], self.root, self.prior_weight)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class Batch(Struct, frozen=True, eq=False):
     """Patients prepared for one stacked fit, with their places in the caller's list."""
 
     effects: Variability

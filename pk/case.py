@@ -6,13 +6,15 @@ base, levels ng/mL. A value that cannot be true raises a CaseError naming its fi
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from pk.covariates import CovariateValue, vocabulary
 from pk.errors import CaseError
@@ -28,8 +30,7 @@ class Dose(NamedTuple):
     amount_mg: float
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """One measured concentration.
 
     With `below_loq` the result was "below `lloq_ng_ml`" and `ng_ml` is ignored. A level with
@@ -44,8 +45,7 @@ class Level:
     analyte: Analyte = "parent"
 
 
-@dataclass(frozen=True, slots=True)
-class Regimen:
+class Regimen(Struct, frozen=True):
     """`amount_mg` every `interval_h` hours."""
 
     amount_mg: float
@@ -60,16 +60,14 @@ class Regimen:
         return self.amount_mg * 24.0 / self.interval_h
 
 
-@dataclass(frozen=True, slots=True)
-class SteadyState:
+class SteadyState(Struct, frozen=True):
     """A regimen that has run so long that its beginning no longer matters, up to `last_dose_h`."""
 
     regimen: Regimen
     last_dose_h: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ClearanceEffect:
+class ClearanceEffect(Struct, frozen=True):
     """An interacting medicine: clearance tends to `factor` x its usual value.
 
     From `start_h` the effect grows with half-life `onset_half_life_h` (zero: at once); after
@@ -142,8 +140,7 @@ def _remaining(elapsed_h: float, half_life_h: float) -> float:
     return 0.0 if half_life_h == 0.0 else float(0.5 ** (elapsed_h / half_life_h))
 
 
-@dataclass(frozen=True, slots=True)
-class Piecewise:
+class Piecewise(Struct, frozen=True):
     """A covariate that changes: `values[i]` holds from `times_h[i]` on, the first before it too."""
 
     times_h: tuple[float, ...]
@@ -160,8 +157,7 @@ class Piecewise:
         return self.values[max(i, 0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True, dict=True):  # cached_property needs a __dict__
     """One patient: covariates, dose history and levels.
 
     The history is `steady_state` (optional), followed by `doses` in any order. A covariate may be a
@@ -178,10 +174,9 @@ class Case:
     clearance_effects: Sequence[ClearanceEffect] = ()
     treatment_start_h: float | None = None
     occasions_h: Sequence[float] = ()
-    history: History = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
+        put = force_setattr
         words = vocabulary()
         checked: dict[str, CovariateValue | Piecewise] = {}
         for name, value in self.covariates.items():
@@ -198,8 +193,12 @@ class Case:
         put(self, "levels", tuple(self.levels))
         put(self, "clearance_effects", tuple(self.clearance_effects))
         put(self, "occasions_h", tuple(self.occasions_h))
-        put(self, "history", history_of(self.doses, self.steady_state))
         self._check_levels()
+
+    @cached_property
+    def history(self) -> History:
+        """The doses as runs, the youngest of each by itself."""
+        return history_of(self.doses, self.steady_state)
 
     @classmethod
     def at_steady_state(

@@ -9,11 +9,12 @@ which serves every structure, to rounding.
 """
 
 import math
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from pk.folded import NG_ML_PER_MG_L
@@ -35,8 +36,7 @@ _SLOWEST: Final = 20.0
 _CHUNK: Final = 512
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Course:
+class Course(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Rate phi (S,), 1/h, and volume (S,), L, of the average patient between bounds_h (S - 1,).
 
     `input` is ka or D, the same throughout.
@@ -118,8 +118,7 @@ def _depot(history: History, ka: float, at_h: Array) -> Array:
     return np.asarray((history.amount * np.exp(-ka * age) * series).sum(axis=1))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pieces:
+class Pieces(Struct, frozen=True, eq=False):
     """Stretches of input (P,), each within one segment, seen from one time.
 
     amount: mg at the absorption site at the beginning (first order), or mg/h (zero order). begin,
@@ -192,8 +191,7 @@ class Pieces:
         return product((q, phi * q1, phi * phi * q2), (fade, -end * fade, end * end * fade))
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Changing:
+class Changing(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Curve of one patient; `loads` (2, q) of CL and V in the random effects.
 
     `theta` (P,): parameters of the average patient before the first change.

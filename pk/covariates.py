@@ -7,11 +7,11 @@ A model file can therefore not run code, and every formula can be printed.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
 from ruamel.yaml import YAML
 
 from pk.errors import CaseError, ModelFileError
@@ -24,8 +24,7 @@ TREATMENT_DAYS: Final = "treatment_days"
 CovariateValue = float | str
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """One covariate of the vocabulary: a number with a unit, or one of some categories."""
 
     name: str
@@ -65,8 +64,7 @@ def vocabulary() -> Mapping[str, Word]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """How one covariate changes one typical value.
 
     `number` holds the coefficients of numeric effects, `table` those of categorical ones;

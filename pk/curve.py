@@ -4,12 +4,13 @@
 changing parameters are served by `pk.changing` and `pk.stitched` behind the same two methods.
 """
 
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from pk import absorption
@@ -51,8 +52,7 @@ class Curve(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Superposed:
+class Superposed(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Constant parameters; `typical` (P,), or (N, P) with the stacked design of N patients."""
 
     structure: Structure
@@ -114,8 +114,7 @@ class Superposed:
         return design(self.history, self.times_h, needed)
 
 
-@dataclass(frozen=True, slots=True)
-class Visits:
+class Visits(Struct, frozen=True):
     """Times that lie far apart, each group with a history of its own.
 
     Laid out together, every dose between the first and the last time would be a term of its own at
@@ -160,8 +159,7 @@ class Visits:
         return f, slopes
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class FewLevels:
+class FewLevels(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Few times after a short history, where levels follow c = g(k) / V."""
 
     person: Individual

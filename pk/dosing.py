@@ -7,12 +7,12 @@ lead to. If no candidate within the limits is acceptable, that is the answer, no
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Regimen
@@ -40,8 +40,7 @@ class Exposure(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Steady-state trough wanted, ng/mL; `best_ng_ml` defaults to the geometric middle."""
 
     low_ng_ml: float
@@ -66,8 +65,7 @@ class Target:
         return 1.0 - (math.log(trough_ng_ml / self.best) / half_width) ** 2
 
 
-@dataclass(frozen=True, slots=True)
-class DoseOptions:
+class DoseOptions(Struct, frozen=True):
     """What may be proposed. Every limit comes from the caller.
 
     strengths_mg: tablets on hand; scored_mg: those that may be halved. step_mg: only multiples of
@@ -96,8 +94,7 @@ class DoseOptions:
             raise CaseError("options.scored_mg", "names a strength that is not there")
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """One regimen and what it leads to in steady state.
 
     `tablets` counts tablets of each strength for one intake (halves for scored ones), empty if the

@@ -4,10 +4,11 @@ Doses add up, so the concentration under a pattern is that of all doses less tho
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from pk.case import Case, Dose
@@ -28,8 +29,7 @@ _NOTHING: Final = 1e-3
 _BLOCK: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """Doubtful doses before one visit: what each adds to the levels of that visit, if taken.
 
     `patterns` (2^k, k) is True where missed. Per block: the levels with the curve of all doses, and

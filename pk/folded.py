@@ -3,10 +3,10 @@
 Each is an exponential of its age, and a regular run of them a geometric series.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -22,8 +22,7 @@ _FAINTEST: Final = -700.0
 _AT_ONCE: Final = 65536
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Folded:
+class Folded(Struct, frozen=True, eq=False):
     """Folded doses as exponentials of their age.
 
     alone_h, alone_mg (A,): doses that stand alone. A regular run is exp(-k age), less the same at

@@ -4,10 +4,10 @@ Tucuxi reports one "Ok" for everything, even where it used no level at all. Here
 fit can mislead has its own line, and a fit with any of them proposes no dose.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Level
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Criteria:
+class Criteria(Struct, frozen=True):
     """When a fit counts as reliable.
 
     prior_tail: a level less likely than this under the population (either side) is not explained by
@@ -37,8 +36,7 @@ class Criteria:
     effective: float = 200.0
 
 
-@dataclass(frozen=True, slots=True)
-class LevelCheck:
+class LevelCheck(Struct, frozen=True):
     """One level against the model.
 
     prior_percentile: where it lies in what the population predicts for this patient and time
@@ -53,8 +51,7 @@ class LevelCheck:
     unexpected: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FitHealth:
+class FitHealth(Struct, frozen=True):
     """Health of a fit; `reliable` is False if there is any entry in `reasons`."""
 
     reliable: bool

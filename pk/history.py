@@ -3,11 +3,11 @@
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import sub
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.errors import CaseError
@@ -21,8 +21,7 @@ SAME_TIME_H: Final = 1e-9
 _MANY_DOSES: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The doses as runs: `count` doses of `amount` every `tau` hours, the last at `last_h`.
 
     Regular stretches become one run, so that a year of daily doses costs no more than a week; an

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Case, Piecewise
@@ -16,8 +16,7 @@ from pk.model import Contract, PopulationModel
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class DomainCheck:
+class DomainCheck(Struct, frozen=True):
     """How the patient compares with the population the model was built on.
 
     `hard`: the model must not be used; `soft`: it extrapolates. Empty means inside.
@@ -35,8 +34,7 @@ class DomainCheck:
         return not self.hard and not self.soft
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Individual:
+class Individual(Struct, frozen=True, eq=False):
     """A case prepared for a model.
 
     `typical` (P,): structural parameters of the average patient with these covariates, in the long

@@ -8,10 +8,10 @@ linear near the minimum. Each row keeps its own damping; rows that have converge
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -45,8 +45,7 @@ class Expandable(Protocol):
     def rows(self, keep: NDArray[np.intp]) -> "Expandable": ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Minimum:
+class Minimum(Struct, frozen=True, eq=False):
     """Where each row ended: z (N, q), value (N,), largest gradient component (N,).
 
     hessian (N, q, q) is None where the objective does not know it.

@@ -6,11 +6,11 @@ source and status (primary, secondary: read in a later table, conflict: sources 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.covariates import MODELS, TREATMENT_DAYS, CovariateValue, Effect
@@ -24,8 +24,7 @@ WhenMissing = Literal["required", "impute", "ignore"]
 STATUSES: Final = ("primary", "secondary", "conflict")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A typical value: `value` in `unit`, changed by `effects`."""
 
     name: str
@@ -36,8 +35,7 @@ class Parameter:
     effects: tuple[Effect, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Struct, frozen=True):
     """What the model asks of one covariate, and which values its population covered.
 
     Outside `hard` the model must not be used; outside `soft` it extrapolates. For categories the
@@ -52,8 +50,7 @@ class Contract:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
+class Population(Struct, frozen=True):
     """Who the model was built on."""
 
     description: str
@@ -62,8 +59,7 @@ class Population:
     indications: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PopulationModel:
+class PopulationModel(Struct, frozen=True, eq=False):
     """A published population model.
 
     log(theta) = log(typical) + loads @ eta with eta ~ N(0, omega); `loads` has one row per

@@ -8,11 +8,11 @@ effective sample size. Both are deterministic.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Final, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, gammaln, ndtri
 
@@ -31,8 +31,7 @@ _DEGREES: Final = 5.0
 _WIDEN: Final = 1.1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Nodes:
+class Nodes(Struct, frozen=True, eq=False):
     """Points z (M, q) with weights (M,) that sum to one, and the log marginal likelihood.
 
     `effective` is the number of equally weighted draws worth the same (importance sampling), or the
@@ -169,8 +168,7 @@ def _weighted(
     return Nodes(z.compress(keep, axis=0), kept, evidence, method, effective, keep)
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Distribution:
+class Distribution(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """A number over weighted nodes: its values (M,) in order, and the weight up to each (M + 1,).
 
     Sorted once, it answers every question about quantiles and limits by looking up a place.

@@ -7,10 +7,10 @@ many starting points of one.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.curve import Curve, curve
@@ -34,8 +34,7 @@ class LevelBlock(NamedTuple):
     positions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Objective:
+class Objective(Struct, frozen=True, eq=False):
     """-log p(levels | z) - log p(z) for rows z (N, q)."""
 
     blocks: Sequence[LevelBlock]

@@ -7,11 +7,11 @@ of one number, the rate of elimination, and its first and second derivatives are
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.folded import FOREVER_H, NG_ML_PER_MG_L
@@ -48,8 +48,7 @@ def ratios(structure: Structure, slopes: Array, effects: Array) -> Array:
     return np.asarray(np.exp(np.array([clearance - volume, -volume]) @ effects.T))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class FixedInput:
+class FixedInput(Struct, frozen=True, eq=False):
     """The same for many parameter sets of one patient, whose average has the parameters `typical`.
 
     The input is not random, so the design always covers it, and the dose sums at the rate of
@@ -85,8 +84,7 @@ class FixedInput:
         return np.asarray(found)
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Layout:
+class Layout(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Doses seen from each of L levels, and the input parameter (L,): ka, or the duration D.
 
     Ages count from the end of the input (zero order) or from intake (first order). single_h,

@@ -4,12 +4,12 @@ Everything that needs the whole posterior is computed when first asked for, and 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Case, Regimen
@@ -40,8 +40,7 @@ Found = TypeVar("Found")
 _INTERVALS_KEPT: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class FitOptions:
+class FitOptions(Struct, frozen=True):
     """How to fit.
 
     prior_weight multiplies the log prior: 1 is Bayes' rule, less flattens the prior (as in PKPDsim
@@ -60,8 +59,7 @@ class FitOptions:
             raise OptionsError("draws", f"{self.draws} is not between 100 and 1,000,000")
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Posterior:
+class Posterior(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """What the levels and the population together say about one patient.
 
     `eta`: MAP random effects by name. Everything that needs the whole posterior (quantiles,

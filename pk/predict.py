@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
@@ -41,8 +41,7 @@ _SURELY: Final = 1e-15
 _SIMULATED: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(Struct, frozen=True):
     """A regimen in steady state.
 
     Point values are at the MAP; `trough_interval` is the central 90 % of the posterior of the true
@@ -59,8 +58,7 @@ class Prediction:
     half_life_h: float
 
 
-@dataclass(frozen=True, slots=True)
-class TroughEstimate:
+class TroughEstimate(Struct, frozen=True):
     """The steady-state trough a level stands for, corrected by the model for its time of sampling.
 
     `ng_ml` and `interval` (90 %) come from the posterior, that is from all levels together;

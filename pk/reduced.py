@@ -8,11 +8,12 @@ exact and cheap, and Newton's method needs few steps. `Reduced` is one patient i
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from pk.changing import ChangingLevels, changing
@@ -45,8 +46,7 @@ def reducible(person: Individual, effects: Variability) -> bool:
     )
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class StackedReduced:
+class StackedReduced(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """N patients with L levels in all; `owner` (L,) is sorted, every patient has a level.
 
     start (2, N): typical u and w; along (2, q): their slopes in the whitened random effects.

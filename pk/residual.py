@@ -6,10 +6,10 @@ the likelihood. A level below quantification contributes the probability of bein
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import erfc, log_ndtr, ndtr
 
@@ -23,8 +23,7 @@ NOTHING: Final = 1e-9
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
 
-@dataclass(frozen=True, slots=True)
-class Residual:
+class Residual(Struct, frozen=True):
     """One error model.
 
     kind is `proportional` (sd = proportional x prediction), `additive` (sd = additive_ng_ml),

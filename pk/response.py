@@ -9,11 +9,11 @@ patient (N, P) against stacked patients (N, ...).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk import absorption
@@ -27,8 +27,7 @@ _MANY: Final = 256
 _PARTS: Final = 16
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Design:
+class Design(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Doses seen from the requested times (times T, folded runs R, single doses K).
 
     offset_h (..., T): time since the reference, the first requested time. run_age_h (..., R): age

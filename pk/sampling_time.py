@@ -6,10 +6,10 @@ value of that time, with the real error model and without linearising anything.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Regimen
@@ -25,8 +25,7 @@ _RESULTS: Final = 25  # equally likely results considered for each time
 _MOST_NODES: Final = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class SampleTime:
+class SampleTime(Struct, frozen=True):
     """One candidate: hours after a dose, and how much it is expected to narrow the trough.
 
     trough_sd_now and trough_sd_after are standard deviations of the logarithm of the trough, about

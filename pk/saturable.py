@@ -8,10 +8,10 @@ later. Slopes come from the complex step. For single patients, not for cohorts.
 """
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.history import SAME_TIME_H
@@ -36,8 +36,7 @@ _LONGEST_STEP_H: Final = 0.75
 _DOSES_TO_STEADY_STATE: Final = 60
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Saturable:
+class Saturable(Struct, frozen=True, eq=False):
     """Curve of one patient; `typical` (S, P) between `bounds_h` (S - 1), as in pk.stitched."""
 
     person: Individual

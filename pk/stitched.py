@@ -8,12 +8,12 @@ Derivatives come from the complex step: every operation here is analytic in the 
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
@@ -42,8 +42,7 @@ _CHUNK: Final = 128
 FORGOTTEN: Final = 27.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stitched:
+class Stitched(Struct, frozen=True, eq=False):
     """Curve of one patient whose parameters change at `bounds_h`.
 
     `typical` (S, P) and `loads` (S, P, q) hold in the S segments between the S - 1 bounds.
@@ -253,8 +252,7 @@ def _edges(bounds: Array, first_h: float, last_h: float) -> list[float]:
     return [first_h, *bounds.tolist(), last_h]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Inputs:
+class _Inputs(Struct, frozen=True, eq=False):
     """Inputs (..., pieces): mg/h between start and end, or mg at once if instant."""
 
     start: Anything

@@ -10,10 +10,11 @@ Amounts in mg, volumes in L, time in h, so concentrations here are mg/L.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.errors import ModelFileError
@@ -73,8 +74,7 @@ class ModeSlopes(NamedTuple):
     coef_slope: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Struct, frozen=True, dict=True):  # cached_property needs a __dict__
     """The named structure of a model: no equations in model files, only these words."""
 
     disposition: str
@@ -83,9 +83,6 @@ class Structure:
     bioavailability: bool = False
     metabolite: str = "none"
     binding: str = "none"
-
-    #: Names of the structural parameters, in the order every array uses.
-    parameters: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         for name, words in (
@@ -98,7 +95,11 @@ class Structure:
                 raise ModelFileError(
                     f"structure.{name}", f"{getattr(self, name)!r} is not one of {list(words)}"
                 )
-        names = (
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the structural parameters, in the order every array uses."""
+        return (
             *_DISPOSITION[self.disposition],
             *_ABSORPTION[self.absorption],
             *(("tlag",) if self.lag else ()),
@@ -106,7 +107,6 @@ class Structure:
             *_METABOLITE[self.metabolite],
             *_BINDING[self.binding],
         )
-        object.__setattr__(self, "parameters", names)
 
     @property
     def linear(self) -> bool:

@@ -1,9 +1,9 @@
 """How patients differ: the random effects of one case under a model."""
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Case
@@ -12,8 +12,7 @@ from pk.model import PopulationModel
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)  # no slots: cached_property needs a __dict__
-class Variability:
+class Variability(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
     """Random effects of one case: log theta = log typical + loads @ eta, eta ~ N(0, omega).
 
     `loads` (P, q) describe an occasion without deviation of its own; `by_occasion` (O, P, q), if

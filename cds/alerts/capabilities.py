@@ -7,8 +7,9 @@ anything is created there, and subscribed to by plain criteria.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from cds.fhir.client import FetchLimits
 
@@ -19,8 +20,7 @@ STATEMENT_LIMITS: Final = FetchLimits(
 """The statement of a general FHIR server lists every search of every type: some megabytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """`batch`: takes several reads in one request. `conditional_create`: types for which it honours
     `If-None-Exist`. `feed`: offers the US Core patient-data-feed topic."""
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import hl7  # type: ignore[import-untyped]
+from msgspec import Struct
 
 from cds.alerts.sightings import version_of
 from cds.clinical.codes import Code
@@ -58,16 +59,14 @@ class MessageError(Exception):
         self.ack = ack
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """One result of the message as an Observation without its patient."""
 
     resource: dict[str, Any]
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What is taken from an ORU^R01."""
 
     sender: str

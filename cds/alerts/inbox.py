@@ -7,12 +7,12 @@ works. One row per patient, matter and subject; the ledger keeps the history.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, case, select
 
 from cds.alerts.tables import insert_into, slot
@@ -33,16 +33,14 @@ class Reason(StrEnum):
     NO_LONGER_HOLDS = "no-longer-holds"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What an alert is about, within one patient."""
 
     matter: str
     subject: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What was last said in a place; each time something new is said is another episode."""
 
     place: Place
@@ -51,8 +49,7 @@ class Said:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """A card in its place, ready to be said."""
 
     place: Place
@@ -70,8 +67,7 @@ class Alert:
         return str(self.card["indicator"])
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One thing that is new: an alert to raise, or (without one) an episode to withdraw."""
 
     place: Place
@@ -204,8 +200,7 @@ def listed(database: Database, cipher: Cipher, limit: int = 100) -> list[Mapping
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredInbox:
+class StoredInbox(Struct, frozen=True):
     """The inbox as the worklist reads it."""
 
     database: Database

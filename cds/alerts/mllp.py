@@ -11,9 +11,10 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from cds.alerts.hl7v2 import MessageError, acknowledgement, read_message
 from cds.alerts.queue import Kind, Queue
@@ -32,8 +33,7 @@ _MOST_CONNECTIONS: Final = 64
 """Connections at once; a laboratory keeps one or two, and each has a thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageDesk:
+class MessageDesk(Struct, frozen=True):
     """Takes messages about the patients of one server."""
 
     server: FhirServer

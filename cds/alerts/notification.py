@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct
 
 _REFERENCE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}/(?!\.{1,2}\Z)[A-Za-z0-9\-._]{1,255}", re.ASCII)
 _MOST_EVENTS: Final = 1000
@@ -40,16 +41,14 @@ class NotificationError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One event: its number in the subscription, and what it is about (`Type/id`)."""
 
     number: int | None
     focuses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Struct, frozen=True):
     """A notification as read; `total` is the number of events the subscription has had."""
 
     meaning: Meaning

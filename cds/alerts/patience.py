@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from msgspec import Struct
 
 LONGEST_SETTLE: Final = timedelta(seconds=5)
 _SHORTEST_WAIT: Final = timedelta(seconds=1)
@@ -13,8 +14,7 @@ _LONGEST_WAIT: Final = timedelta(hours=1)
 _FEWEST_ATTEMPTS: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How long a claim holds, how long to settle, and when to give up."""
 
     lease: timedelta = timedelta(seconds=60)

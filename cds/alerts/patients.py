@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
+
 from cds.alerts import inbox
 from cds.alerts.inbox import Alert, Change, Place
 from cds.alerts.queue import Queue, Work
@@ -36,8 +38,7 @@ _WILL_NOT_COME: Final = frozenset({"not-found"})
 _EXTENSION: Final = "org.imatinib-tdm.evaluation"
 
 
-@dataclass(frozen=True, slots=True)
-class Assessed:
+class Assessed(Struct, frozen=True):
     """What is new about a patient, and the messages to say it with."""
 
     evaluation: str

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, update
 
 from cds.alerts import claims, reasons
@@ -53,8 +53,7 @@ class LeaseLost(Exception):  # noqa: N818 - the run was overtaken; its transacti
     """Another worker has taken over, because this one took too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """A claimed row; `generation` is the number of reasons this run covers."""
 
     id: int
@@ -70,8 +69,7 @@ class Work:
     """False where the body is damaged or sealed with another key, and says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """Rows of work over one database. Every method that takes a connection writes as its first
     statement, because SQLite refuses to turn a reading transaction into a writing one."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from cds.alerts import watching
@@ -38,8 +38,7 @@ BODY_LIMIT: Final = 2 * 1024 * 1024
 _JSON: Final = frozenset({"application/fhir+json", "application/json", "text/json"})
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What is answered: a status and, for a refusal, the issue type and a sentence."""
 
     status: int
@@ -47,8 +46,7 @@ class Reply:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(Struct, frozen=True):
     """Receives for all registered servers; `wake` tells a worker in this process."""
 
     settings: AlertSettings

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct
 
 from cds import __version__
 
@@ -50,8 +51,7 @@ _OURS: Final = MappingProxyType(
 """The statuses we set; a resource in another one has been taken up by somebody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """Everything a resource is written from."""
 
     patient: str

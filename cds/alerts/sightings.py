@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Connection, Integer, bindparam, or_, select, update
 
 from cds.alerts.notification import local
@@ -33,8 +33,7 @@ class Unusable(Exception):  # noqa: N818 - reads as a sentence where it is raise
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """One Observation in one version; `resource` when it exists nowhere but here (HL7 v2)."""
 
     reference: str

@@ -8,10 +8,11 @@ of the rulebook, without payload.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from cds.alerts.capabilities import FEED
 from cds.alerts.remote import Remote
@@ -25,8 +26,7 @@ LIFE: Final = timedelta(days=30)
 RENEW_BEFORE: Final = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribed:
+class Subscribed(Struct, frozen=True):
     """What became of subscribing."""
 
     id: str | None

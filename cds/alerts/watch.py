@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import delete
 
 from cds.alerts import watching
@@ -32,8 +32,7 @@ _KEPT: Final = timedelta(days=30)
 """How long finished events are remembered; a server does not repeat one after that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watchman:
+class Watchman(Struct, frozen=True):
     """Looks after the servers of the settings."""
 
     settings: AlertSettings

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, case, select
 
 from cds.alerts.tables import insert_into, watch
@@ -17,8 +17,7 @@ _LAST: Final = select(watch).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The last we heard of one subscription or poll."""
 
     server: str

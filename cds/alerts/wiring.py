@@ -6,11 +6,12 @@ import atexit
 import socketserver
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
+from msgspec.structs import replace
 
 from cds.alerts.inbox import StoredInbox
 from cds.alerts.patience import Patience

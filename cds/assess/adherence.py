@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from cds.assess.policy import Table
 from cds.assess.timeline import Segment
@@ -12,8 +13,7 @@ from cds.clinical.record import PatientRecord
 from cds.clinical.regimen import OrderStatus, Supply
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """Proportion of days covered over a window, and how long the supply has been out."""
 
     percent: float

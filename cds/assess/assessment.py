@@ -8,10 +8,11 @@ day-to-day scatter are not in them, and the report says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct, field
 
 import pk
 from cds.assess.policy import Policy
@@ -52,8 +53,7 @@ class Gate(StrEnum):
         return self in (Gate.TROUGH, Gate.CORRECTED)
 
 
-@dataclass(frozen=True, slots=True)
-class GatedLevel:
+class GatedLevel(Struct, frozen=True):
     """A level after the sampling gate; `reason` says in words why it stopped where it did."""
 
     level: Level
@@ -72,8 +72,7 @@ class GatedLevel:
     percentile: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """The therapy as it stands, read from orders, doses and supplies; None means unknown."""
 
     indication: str | None
@@ -109,8 +108,7 @@ class ExposureState(StrEnum):
         return self in (ExposureState.FITTED, ExposureState.POPULATION)
 
 
-@dataclass(frozen=True, slots=True)
-class DoseOption:
+class DoseOption(Struct, frozen=True):
     """One regimen of real tablets and what the model expects of it at steady state."""
 
     amount_mg: float
@@ -138,8 +136,7 @@ class DoseOption:
         return self.amount_mg * 24.0 / self.interval_h
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredTrough:
+class MeasuredTrough(Struct, frozen=True):
     """A measured trough that the model's estimate on the same dose leaves unexplained."""
 
     measured_ng_ml: float
@@ -148,8 +145,7 @@ class MeasuredTrough:
     """Where the measured trough lies to the target."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdherenceView:
+class AdherenceView(Struct, frozen=True):
     """What the latest level says about recent doses."""
 
     percent_all_taken: float
@@ -164,8 +160,7 @@ class AdherenceView:
     recent_doses: int = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(Struct, frozen=True):
     """The pharmacokinetic view of the patient, or the reasons why there is none."""
 
     state: ExposureState
@@ -208,8 +203,7 @@ class Exposure:
         return next((option for option in self.options if option.is_best), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """What exactly produced the assessment, so that it can be repeated."""
 
     code: str
@@ -219,8 +213,7 @@ class Versions:
     """Model id -> digest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(Struct, frozen=True):
     """One patient, one moment, one decision path."""
 
     record: PatientRecord

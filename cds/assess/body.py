@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cds.clinical.moment import Moment
 from cds.clinical.person import Sex
@@ -14,8 +15,7 @@ from cds.clinical.surface import mosteller_m2
 _UMOL_L_PER_MG_DL = 88.4
 
 
-@dataclass(frozen=True, slots=True)
-class BodySurface:
+class BodySurface(Struct, frozen=True):
     """Body surface area in m2, when it was measured and how it was obtained."""
 
     m2: float
@@ -43,8 +43,7 @@ def body_surface(record: PatientRecord) -> BodySurface | None:
     return max(found, key=lambda b: b.measured.at, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Clearance:
+class Clearance(Struct, frozen=True):
     """Creatinine clearance in mL/min, from when, and the result it rests on."""
 
     ml_min: float

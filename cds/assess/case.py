@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 import pk
 from cds.assess.assessment import Gate, GatedLevel
@@ -25,8 +26,7 @@ _MEMORY = timedelta(days=30)
 _SAME_TIME = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(Struct, frozen=True):
     """What the exposure is computed from."""
 
     record: PatientRecord

@@ -7,8 +7,10 @@ they are an overlap that a person must resolve, and no regimen is assumed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.assess.assessment import Course
 from cds.assess.overlap import (
@@ -30,8 +32,7 @@ _ENDED = (OrderStatus.STOPPED, OrderStatus.COMPLETED)
 _ENDS_ONE = (OrderStatus.STOPPED, OrderStatus.COMPLETED, OrderStatus.ON_HOLD)
 
 
-@dataclass(frozen=True, slots=True)
-class Therapy:
+class Therapy(Struct, frozen=True):
     """The course with the time line it was read from."""
 
     course: Course
@@ -112,8 +113,7 @@ def _supplied(record: PatientRecord, now: datetime) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _SaidToTake:
+class _SaidToTake(Struct, frozen=True):
     """Another dose than the one prescribed now."""
 
     problem: Problem

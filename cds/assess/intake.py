@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from cds.assess.timeline import Segment
 from cds.clinical.regimen import Regimen, TakenDose
@@ -35,8 +36,7 @@ class Intake(NamedTuple):
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """From the last dose before a sample to the sample."""
 
     dose: datetime

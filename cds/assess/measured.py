@@ -8,8 +8,9 @@ right about something else; shown side by side without a word they look like a m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
+
+from msgspec.structs import replace
 
 from cds.assess.assessment import Exposure, ExposureState, GatedLevel, MeasuredTrough
 from cds.assess.policy import SAME_DOSE_MG, Policy, Tables, Target

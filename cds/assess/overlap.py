@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.assess.policy import SAME_DOSE_MG
 from cds.assess.timeline import SAME_START, Segment
@@ -18,8 +20,7 @@ _PAIRED = 12
 """Orders of which every pair is named. Nobody reads more, and pairs grow with the square."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(Struct, frozen=True):
     """Two orders that ask for the drug at the same time."""
 
     first: DrugOrder

@@ -7,8 +7,9 @@ targets. Every number comes from `rules/tables`; this file only chooses rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.clinical.terminology import Drug
 
@@ -17,8 +18,7 @@ SAME_DOSE_MG = 0.5
 """Daily doses closer than this are one dose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Trough target in ng/mL; `high` is a soft upper limit; `validated` for this indication."""
 
     low_ng_ml: float
@@ -30,8 +30,7 @@ class Target:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DoseLimits:
+class DoseLimits(Struct, frozen=True):
     """Daily limits and makeable doses in mg for the indication and jurisdiction."""
 
     max_daily_mg: float
@@ -52,8 +51,7 @@ class DoseLimits:
         return sum(1 for step in crossed if step <= high + SAME_DOSE_MG)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """Everything the card, the rules and the dose search must agree on."""
 
     target: Target
@@ -62,8 +60,7 @@ class Policy:
     """Population models in order of preference for this patient."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """The tables an assessment reads, resolved for one jurisdiction."""
 
     targets: Table

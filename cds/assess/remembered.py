@@ -13,11 +13,12 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import chain
 from typing import Any, Final, TypeVar
+
+from msgspec import Struct
 
 import pk
 
@@ -96,8 +97,7 @@ class Remembered:
         return digest.digest()
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """The memory, as far as it concerns one case, the models asked and how they are fitted."""
 
     memory: Remembered
@@ -118,8 +118,6 @@ def written(case: pk.Case) -> tuple[bytes, ...]:
     return doses.tobytes(), repr([getattr(case, name) for name in _OTHER_PARTS]).encode()
 
 
-_OTHER_PARTS: Final = tuple(
-    part.name for part in fields(pk.Case) if part.init and part.name != "doses"
-)
+_OTHER_PARTS: Final = tuple(name for name in pk.Case.__struct_fields__ if name != "doses")
 REMEMBERED: Final = Remembered()
 """The memory of this process."""

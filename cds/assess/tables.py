@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from cds.assess.policy import Table, Tables
 from cds.clinical.setting import Jurisdiction
 from cds.rulebook import Rulebook, once_per_rulebook
@@ -13,7 +11,7 @@ from cds.rulebook import Rulebook, once_per_rulebook
 def tables_for(rulebook: Rulebook, jurisdiction: Jurisdiction) -> Tables:
     """Read every table once; jurisdiction-specific leaves are already resolved."""
     tables: dict[str, Table] = {
-        f.name: rulebook.table(f.name, jurisdiction) for f in fields(Tables)
+        name: rulebook.table(name, jurisdiction) for name in Tables.__struct_fields__
     }
     return Tables(**tables)
 

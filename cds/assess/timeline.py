@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.assess.policy import SAME_DOSE_MG
 from cds.clinical.regimen import DrugOrder, OrderStatus, Regimen
@@ -15,8 +17,7 @@ _FOLLOWED = (OrderStatus.ACTIVE, OrderStatus.ON_HOLD, *_ENDED)
 SAME_START = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """A stretch of time on one regimen; `ends` is None while it goes on."""
 
     regimen: Regimen

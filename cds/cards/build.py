@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.assess.assessment import Assessment
 from cds.cards import words
@@ -63,8 +65,7 @@ _REPORT = "All inputs and the basis of this advice"
 _ORDERING = {Occasion.ORDER_SELECT, Occasion.ORDER_SIGN, Occasion.MEDICATION_REFILL}
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
+class _Desk(Struct, frozen=True):
     """Everything one card is written from."""
 
     assessment: Assessment

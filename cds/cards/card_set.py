@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.cards.quiet import Suppressed
 from cds.cards.wire import Card
 from cds.clinical.finding import Severity
 
 
-@dataclass(frozen=True, slots=True)
-class FindingState:
+class FindingState(Struct, frozen=True):
     """A finding as it was put on a card: what feedback on the card will be an answer to."""
 
     card_uuid: str
@@ -22,8 +22,7 @@ class FindingState:
     subject: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CardSet:
+class CardSet(Struct, frozen=True):
     """The cards of one response, what was kept back and why, and the states that were shown."""
 
     cards: tuple[Card, ...]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from cds.cards.wire import OverrideReason
 from cds.clinical.setting import Jurisdiction
 from cds.clinical.terminology import Drug
@@ -14,8 +16,7 @@ from cds.rulebook.reference import compare_atom
 from cds.rulebook.rule import ORDERED, ParamRef, Word
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A comparison with a number."""
 
     attribute: str
@@ -23,8 +24,7 @@ class Limit:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Regard:
+class Regard(Struct, frozen=True):
     """What a rule looks at in the fact of one binding."""
 
     attributes: frozenset[str]

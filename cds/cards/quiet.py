@@ -9,9 +9,10 @@ one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from cds.cards.trace import Matched
 from cds.clinical.finding import SNOOZE_DAYS, Finding, Matter, Severity
@@ -26,8 +27,7 @@ class Outcome(StrEnum):
     OVERRIDDEN = "overridden"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A clinician's answer to one finding of this patient, from the feedback endpoint."""
 
     rule_id: str
@@ -37,8 +37,7 @@ class Answer:
     severity: Severity
 
 
-@dataclass(frozen=True, slots=True)
-class QuietPolicy:
+class QuietPolicy(Struct, frozen=True):
     """How much may be said at once, and for how many days an answer keeps a finding quiet."""
 
     max_cards: int = 5
@@ -52,8 +51,7 @@ class QuietPolicy:
         return timedelta(days=self.rule_snooze_days.get(rule_id, self.snooze_days[severity]))
 
 
-@dataclass(frozen=True, slots=True)
-class Suppressed:
+class Suppressed(Struct, frozen=True):
     """A finding that is not on any card, and why; the ledger keeps it."""
 
     rule_id: str
@@ -65,13 +63,12 @@ class Suppressed:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
+class Spoken(Struct, frozen=True):
     """A finding with the digest of the state it speaks about, and the facts that made it."""
 
     finding: Finding
     digest: str
-    facts: tuple[Matched, ...] = field(default=(), compare=False)
+    facts: tuple[Matched, ...] = ()
 
     def suppressed(self, reason: str, until: datetime | None = None) -> Suppressed:
         """Return the record of not saying it."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.assess.assessment import Assessment, DoseOption, ExposureState
 from cds.assess.tablets import tablets_for
@@ -30,8 +31,7 @@ Resources = Mapping[str, dict[str, Any]]
 _DAY_H = 24.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(Struct, frozen=True):
     """What suggestions are made from."""
 
     findings: Sequence[Finding]

@@ -6,9 +6,10 @@ import html
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+
+from msgspec import Struct
 
 from cds.screen_text import undriving
 
@@ -20,8 +21,7 @@ _TABLE_RULE = re.compile(r"\|[\s:|-]+\|")
 _LIST_ITEM = re.compile(r"(\s*(?:[-*]|\d+\.)\s+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(Struct, frozen=True):
     """Where the cards are shown: how wide, and whether it can show colour."""
 
     width: int = 100

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from cds.cards.wire import Suggestion
 
 _LEVEL, _DOSES = "**Level:**", "**Doses:**"
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """The labels of the offers that were made, and the parts that were shown."""
 
     _offers: set[str] = field(default_factory=set)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from cds.cards.content import CardContent
 from cds.clinical.finding import Finding
@@ -13,20 +14,19 @@ _NAMES = frozenset({"reference", "key", "ingredient"})
 """Attributes that say which thing a fact is about; they always belong to the finding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """One matched fact with the attributes that its rule compares or shows."""
+class Matched(Struct, frozen=True):
+    """One matched fact with the values of the attributes that its rule compares or shows."""
 
     binding: str
     fact: Fact
-    relevant: frozenset[str]
-    values: Mapping[str, object] = field(init=False)
+    values: Mapping[str, object]
     """The values the finding rests on, in the order of the catalogue's facts."""
 
-    def __post_init__(self) -> None:
-        relevant = self.relevant
-        values = {name: value for name, value in self.fact.values.items() if name in relevant}
-        object.__setattr__(self, "values", values)
+    @classmethod
+    def of(cls, binding: str, fact: Fact, relevant: frozenset[str]) -> Matched:
+        """The fact as far as these attributes go."""
+        values = {name: value for name, value in fact.values.items() if name in relevant}
+        return cls(binding, fact, values)
 
 
 def matched_facts(finding: Finding, verdict: Verdict, content: CardContent) -> tuple[Matched, ...]:
@@ -40,7 +40,7 @@ def matched_facts(finding: Finding, verdict: Verdict, content: CardContent) -> t
     own = [m for m in matches if {f.reference for _, f in m.facts if f.reference} == cited]
     chosen = own or matches
     return tuple(
-        Matched(binding, fact, relevant_attributes(content, finding.rule_id, binding, fact))
+        Matched.of(binding, fact, relevant_attributes(content, finding.rule_id, binding, fact))
         for binding, fact in (chosen[0].facts if chosen else ())
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from cds.cli._common import SetupError, read_settings, settings_option, tell
 from cds.screen_text import undriving
@@ -56,7 +56,9 @@ def command(
     for check in examine(fhir_base, rulebook, token=token, patient=patient):
         failed += check.state == "failed"
         if as_json:
-            click.echo(json.dumps({k: v for k, v in asdict(check).items() if v is not None}))
+            click.echo(
+                json.dumps({k: v for k, v in structs.asdict(check).items() if v is not None})
+            )
             continue
         sign, colour = _SIGNS[check.state]
         click.echo(f"{click.style(sign, fg=colour)} {check.name}: {undriving(check.message)}")

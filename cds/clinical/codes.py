@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Code(NamedTuple):
@@ -16,8 +17,7 @@ class Code(NamedTuple):
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Concept:
+class Concept(Struct, frozen=True):
     """A coded or merely written concept: all its codes and the words that came with it."""
 
     codes: tuple[Code, ...] = ()

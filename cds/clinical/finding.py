@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct
 
 
 class Severity(IntEnum):
@@ -43,8 +44,7 @@ class Matter(StrEnum):
     DATA = "data"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceCitation:
+class SourceCitation(Struct, frozen=True):
     """Where a statement comes from, and whether a person has verified it at the source."""
 
     key: str
@@ -53,8 +53,7 @@ class SourceCitation:
     verified: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One rule's conclusion with its words rendered.
 
     `subject` distinguishes findings on one matter that must not merge (the interacting ingredient,

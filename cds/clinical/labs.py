@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.clinical.level import Comparator, ResultStatus
 from cds.clinical.moment import Moment
@@ -10,8 +11,7 @@ from cds.clinical.moment import Moment
 _PAST_A_BOUND = 1e-4  # the least that facts can tell apart
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
+class Lab(Struct, frozen=True):
     """One result in the canonical unit of its key (see `rules/terminology/labs.yaml`).
 
     `value` is numeric; `coded` a key for results such as `positive` or `pregnant`. `upper_limit` is

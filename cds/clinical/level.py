@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cds.clinical.moment import Moment
 
@@ -35,8 +36,7 @@ class NoNumber(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class TimingClaim:
+class TimingClaim(Struct, frozen=True):
     """One source's statement of the time between the last dose and the sample."""
 
     hours: float
@@ -45,8 +45,7 @@ class TimingClaim:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """One concentration of the monitored drug.
 
     `ng_ml` is None when the value cannot be used as a number: `no_number` and a Problem say why.
@@ -83,8 +82,7 @@ class Level:
         return f"{self.reported_value} {self.reported_unit or '(no unit)'}"
 
 
-@dataclass(frozen=True, slots=True)
-class PendingLevel:
+class PendingLevel(Struct, frozen=True):
     """A level of the monitored drug that was ordered or drawn and has no result yet."""
 
     reference: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cds.clinical.moment import Moment
 
@@ -18,8 +19,7 @@ class UseState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Medicine:
+class Medicine(Struct, frozen=True):
     """Use of a medicine other than the monitored drug.
 
     `ingredients` are keys of `rules/terminology/medicines.yaml`, empty when the medicine is not
@@ -43,8 +43,7 @@ class Medicine:
     administered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A diagnosis, finding or event; `keys` stand in `rules/terminology/conditions.yaml`."""
 
     keys: tuple[str, ...]
@@ -58,8 +57,7 @@ class Condition:
     """Quiet, not gone: a disease in remission is what treatment goes on for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allergy:
+class Allergy(Struct, frozen=True):
     """A recorded allergy or intolerance to an ingredient key."""
 
     ingredient: str
@@ -70,8 +68,7 @@ class Allergy:
     """False when the record calls it an intolerance."""
 
 
-@dataclass(frozen=True, slots=True)
-class GeneResult:
+class GeneResult(Struct, frozen=True):
     """A germline or somatic finding; `key` is a key of `rules/terminology/genes.yaml`."""
 
     key: str

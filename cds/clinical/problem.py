@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Impact(StrEnum):
@@ -17,8 +18,7 @@ class Impact(StrEnum):
     """No quantitative advice can be given until it is resolved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing the service could not use, in words for a clinician.
 
     `code` is stable and documented (kebab-case, e.g. `level-unit-unreadable`); `reference` is the

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
+
+from msgspec import Struct
 
 from cds.clinical.labs import Lab
 from cds.clinical.level import Level, PendingLevel
@@ -13,8 +15,7 @@ from cds.clinical.problem import Problem
 from cds.clinical.regimen import DrugOrder, Supply, TakenDose
 
 
-@dataclass(frozen=True, slots=True)
-class PatientRecord:
+class PatientRecord(Struct, frozen=True, dict=True):  # cached_property needs a __dict__
     """One patient. Every tuple is ordered by time, oldest first, where a time is known.
 
     `asked_for` names the kinds of data that were obtained (`labs`, `dispenses`, `conditions`, ...),
@@ -33,19 +34,17 @@ class PatientRecord:
     genes: tuple[GeneResult, ...] = ()
     pending_levels: tuple[PendingLevel, ...] = ()
     problems: tuple[Problem, ...] = ()
-    asked_for: frozenset[str] = field(default_factory=frozenset)
+    asked_for: frozenset[str] = frozenset()
     named_elsewhere: bool = False
     """Whether the drug is named in orders of another patient that came instead of this one's."""
-    _labs_by_key: Mapping[str, tuple[Lab, ...]] = field(init=False, repr=False, compare=False)
-    """Rules and models ask for single results dozens of times."""
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _labs_by_key(self) -> Mapping[str, tuple[Lab, ...]]:
+        """Rules and models ask for single results dozens of times."""
         by_key: dict[str, list[Lab]] = {}
         for lab in self.labs:
             by_key.setdefault(lab.key, []).append(lab)
-        object.__setattr__(
-            self, "_labs_by_key", {key: tuple(series) for key, series in by_key.items()}
-        )
+        return {key: tuple(series) for key, series in by_key.items()}
 
     @property
     def mentions_drug(self) -> bool:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cds.clinical.moment import Moment
 
 _HOURS_PER_DAY = 24.0
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedDose:
+class PlannedDose(Struct, frozen=True):
     """One dose inside a cycle: hours after the start of the cycle, and mg of base."""
 
     offset_h: float
     amount_mg: float
 
 
-@dataclass(frozen=True, slots=True)
-class Regimen:
+class Regimen(Struct, frozen=True):
     """A repeating pattern of doses, in mg of base.
 
     A cycle begins at `starts`, or at the local midnight of that day if `clock_known` or if the
@@ -78,8 +77,7 @@ class OrderStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class DrugOrder:
+class DrugOrder(Struct, frozen=True):
     """One order of the monitored drug.
 
     `regimens` are consecutive in time; empty means the dosing could not be read, and a Problem in
@@ -110,8 +108,7 @@ class DrugOrder:
     is_solution: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TakenDose:
+class TakenDose(Struct, frozen=True):
     """A dose that was documented as taken (or as not taken) by administration or statement."""
 
     at: Moment
@@ -122,8 +119,7 @@ class TakenDose:
     """`administration`, `statement`, `comment` or `lab-form`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(Struct, frozen=True):
     """A quantity of the monitored drug handed over."""
 
     handed_over: Moment

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 
 class Jurisdiction(StrEnum):
@@ -26,8 +27,7 @@ class Occasion(StrEnum):
     NEW_LEVEL = "new-level"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """The occasion, the jurisdiction and the site's switches."""
 
     occasion: Occasion

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from msgspec import Struct
+
 from cds.clinical.codes import Code, Concept
 
 T = TypeVar("T")
@@ -58,8 +60,7 @@ WORDS_APART = " | "
 """Between the words that came with a concept: its text and the display of each code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """A coded product of the monitored drug: strength in mg of base per unit (tablet, capsule)."""
 
     code: Code
@@ -67,16 +68,14 @@ class Product:
     form: str
 
 
-@dataclass(frozen=True, slots=True)
-class LevelCode:
+class LevelCode(Struct, frozen=True):
     """A coded concentration test; `hours_post_dose` when the code itself says when to sample."""
 
     code: Code
     hours_post_dose: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Drug:
+class Drug(Struct, frozen=True):
     """The monitored drug as `rules/drug.yaml` defines it. Masses in g/mol, strengths in mg base."""
 
     name: str
@@ -105,8 +104,7 @@ class Drug:
         return _first(codes, self.level_codes)
 
 
-@dataclass(frozen=True, slots=True)
-class OwnUnit:
+class OwnUnit(Struct, frozen=True):
     """A unit that means so much of the canonical one for one result, and nothing for others."""
 
     is_: float
@@ -114,24 +112,23 @@ class OwnUnit:
     """Smaller numbers, in this unit, may mean something else and are asked about."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabDefinition:
+class LabDefinition(Struct, frozen=True):
     """A result the rulebook understands: canonical UCUM unit, and molar mass where mol converts."""
 
     key: str
     unit: str
     molar_mass: float | None = None
-    coded_values: Mapping[Code, str] = field(default_factory=dict)
+    coded_values: Mapping[Code, str] = {}
     """For coded results: code -> key (`positive`, `negative`, `pregnant`, ...)."""
-    said: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = {}
     """For coded results: lower-case words that mean a key (`reactive` -> `positive`)."""
     name: str = ""
     """How a card calls it."""
     plausible: tuple[float, float] | None = None
     """Least and most, in `unit`, that a person can have; beyond them is a slip."""
-    also: Mapping[str, OwnUnit] = field(default_factory=dict)
+    also: Mapping[str, OwnUnit] = {}
     """UCUM unit -> what it means for this result alone."""
-    bounds: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, float] = {}
     """Words without spaces, in lower case, that state at most so much of `unit` (`mr4.5`)."""
     as_text: bool = False
     """Whether a number that was written as text is read."""
@@ -139,16 +136,14 @@ class LabDefinition:
     """1 if the higher of two values is the graver one, -1 if the lower is, 0 if neither."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frequency:
+class Frequency(Struct, frozen=True):
     """So many doses in so many hours."""
 
     doses: int
     hours: float
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionName:
+class ConditionName(Struct, frozen=True):
     """What a condition's name means: its keys, unless one of some words stands beside it."""
 
     keys: tuple[str, ...]

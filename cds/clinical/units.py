@@ -7,7 +7,6 @@ clinical content. Spellings are those seen in real laboratory exports.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -15,13 +14,14 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Final
 
+from msgspec import Struct
+
 
 class UnitError(ValueError):
     """A unit that is not accepted, or two units between which nothing converts."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     dimension: str
     factor: Fraction
     """How many of the dimension's base unit one of this unit is."""

@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -21,8 +22,7 @@ _PART = 25
 """Patients at once: half a second of work, against a millisecond to hand it over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job(Generic[Task, Result]):
+class Job(Struct, Generic[Task, Result], frozen=True):
     """What each process does: `enter` once, then `work` for every part.
 
     All of it must be importable by name, because processes start afresh. `lost` gives the result of

@@ -9,12 +9,12 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec import Struct, field
 
 from cds.fhir.elements import local_reference
 from cds.fhir.whole_bundle import resources_in
@@ -31,16 +31,14 @@ class ExportError(Exception):
     """The directory holds nothing that can be assessed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a resource, or a whole Bundle, begins."""
 
     file: Path
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """One patient: where the record stands, and the moment the file names for it.
 
     `name` tells rows apart: the patient's id, or the name of the Bundle's file.
@@ -52,8 +50,7 @@ class Subject:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Struct, frozen=True):
     """All patients by id, what could not be read (without its content), what is of no use here."""
 
     subjects: tuple[Subject, ...]

@@ -7,8 +7,9 @@ it). None means unknown or not applicable; `state` and `reason` say why there is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cds.assess import Assessment
 from cds.clinical.finding import Finding
@@ -17,8 +18,7 @@ from cds.services.decide import Decision
 NOT_ON_DRUG, LOST = "not-on-drug", "not-assessed"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What one rule says about the patient."""
 
     rule: str
@@ -32,8 +32,7 @@ class Said:
         return cls(finding.rule_id, finding.revision, indicator, finding.summary)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """What the advice for one patient would be."""
 
     patient: str

@@ -6,9 +6,11 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
+
+from msgspec import to_builtins
 
 from cds.cohort.row import LOST, NOT_ON_DRUG, Row, Said
 from cds.report.export import safe_cell
@@ -53,7 +55,7 @@ class Sums:
 def csv_lines(out: IO[str]) -> Callable[[Row], object]:
     """Write the head of a table; return what adds a row. Lists stand in one cell."""
     writer = csv.writer(out)
-    names = [name.name for name in fields(Row)]
+    names = Row.__struct_fields__
     writer.writerow(names)
     return lambda row: writer.writerow([safe_cell(_cell(getattr(row, name))) for name in names])
 
@@ -62,7 +64,14 @@ def json_lines(out: IO[str]) -> Callable[[Row], object]:
     """Return what adds a row as one JSON object."""
 
     def write(row: Row) -> None:
-        out.write(json.dumps(asdict(row), ensure_ascii=False, default=datetime.isoformat) + "\n")
+        out.write(
+            json.dumps(
+                to_builtins(row, builtin_types=(datetime,)),
+                ensure_ascii=False,
+                default=datetime.isoformat,
+            )
+            + "\n"
+        )
 
     return write
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import orjson
+from msgspec import Struct
 
 from cds.clinical.finding import Finding
 from cds.clinical.setting import Setting
@@ -26,8 +26,7 @@ from cds.telemetry import error_fields
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is done for everyone: by which rulebooks, in which setting, at which moment.
 
     `at` is the moment of assessment where the export names none.
@@ -40,8 +39,7 @@ class Plan:
     """`at` counts even where the export names a moment of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """What another rulebook changes for a patient; `lost` says why that is not known."""
 
     patient: str

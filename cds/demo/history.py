@@ -11,8 +11,10 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.store import CardRow, FeedbackEntry, Kind, LedgerEntry, Store
 
@@ -38,8 +40,7 @@ _COMMENTS = (
 _COMMENT_SHARE = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Week:
+class Week(Struct, frozen=True):
     """What is written for one week."""
 
     decisions: tuple[LedgerEntry, ...]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+from msgspec import Struct
 
 from cds.demo.compose import prefetch_for, resources_of
 from cds.demo.hospital_orders import Product, apply_actions, formulary, reference, write_order
@@ -22,8 +23,7 @@ from cds.demo.supply import Supply
 _WHOLE = Supply()
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """One hook call and what came back, for the page and for those who build an EHR."""
 
     hook: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.demo.compose import resources_of
 from cds.demo.stories import Story
@@ -15,8 +16,7 @@ _UCUM = "http://unitsofmeasure.org"
 _ORDER = "MedicationRequest"
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """One line of the order form; `medication` is the coded medicine as a story gives it."""
 
     key: str

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
+from msgspec import Struct
 
 from cds.demo.compare import differences
 from cds.demo.redate import days_to, moved
 from cds.demo.stories import HookExample, Story
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(Struct, frozen=True):
     """One request and what came back; the response is empty when the service refused."""
 
     story: Story

@@ -11,11 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from msgspec import Struct
 
 _HOST = "127.0.0.1"
 _START_WITHIN_S = 60.0
@@ -28,8 +28,7 @@ class StartError(RuntimeError):
     """The service ended or stayed silent; the message carries the end of its log."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunningService:
+class RunningService(Struct, frozen=True):
     """A service that answers."""
 
     base_url: str

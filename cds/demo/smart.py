@@ -22,6 +22,7 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Blueprint, Response, abort, redirect, request
+from msgspec import Struct
 
 USER = "Practitioner/dr-demo"
 CLIENT_ID = "imatinib-tdm"
@@ -30,8 +31,7 @@ _ALGORITHM = "ES384"
 _LIFE = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """What is open in the EHR when it launches an app."""
 
     patient: str | None

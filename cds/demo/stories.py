@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from ruamel.yaml import YAML
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedCard:
+class ExpectedCard(Struct, frozen=True):
     """One card as the story demands it."""
 
     indicator: str
@@ -23,8 +22,7 @@ class ExpectedCard:
     recommended: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """The cards of one request, and rows of the clinical catalogue that fire or must not."""
 
     cards: tuple[ExpectedCard, ...]
@@ -32,8 +30,7 @@ class Expected:
     rows_must_not_fire: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HookExample:
+class HookExample(Struct, frozen=True):
     """One hook request with the answer it must get."""
 
     request_file: Path
@@ -51,8 +48,7 @@ class HookExample:
         return str(self.request["hook"])
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """One synthetic patient at one moment."""
 
     id: str

@@ -7,8 +7,9 @@ that a server which is slow for one visitor is slow for nobody else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 SLOW_S = 20.0
 """How long the slow server holds back each answer: longer than any service may wait in a hook."""
@@ -48,8 +49,7 @@ SERVERS = {
 """The choices in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(Struct, frozen=True):
     """The supply of one call; `at` is the hospital's own address, empty if it names no server."""
 
     sent: Sent = Sent.ALL

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.terminology import Drug
@@ -29,8 +31,7 @@ _MEDICATIONS: Final = MEDICATION_TYPES | OLD_MEDICATION_TYPES
 _OVER: Final = words("completed stopped cancelled entered-in-error on-hold")
 
 
-@dataclass(slots=True)
-class Accepted:
+class Accepted(Struct):
     """Accepted resources by what they are read for."""
 
     medications: list[tuple[Element, bool]] = field(default_factory=list)

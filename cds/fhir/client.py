@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx
+from msgspec import Struct
 
 from cds.fhir.parse import JsonError, Limits, load_json
 
@@ -38,8 +39,7 @@ class FetchError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
+class FetchLimits(Struct, frozen=True):
     """How much one hook call may fetch."""
 
     bytes_per_response: int = 2 * 1024 * 1024

@@ -8,12 +8,13 @@ assumptions, which every card repeats.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from math import lcm
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from cds.clinical.moment import Moment
 from cds.clinical.regimen import PlannedDose, Regimen

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct, field
 
 from cds.clinical.codes import Code, Concept
 from cds.clinical.terminology import Drug, Frequency
@@ -20,8 +21,7 @@ from cds.fhir.strength import Strength, strength_of
 _SAME: Final = 0.005  # relative; 400 mg and "1 tablet of 400 mg" are one statement
 
 
-@dataclass(frozen=True)
-class DoseContext:
+class DoseContext(Struct, frozen=True, dict=True):  # cached_property needs a __dict__
     """What a dose is read against. Body surface in m2 and weight in kg, if recently measured."""
 
     drug: Drug
@@ -30,7 +30,7 @@ class DoseContext:
     weight_kg: float | None = None
     frequencies: Mapping[Code, Frequency] = field(default_factory=dict)
     """Timing codes that say how often without words."""
-    strengths: dict[Concept, Strength] = field(default_factory=dict, compare=False)
+    strengths: dict[Concept, Strength] = field(default_factory=dict)
     """What products of the record were found to hold: most of its resources name the same one."""
 
     def strength(self) -> Strength:
@@ -55,8 +55,7 @@ class DoseContext:
         return known
 
 
-@dataclass(frozen=True, slots=True)
-class Dose:
+class Dose(Struct, frozen=True):
     """mg of base per administration and how it was arrived at."""
 
     mg: float

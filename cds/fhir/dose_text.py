@@ -7,8 +7,9 @@ that is structured is compared with its text, because the person who dispenses r
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cds.fhir.frequency import Rate, find_rates
 from cds.fhir.meals import MEALS, food_of
@@ -74,8 +75,7 @@ _HARMLESS: Final = words(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TextDosage:
+class TextDosage(Struct, frozen=True):
     """What a dosage text states."""
 
     amounts_mg: tuple[float, ...]

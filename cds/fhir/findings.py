@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds.clinical.medication import Medicine
 from cds.clinical.problem import Impact, Problem
@@ -13,8 +15,7 @@ STOP_UNDATED: Final = "order-stop-date-unknown"
 _FOLLOWED: Final = frozenset({OrderStatus.ACTIVE, OrderStatus.ON_HOLD})
 
 
-@dataclass(slots=True)
-class MedicationFindings:
+class MedicationFindings(Struct):
     """What the medication resources of one patient say; filled resource by resource."""
 
     orders: list[DrugOrder] = field(default_factory=list)

@@ -7,9 +7,10 @@ order systems print; anything outside them stays unread and becomes a question.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from cds.fhir.meals import MEALS
 
@@ -24,8 +25,7 @@ _DAY_H: Final = 24.0
 _MONTH_H: Final = 730.5  # 365.25 d / 12
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """`doses` in each cycle of `cycle_h` hours; `single` means one dose and no more."""
 
     doses: int

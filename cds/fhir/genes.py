@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.clinical.medication import GeneResult
 from cds.clinical.problem import Problem
@@ -49,8 +51,7 @@ class _Verdict(Enum):
     """Two things at once, or nothing beside something that was not found."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """Words of a result and what they say of the mutations they name; None if they only name."""
 
     words: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.fhir.dose import Dose, DoseContext, read_dose, tablets_dose, volume_dose
 from cds.fhir.dose_text import TextDosage
@@ -18,8 +20,7 @@ _SAME: Final = 0.005
 """Relative; what the text says and what the structure says is then one amount."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """A dose and when it is taken; `sequence` orders it among others."""
 
     sequence: int | None

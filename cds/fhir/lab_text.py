@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from cds.clinical.level import Comparator
 from cds.clinical.terminology import LabDefinition
@@ -27,8 +28,7 @@ _METHOD: Final = re.compile(r"i?recist(?: ?v?\d(?:\.\d)?)?|choi")
 _SIGNS: Final = {"≤": "<=", "≥": ">="}
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What a text states: a number in the unit of the key and its comparator, or an answer."""
 
     value: float | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct, field
 
 from cds.clinical.problem import Problem
 from cds.clinical.terminology import LabDefinition, LevelCode
@@ -19,8 +20,7 @@ Known = tuple[Element, LabDefinition]
 _OF_THE_WHOLE: Final = ("code", "component", "hasMember", "dataAbsentReason", "referenceRange")
 
 
-@dataclass(slots=True)
-class Observed:
+class Observed(Struct):
     """The Observations of one patient, each code looked up once. What is both stands in both."""
 
     results: list[tuple[Element, list[Known]]] = field(default_factory=list)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from cds.fhir.client import FetchError, FhirClient, next_link, same_origin
 from cds.fhir.prefetch import PrefetchKey, fill
@@ -39,8 +40,7 @@ class Source(StrEnum):
     NOT_NEEDED = "not-needed"
 
 
-@dataclass(frozen=True, slots=True)
-class Obtained:
+class Obtained(Struct, frozen=True):
     """What there is to read.
 
     `resources` has an entry for every key that was obtained: a resource, a Bundle with the pages of
@@ -104,8 +104,7 @@ def require(obtained: Obtained) -> None:
         raise RequiredDataMissing({key: obtained.unavailable[key] for key in obtained.missing})
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(Struct):
     """One call's prefetch while it is being completed."""
 
     keys: Mapping[str, PrefetchKey]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final, NoReturn
+
+from msgspec import Struct
 
 
 class JsonError(ValueError):
@@ -19,8 +20,7 @@ class JsonError(ValueError):
         self.place = place
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How large a JSON document may be before anything reads it."""
 
     bytes: int = 2 * 1024 * 1024

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from cds.clinical.codes import Code
 from cds.clinical.setting import Occasion
@@ -33,8 +34,7 @@ _ORDERS_FIELD: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PrefetchKey:
+class PrefetchKey(Struct, frozen=True):
     """One declared key: the type it yields, its template, and whether advice is impossible without.
 
     `telling` keys suffice to know whether the patient has to do with the monitored drug.

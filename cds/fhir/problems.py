@@ -7,15 +7,15 @@ no reader uses a code that stands nowhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from cds.clinical.problem import Impact, Problem
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemKind:
+class ProblemKind(Struct, frozen=True):
     """The meaning of a problem code and its usual impact."""
 
     meaning: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from cds.clinical.codes import Code, Concept
 from cds.clinical.terminology import Drug, Terminology
@@ -24,8 +25,7 @@ Resolve = Callable[[str, Element], Element | None]
 """Finds the resource a literal reference points to, contained ones in the given resource."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """A medicine as one resource states it."""
 
     concept: Concept

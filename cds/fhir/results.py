@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from cds.clinical.level import Comparator, ResultStatus
 from cds.clinical.moment import Moment
@@ -39,8 +40,7 @@ _Identifier = tuple[str, str]
 _Recency = tuple[datetime, datetime, int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """A Quantity as stated: value, unit as shown, UCUM unit if it is accepted, comparator."""
 
     value: Decimal

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from cds.clinical.moment import Moment
 from cds.fhir.frequency import Rate
@@ -12,8 +13,7 @@ from cds.fhir.problems import ReadError
 _DAY_H: Final = 24.0
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When doses fall: hours after the start of a cycle, repeated.
 
     With `clock_known` the hours are after local midnight; with `day_of_week` after Monday 00:00.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.clinical.level import Level, PendingLevel
 from cds.clinical.problem import Impact, Problem
@@ -23,8 +25,7 @@ from cds.fhir.results import latest_reports
 _LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Levels:
+class Levels(Struct, frozen=True):
     """Levels with a result, and samples without one yet."""
 
     measured: list[Level]

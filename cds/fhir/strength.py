@@ -8,8 +8,9 @@ give them; an ingredient named as the salt is converted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cds.clinical.terminology import Drug
 from cds.clinical.units import convert
@@ -25,8 +26,7 @@ _MG_PER_ML: Final = re.compile(
 _SAME: Final = 0.01  # relative; salt strengths are printed rounded (119.5 mg for 100 mg of base)
 
 
-@dataclass(frozen=True, slots=True)
-class Strength:
+class Strength(Struct, frozen=True):
     """mg of base in one tablet or capsule, or in one mL."""
 
     per_unit_mg: float | None = None

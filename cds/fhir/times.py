@@ -7,10 +7,11 @@ of a trough is clinical data, and appending `Z` would move it. A date stays a da
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from cds.clinical.moment import Moment, Precision
 from cds.fhir.elements import Element, element, text
@@ -32,8 +33,7 @@ LAST_YEAR_OF_PLACEHOLDERS: Final = 1900
 _TIME: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A FHIR Period; `end` is exclusive, so a date-only end reaches to the next midnight."""
 
     start: Moment | None

@@ -9,9 +9,10 @@ interacting medicine would be a safety failure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
+
+from msgspec import Struct
 
 from cds.clinical.problem import Impact, Problem
 from cds.fhir.elements import Element, copy_of, reference_of
@@ -53,13 +54,12 @@ _NAME_OF_ORDER: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A resource that passed the gate, as JSON with harmless repairs; None if it was refused."""
 
     resource: Element | None
     problems: tuple[Problem, ...] = ()
-    known: bool = field(default=False, compare=False)
+    known: bool = False
     """Its form passed before, and resources of that form have no date that nobody entered."""
 
 

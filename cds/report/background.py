@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cds.assess.assessment import Assessment
 from cds.clinical.labs import Lab
@@ -14,8 +14,7 @@ _UNITS = {"kg": "kg", "cm": "cm", "years": "years", "m2": "m²", "g_dl": "g/dL",
 _SHOWN_RESULTS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Covariate:
+class Covariate(Struct, frozen=True):
     """One value that the model used."""
 
     name: str
@@ -24,8 +23,7 @@ class Covariate:
     """Not on record, so a typical value stands in."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabRow:
+class LabRow(Struct, frozen=True):
     """One kind of result over time, oldest first."""
 
     name: str
@@ -35,8 +33,7 @@ class LabRow:
     earlier: int
 
 
-@dataclass(frozen=True, slots=True)
-class MedicineRow:
+class MedicineRow(Struct, frozen=True):
     """Another medicine and what the interaction table says of it."""
 
     name: str

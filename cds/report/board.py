@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec import Struct
 
 from cds.report.control_chart import (
     RECENT_WEEKS,
@@ -34,8 +35,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """Something a reader should look at."""
 
     rule: str
@@ -44,8 +44,7 @@ class Signal:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class RuleRow:
+class RuleRow(Struct, frozen=True):
     """One rule in one revision."""
 
     figures: RuleFigures
@@ -76,8 +75,7 @@ class RuleRow:
         return self.figures.accepted + self.figures.overridden
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Struct, frozen=True):
     """Everything on the first page."""
 
     figures: Figures
@@ -108,8 +106,7 @@ class Board:
         return RuleFigures("", 0, **sums)
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why users did otherwise."""
 
     words: str

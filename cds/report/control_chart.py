@@ -14,12 +14,12 @@ together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import betaln, gammaln, ndtri
 
@@ -36,8 +36,7 @@ _MANY: Final = 4000
 """Above this many decisions a week the normal distribution is as good and quicker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """One week: in how many of the decisions that asked the rule it did the thing counted."""
 
     begins: date
@@ -45,8 +44,7 @@ class Observed:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """One week judged; shares are per 100 decisions, limits None while too little is known."""
 
     begins: date
@@ -64,8 +62,7 @@ class Point:
         return 100.0 * self.count / self.of
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Struct, frozen=True):
     """The thing did not happen for longer than chance explains."""
 
     since: date
@@ -75,8 +72,7 @@ class Silence:
     expected: float
 
 
-@dataclass(frozen=True, slots=True)
-class ControlChart:
+class ControlChart(Struct, frozen=True):
     """Weeks in order, and what they say about the present."""
 
     points: tuple[Point, ...]

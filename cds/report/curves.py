@@ -7,10 +7,11 @@ the bands would move.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 import pk
@@ -29,8 +30,7 @@ _MEMORY_H: Final = 21 * 24.0
 """Doses older than this at the start of a window are left out: they change no pixel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ribbon:
+class Ribbon(Struct, frozen=True):
     """A curve with its bands: `line` (T,) is what the reader follows, `quantiles` (5, T)."""
 
     hours: Array

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cds.assess.assessment import DoseOption, Exposure
 from cds.report import words
 
 
-@dataclass(frozen=True, slots=True)
-class DoseRow:
+class DoseRow(Struct, frozen=True):
     """One regimen as the report shows it."""
 
     option: DoseOption

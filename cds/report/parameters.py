@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cds.assess.assessment import Exposure
 from cds.report import words
@@ -20,8 +20,7 @@ _NAMES = {
 _INTERVAL = (0.05, 0.5, 0.95)
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """A parameter as the middle and the ends of its 90 % interval."""
 
     low: float
@@ -33,8 +32,7 @@ class Spread:
         return words.short(self.middle) + (f" ({low} to {high})" if low != high else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(Struct, frozen=True):
     """One parameter in the population and in this patient."""
 
     name: str
@@ -59,8 +57,7 @@ class Shift:
         return 100.0 * (value - low) / (high - low) if high > low else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRow:
+class ModelRow(Struct, frozen=True):
     """One published model: its weight and the trough it expects on the current dose."""
 
     id: str

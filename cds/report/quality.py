@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.assess.assessment import Assessment, GatedLevel
 from cds.clinical.problem import Impact, Problem
 from cds.report import interpret, words
 
 
-@dataclass(frozen=True, slots=True)
-class LevelRow:
+class LevelRow(Struct, frozen=True):
     """One level: what the laboratory said, what became of it, and why."""
 
     number: int
@@ -28,16 +28,14 @@ class LevelRow:
     percentile: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """One word on the quality of the data."""
 
     words: str
     good: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemRow:
+class ProblemRow(Struct, frozen=True):
     """One thing that could not be read or used."""
 
     impact: str

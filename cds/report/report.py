@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cds.assess.assessment import Assessment
 from cds.clinical.finding import SourceCitation
@@ -12,8 +12,7 @@ from cds.report.what_if import Imagined
 from cds.rulebook import Rulebook
 
 
-@dataclass(frozen=True, slots=True)
-class LevelReport:
+class LevelReport(Struct, frozen=True):
     """One assessment as the page, the files and the printer show it."""
 
     assessment: Assessment

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.rulebook import Rulebook
 from cds.rulebook.diff import Change, PatientChange
@@ -29,8 +30,7 @@ class Effect(Protocol):
     def asked(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Two rulebooks and what differs."""
 
     before: str
@@ -48,8 +48,7 @@ class Comparison:
         return replace(self, recent=effect)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeGroup:
+class ChangeGroup(Struct, frozen=True):
     """Changes of one thing."""
 
     kind: str

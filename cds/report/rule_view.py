@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from cds.clinical.finding import SourceCitation
 from cds.report import words
@@ -25,16 +26,14 @@ _EVIDENCE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RuleGroup:
+class RuleGroup(Struct, frozen=True):
     """The rules of one folder."""
 
     name: str
     rules: tuple[Rule, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """What the reader looks for."""
 
     text: str = ""
@@ -63,8 +62,7 @@ class Search:
         return all(word in whole for word in self.text.lower().split())
 
 
-@dataclass(frozen=True, slots=True)
-class ParamRow:
+class ParamRow(Struct, frozen=True):
     """One number of a rule, by jurisdiction, and where it comes from."""
 
     name: str
@@ -72,8 +70,7 @@ class ParamRow:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class RuleView:
+class RuleView(Struct, frozen=True):
     """One rule whole."""
 
     rule: Rule

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.assess.assessment import Assessment
 from cds.clinical.finding import Finding, SourceCitation
@@ -11,8 +12,7 @@ from cds.rulebook import Outcome, Rulebook, RuleTrace
 from cds.rulebook.explain import Branch, explain
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """One line of an explanation: holds (True), does not (False), unknown (None)."""
 
     depth: int
@@ -25,8 +25,7 @@ class Reason:
         return {True: "yes", False: "no", None: "unknown"}[self.holds]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleRow:
+class RuleRow(Struct, frozen=True):
     """One rule and what became of it."""
 
     id: str
@@ -40,8 +39,7 @@ class RuleRow:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RuleAccount:
+class RuleAccount(Struct, frozen=True):
     """All rules by outcome."""
 
     fired: tuple[RuleRow, ...]

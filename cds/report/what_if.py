@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 import pk
 from cds.assess import Assessment, assess
@@ -39,8 +41,7 @@ class WhatIfError(Exception):
     """The question cannot be asked; the message names the field and the cure."""
 
 
-@dataclass(frozen=True, slots=True)
-class WhatIf:
+class WhatIf(Struct, frozen=True):
     """What the reader wants to see instead."""
 
     amount_mg: float | None = None
@@ -56,16 +57,14 @@ class WhatIf:
         return bool(self.left_out) or self.amount_mg is not None or self.sample_h is not None
 
 
-@dataclass(frozen=True, slots=True)
-class SampleValue:
+class SampleValue(Struct, frozen=True):
     """What a next sample at one time after a dose is expected to tell."""
 
     hours: float
     narrowing_percent: float
 
 
-@dataclass(frozen=True, slots=True)
-class Imagined:
+class Imagined(Struct, frozen=True):
     """The answer: the assessment without the levels left out, and the regimen asked about."""
 
     question: WhatIf

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.rulebook.evaluate import Deck, Judgement, Prepared, conclude, judge
 from cds.rulebook.facts import Catalogue, Fact, catalogue
@@ -14,8 +15,7 @@ from cds.rulebook.rule import Outcome, Rule, RuleTest
 from cds.rulebook.rulebook import Rulebook
 
 
-@dataclass(frozen=True, slots=True)
-class TestResult:
+class TestResult(Struct, frozen=True):
     """What one test of one rule gave."""
 
     rule_id: str

@@ -8,8 +8,9 @@ compared match by match.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
+
+from msgspec import Struct
 
 from cds.rulebook.facts import AttributeType, Catalogue, Value
 from cds.rulebook.rule import (
@@ -32,16 +33,14 @@ _SIGNS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """The attribute of the fact matched at an earlier position."""
 
     position: int
     attribute: str
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(Struct, frozen=True):
     """One comparison with its value filled in."""
 
     attribute: str
@@ -59,8 +58,7 @@ class Atom:
         return " ".join(part for part in (name, sign, show_operand(self.value)) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class FlatPattern:
+class FlatPattern(Struct, frozen=True):
     """One fact wanted (or, negated, not wanted): a kind and comparisons that must all hold."""
 
     binding: str | None
@@ -72,8 +70,7 @@ class FlatPattern:
         return f"{self.kind} with {conditions}" if conditions else self.kind
 
 
-@dataclass(frozen=True, slots=True)
-class Conjunction:
+class Conjunction(Struct, frozen=True):
     """One alternative of a rule: facts that must exist together, and facts that must not."""
 
     positive: tuple[FlatPattern, ...]

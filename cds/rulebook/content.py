@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+
+from msgspec import Struct
 
 from cds.clinical.finding import Matter, SourceCitation
 from cds.clinical.setting import Jurisdiction
@@ -30,8 +31,7 @@ Files = Mapping[str, bytes]
 """The files of a rulebook by path below its directory, as bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One entry of `sources.yaml`."""
 
     key: str
@@ -57,8 +57,7 @@ class Source:
         return SourceCitation(self.key, self.citation, self.link, self.verified)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """Everything a rulebook directory says."""
 
     name: str

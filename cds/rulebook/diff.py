@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from cds.clinical.finding import Finding
 from cds.rulebook.rule import Rule
@@ -16,8 +17,7 @@ from cds.rulebook.words import condition_lines, param_words
 Patient = TypeVar("Patient")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One difference: what it is about, and in words what it was and is."""
 
     about: str
@@ -27,8 +27,7 @@ class Change:
         return f"{self.about}: {self.words}"
 
 
-@dataclass(frozen=True, slots=True)
-class PatientChange:
+class PatientChange(Struct, frozen=True):
     """What becomes different for one patient, as summaries."""
 
     patient: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
+
+from msgspec import Struct
 
 from cds.clinical.finding import Finding, SourceCitation
 from cds.rulebook.conditions import Conjunction, conjunctions
@@ -20,8 +21,7 @@ Key = tuple[str, tuple[tuple[str, int], ...]]
 """A rule and the numbers of the facts it matched, by binding: what the evaluators must share."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """One rule as it stands in one jurisdiction."""
 
     rule: Rule
@@ -31,8 +31,7 @@ class Prepared:
     citations: tuple[SourceCitation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """The reference evaluator's view of one rule."""
 
     outcome: Outcome

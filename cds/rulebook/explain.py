@@ -7,7 +7,8 @@ with the comparisons that held, failed, or lacked an attribute.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.clinical.setting import Setting
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
@@ -22,8 +23,7 @@ _SHOWN_FACTS = 3
 """Facts named for a pattern that nothing satisfies; the closest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """One line of the tree: `holds` is None where an attribute is unknown."""
 
     words: str
@@ -31,8 +31,7 @@ class Branch:
     below: tuple[Branch, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """What became of one rule, and why."""
 
     rule_id: str

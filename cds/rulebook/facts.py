@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from cds.rulebook.source import Node, parse
 
@@ -48,8 +51,7 @@ class AttributeType(StrEnum):
 _NUMBER, _BOOLEAN, _INTEGER = AttributeType.NUMBER, AttributeType.BOOLEAN, AttributeType.INTEGER
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """One word about a kind of fact."""
 
     name: str
@@ -131,8 +133,7 @@ class Kind:
         object.__setattr__(self, "always", always)
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True):
     """Every kind of fact there is."""
 
     kinds: Mapping[str, Kind]
@@ -145,8 +146,7 @@ class Catalogue:
         return self.kinds[kind].attributes[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """Something known about the patient; an attribute that is absent is unknown."""
 
     kind: str
@@ -165,7 +165,7 @@ class Fact:
         for name in kind.always:
             if name not in accepted:
                 raise FactError(f"{self.kind}.{name} must always be known")
-        object.__setattr__(self, "values", accepted)
+        force_setattr(self, "values", accepted)
 
     @property
     def reference(self) -> str | None:

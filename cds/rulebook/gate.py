@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import Value
@@ -24,8 +25,7 @@ Choice = tuple[str, frozenset[Value]]
 """An attribute, and what it may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """One fact of a kind that must be there; never more than the pattern asks."""
 
     kind: str

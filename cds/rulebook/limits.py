@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import Attribute, AttributeType, Value, catalogue
@@ -16,8 +18,7 @@ _PLACED = 6
 """Patterns of a wider rule up to which containment is looked for; there are n! ways to place n."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The values one attribute may have: an interval, or a set, or what is left of one."""
 
     low: float = -math.inf

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from cds.rulebook.content import Content, Source
 from cds.rulebook.read_rule import check_source
@@ -22,8 +23,7 @@ _ENDS = (
 _ALWAYS_USED = "proposal"
 
 
-@dataclass(frozen=True, slots=True)
-class _Band:
+class _Band(Struct, frozen=True):
     name: str
     low: float
     low_open: bool

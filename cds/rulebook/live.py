@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from cds.rulebook.accept import accept
 from cds.rulebook.content import Files, read_directory, revision_of
@@ -25,8 +26,7 @@ POLL_S = 0.15
 _Signature = tuple[tuple[str, int, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """An edit that does not serve, and why."""
 
     revision: str
@@ -34,8 +34,7 @@ class Refused:
     remarks: tuple[Remark, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LiveStatus:
+class LiveStatus(Struct, frozen=True):
     """What serves in this process, since when, and what was refused since."""
 
     revision: str

@@ -7,7 +7,9 @@ could be wrong, and nobody would know.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from cds.rulebook.cases import against, jurisdiction_of, scene_of
 from cds.rulebook.evaluate import judge
@@ -37,8 +39,7 @@ _TURNED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
+class Mutant(Struct, frozen=True):
     """One small change of one rule, and whether a test noticed."""
 
     rule_id: str
@@ -73,8 +74,7 @@ def _mutants(rulebook: Rulebook, rule: Rule) -> Iterator[Mutant]:
         yield Mutant(rule.id, place, change, killed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scene:
+class _Scene(Struct, frozen=True):
     """A test with its facts, ready to be judged many times."""
 
     test: RuleTest

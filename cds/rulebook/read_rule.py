@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.clinical.finding import Matter, Severity
 from cds.clinical.setting import Occasion
@@ -37,8 +38,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _TABLE_PATH = re.compile(r"\$([a-z][a-z0-9_]*(?:\.[A-Za-z0-9_-]+)+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a rule file may refer to."""
 
     catalogue: Catalogue

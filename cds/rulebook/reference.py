@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from cds.rulebook.conditions import Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import Fact, Value
@@ -59,8 +60,7 @@ class Scene:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """What became of one conjunction."""
 
     matches: tuple[Match, ...] = ()

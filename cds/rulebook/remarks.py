@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Level(StrEnum):
@@ -15,8 +16,7 @@ class Level(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """Where something stands: file as the author knows it, line and column from 1."""
 
     file: str
@@ -27,8 +27,7 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class RemarkKind:
+class RemarkKind(Struct, frozen=True):
     """One number of the linter: what it finds and whether it refuses the rulebook."""
 
     title: str
@@ -107,8 +106,7 @@ REMARK_KINDS: dict[str, RemarkKind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """One thing about one place in the rulebook, and what to do about it."""
 
     place: Place

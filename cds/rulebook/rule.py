@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from msgspec import Struct
+
 from cds.clinical.finding import SNOOZE_DAYS, Matter, Severity
 from cds.rulebook.facts import Value
 from cds.rulebook.remarks import Place
@@ -39,15 +41,13 @@ class Word(StrEnum):
 ORDERED = frozenset({Word.BELOW, Word.AT_MOST, Word.ABOVE, Word.AT_LEAST})
 
 
-@dataclass(frozen=True, slots=True)
-class ParamRef:
+class ParamRef(Struct, frozen=True):
     """`$name`: a parameter of the rule."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class JoinRef:
+class JoinRef(Struct, frozen=True):
     """`binding.attribute`: the same code as an earlier fact of the match."""
 
     binding: str
@@ -124,8 +124,7 @@ class Param:
     place: Place = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """`{binding.attribute}` or `{param}` in a text."""
 
     binding: str | None
@@ -162,8 +161,7 @@ class Snooze:
     place: Place = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(Struct, frozen=True):
     """What a rule says when it fires; a silent one records why nothing is said."""
 
     matter: Matter
@@ -215,8 +213,7 @@ class RuleTest:
     place: Place = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True):
     """Who has signed the rule."""
 
     name: str

@@ -14,9 +14,10 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, structs
 
 from cds.rulebook.content import Files, revision_of
 
@@ -28,8 +29,7 @@ class ShelfError(Exception):
     """A revision is not there, is not whole, or is not named clearly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(Struct, frozen=True):
     """Which revision serves."""
 
     revision: str
@@ -109,7 +109,7 @@ class Shelf:
         if present is not None and present.revision != revision:
             before = present.revision
         active = Active(revision, why, at.isoformat(), instead_of, before)
-        line = json.dumps(asdict(active))
+        line = json.dumps(structs.asdict(active))
         with (self._path / "history.jsonl").open("a", encoding="utf-8") as history:
             history.write(line + "\n")
         _replace(self._path / "active.json", line)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NoReturn
 
+from msgspec import Struct, field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -63,8 +63,7 @@ _CURES = {
 _ANY_CURE = "check indentation and quotes"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A YAML value with its place; `key_places` says where each key of a mapping stands."""
 
     value: Scalar | tuple[Node, ...] | dict[Key, Node]

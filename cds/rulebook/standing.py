@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+
+from msgspec import Struct
 
 from cds.rulebook.accept import accept
 from cds.rulebook.content import read_directory, revision_of
@@ -13,8 +14,7 @@ from cds.rulebook.rulebook import load_files
 from cds.rulebook.shelf import Active, Shelf
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """The revision that serves, the one in the directory, and what keeps that from serving."""
 
     active: Active | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.clinical.codes import Code
 from cds.clinical.terminology import (
@@ -22,8 +23,7 @@ from cds.rulebook.source import Key, Node
 from cds.rulebook.term_codes import code_in, codes_in, finish, notes_of
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """The look-ups, and the keys that rules may use with their names and decimals."""
 
     terminology: Terminology

@@ -19,8 +19,9 @@ What reaches durable-rules is kept plain, because each plainness avoids a defect
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from cds.rulebook.conditions import MAX_COMPARISONS, Atom, Conjunction, FlatPattern, Join
 from cds.rulebook.facts import AttributeType, Catalogue, Value
@@ -65,16 +66,14 @@ class Scene:
         return self._by_kind.get(kind, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """Messages in order, and for each the number of its fact (-1: the joint message)."""
 
     messages: list[dict[str, Any]]
     numbers: list[int]
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(Struct):
     """What messages of one name carry."""
 
     name: str
@@ -100,8 +99,7 @@ class _Stream:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Channel:
+class _Channel(Struct, frozen=True):
     """A complete stream, laid out for sending."""
 
     name: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cds.clinical.finding import Finding
 from cds.rulebook.facts import Fact
 from cds.rulebook.rule import Outcome, Status
 
 
-@dataclass(frozen=True, slots=True)
-class MatchedFacts:
+class MatchedFacts(Struct, frozen=True):
     """One combination of facts that made a rule fire, by binding."""
 
     facts: tuple[tuple[str, Fact], ...]
@@ -19,8 +18,7 @@ class MatchedFacts:
         return dict(self.facts)[binding]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTrace:
+class RuleTrace(Struct, frozen=True):
     """What became of one rule and what decided."""
 
     rule_id: str
@@ -36,8 +34,7 @@ class RuleTrace:
     """A considered silence: it fires only here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The conclusion of one evaluation; findings are empty whenever the evaluators disagree."""
 
     findings: tuple[Finding, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from cds.cards import Answer, Outcome
 from cds.clinical.finding import Severity
@@ -37,8 +38,7 @@ class LedgerUnavailable(Exception):  # noqa: N818
     """The decision could not be recorded; advice that leaves no trace is not given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The response and what it was; `evaluation` is None when nothing was there to decide."""
 
     response: Mapping[str, Any]
@@ -53,8 +53,7 @@ _NOT_CONCERNED = Answered({"cards": []}, "not-concerned", None)
 _SHARE_FOR_DECIDING = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class HookDesk:
+class HookDesk(Struct, frozen=True, eq=False):
     """Answers hook calls."""
 
     settings: Settings

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from cds.clinical.setting import Jurisdiction, Occasion
 
 
@@ -17,16 +19,14 @@ class FhirAccess:
     token: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Deviation:
+class Deviation(Struct, frozen=True):
     """A departure from CDS Hooks that was read leniently; `code` is from a closed set."""
 
     code: str
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class HookCall:
+class HookCall(Struct, frozen=True):
     """One call of a service: who, about whom, and what came along.
 
     `prefetch` holds what the client sent under the keys that the service declares: a resource,
@@ -40,13 +40,12 @@ class HookCall:
     context: Mapping[str, Any]
     user_id: str | None = None
     encounter_id: str | None = None
-    prefetch: Mapping[str, Any] = field(default_factory=dict)
+    prefetch: Mapping[str, Any] = {}
     fhir: FhirAccess | None = None
     deviations: tuple[Deviation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who calls: a registered client, or the open loopback."""
 
     id: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.clinical.setting import Occasion
 from cds.fhir.prefetch import prefetch_templates
@@ -13,8 +14,7 @@ from cds.rulebook import Rulebook, once_per_rulebook
 _EXTENSION = "org.imatinib-tdm.rulebook"
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDescription:
+class ServiceDescription(Struct, frozen=True):
     """One entry of discovery."""
 
     id: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from cds.assess import Assessment, assess
 from cds.cards import Answer, CardContent, CardSet, Outcome, QuietPolicy, ReportLink, cards_for
@@ -20,8 +21,7 @@ from cds.services.gathering import Gathered, gather_record
 from cds.services.knowledge import Knowledge
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationInput:
+class EvaluationInput(Struct, frozen=True):
     """Everything a decision depends on, in values that JSON can hold."""
 
     evaluation: str
@@ -103,8 +103,7 @@ class EvaluationInput:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What was concluded; `assessment` is None when the monitored drug appears nowhere."""
 
     assessment: Assessment | None

@@ -6,12 +6,12 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+from msgspec import Struct
 
 from cds.fhir.client import FetchError, FhirClient
 from cds.fhir.prefetch import PrefetchKey, fill, prefetch_keys
@@ -23,8 +23,7 @@ _EXPIRES_SOON_DAYS = 30
 _RESULT_PARAMETERS = frozenset({"_count", "_sort", "_id"})
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that was looked at. `cure` says what to do when it is not fine."""
 
     name: str

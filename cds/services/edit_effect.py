@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cds.assess.exposure import ModelLibrary
 from cds.clinical.finding import Finding
@@ -26,8 +27,7 @@ Cases = Mapping[str, EvaluationInput]
 """Name of a case -> what the decision is made from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """What differs between two rulebooks."""
 
     changes: tuple[Change, ...]

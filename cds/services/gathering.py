@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds.clinical.problem import Impact, Problem
 from cds.clinical.record import PatientRecord
@@ -25,8 +27,7 @@ _ORDERS = frozenset({"MedicationRequest", "ServiceRequest"})
 """What a card's suggestion may change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(Struct, frozen=True):
     """The record, and the orders of the request by reference."""
 
     record: PatientRecord

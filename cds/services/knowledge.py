@@ -8,9 +8,10 @@ data directory, so that old decisions can be replayed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 import pk
 from cds import content
@@ -31,8 +32,7 @@ class KnowledgeError(Exception):
     """The rulebook or a model cannot be used; the message lists what is wrong and where."""
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(Struct, frozen=True):
     """One rulebook revision with the models it may ask; immutable, so that a reload is a swap."""
 
     rulebook: Rulebook

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from msgspec import Struct, field
 
 from cds.fhir.client import FhirClient, ForbiddenBaseError, allowed_base
 from cds.fhir.mentions import mentions
@@ -23,16 +23,14 @@ _SHARE_FOR_FETCHING = 0.7
 """Part of the time that may be spent on fetching; the rest belongs to deciding and recording."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """A required prefetch key that was neither sent nor obtainable, and why."""
 
     key: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """What is there, what is not, and where it came from."""
 
     resources: Mapping[str, Any]
@@ -43,8 +41,7 @@ class Data:
     """False when the monitored drug is mentioned nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Obtainer:
+class Obtainer(Struct, frozen=True):
     """Completes the prefetch of calls. `transport` replaces the network in tests."""
 
     clock: Clock

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.services.decide import EvaluationInput, decide
 from cds.services.knowledge import Knowledge
@@ -17,8 +18,7 @@ class CannotReplay(Exception):  # noqa: N818 - reads as a sentence where it is r
     """The decision cannot be made again; the message says why and what would help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """The replayed response and where it differs from the recorded one."""
 
     response: Mapping[str, Any]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+
+from msgspec import Struct
 
 from cds.rulebook import Rulebook, RulebookError
 from cds.rulebook.content import Files, read_directory
@@ -24,8 +25,7 @@ class NoRevision(Exception):  # noqa: N818 - an answer, not a defect
     """It cannot be looked at; each line of the message is one reason with its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleChange:
+class RuleChange(Struct, frozen=True):
     """One revision of the rulebook in which a rule's file differs from the one before."""
 
     at: str
@@ -33,8 +33,7 @@ class RuleChange:
     revision: str
 
 
-@dataclass(frozen=True, slots=True)
-class Revisions:
+class Revisions(Struct, frozen=True):
     """Finds rulebooks by name; a name is one of the above or a revision of the shelf."""
 
     services: Services

@@ -9,6 +9,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
+
 from cds.assess import Assessment
 from cds.cards import Suppressed
 from cds.rulebook import Fact, Outcome, RuleTrace
@@ -65,7 +67,7 @@ def _writer(kind: type) -> Callable[[Any], Any]:
         return lambda value: value.name.lower() if isinstance(value.value, int) else value.value
     if issubclass(kind, date):
         return lambda value: value.isoformat()
-    if is_dataclass(kind):
+    if issubclass(kind, Struct) or is_dataclass(kind):
         names = _names(kind)
         return lambda value: {
             name: item if type(item) in _AS_THEY_ARE else plain(item)
@@ -89,6 +91,8 @@ def _as_it_is(value: Any) -> Any:
 
 @cache
 def _names(kind: type) -> tuple[str, ...]:
+    if issubclass(kind, Struct):
+        return kind.__struct_fields__
     return tuple(item.name for item in fields(kind))
 
 

@@ -8,10 +8,11 @@ acknowledged or snoozed speaks again as soon as its state changes, whatever time
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from cds.cards import QuietPolicy
 from cds.clinical.finding import Severity
@@ -29,8 +30,7 @@ class State(StrEnum):
     ACKNOWLEDGED = "acknowledged"
 
 
-@dataclass(frozen=True, slots=True)
-class StandingAlert:
+class StandingAlert(Struct, frozen=True):
     """An alert whose finding still holds."""
 
     episode: Episode
@@ -49,8 +49,7 @@ class Inbox(Protocol):
         """The alerts that stand (of a client, of a patient), the most urgent first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One alert on the list."""
 
     alert: StandingAlert
@@ -88,8 +87,7 @@ def acts_on(store: Store, alerts: Sequence[StandingAlert], patient_key: str | No
     return [act for client in clients for act in store.acts(client, patient_key)]
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """How a person on the worklist is told from the others."""
 
     name: str

@@ -6,10 +6,10 @@ episode, to which no earlier act applies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from msgspec import Struct
 from sqlalchemy import Connection, insert, select
 
 from cds.store.cipher import Cipher
@@ -18,8 +18,7 @@ from cds.store.tables import worklist_act
 ActKind = Literal["acknowledge", "snooze", "comment", "reopen"]
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(Struct, frozen=True):
     """One episode of an alert: the same clinical state from first being said until it changes."""
 
     client: str
@@ -30,8 +29,7 @@ class Episode:
     card: str
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """Who did what with an episode, and when."""
 
     episode: Episode

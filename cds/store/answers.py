@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, func, select
 
 from cds.store.prepared import read_rows
 from cds.store.tables import answer
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A user answered a card that carried this rule's finding in this clinical state."""
 
     rule: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Executable, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -16,8 +16,7 @@ from cds.store.jsontext import canonical
 from cds.store.tables import answer, card, feedback, ledger
 
 
-@dataclass(frozen=True, slots=True)
-class FeedbackEntry:
+class FeedbackEntry(Struct, frozen=True):
     """One entry of a feedback call, checked."""
 
     card: str
@@ -43,8 +42,7 @@ class FeedbackEntry:
         return hashlib.sha256(canonical(parts)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What became of a feedback entry."""
 
     new: bool

@@ -7,12 +7,12 @@ several answers to it the last one counts, for the revision of the rule that was
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Window:
+
+class Window(Struct, frozen=True):
     """Which days are counted, both ends included, and whose."""
 
     first: date
@@ -25,8 +25,7 @@ class Window:
         return cls(date.min, date.max)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFigures:
+class RuleFigures(Struct, frozen=True):
     """What became of one revision of one rule."""
 
     rule: str
@@ -57,8 +56,7 @@ class RuleFigures:
         return self.shown - self.accepted - self.overridden
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """All figures of one window."""
 
     rules: tuple[RuleFigures, ...]
@@ -73,8 +71,7 @@ class Figures:
     """Who asked -> decisions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Week:
+class Week(Struct, frozen=True):
     """One rule in one week."""
 
     rule: str
@@ -87,8 +84,7 @@ class Week:
     """Revisions of the rule that were asked in that week."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """What a user wrote on a card."""
 
     at: datetime

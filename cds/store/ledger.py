@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, delete, select
 
 from cds.store import tally
@@ -17,8 +17,7 @@ from cds.store.tables import card, ledger, ledger_body
 from cds.store.tally import Count, Counted, Kind
 
 
-@dataclass(frozen=True, slots=True)
-class CardRow:
+class CardRow(Struct, frozen=True):
     """A card that was shown; each finding has rule, revision, subject, severity and state."""
 
     uuid: str
@@ -28,8 +27,7 @@ class CardRow:
     suggestions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(Struct, frozen=True):
     """One decision; `body` is JSON: request as evaluated, trace, cards, what was suppressed.
 
     A decision without a body is recorded but cannot be made again, as one past its retention.
@@ -54,8 +52,7 @@ class LedgerEntry:
     counted: Counted = field(default_factory=Counted)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDecision:
+class StoredDecision(Struct, frozen=True):
     """A ledger row as found; `body` is None when its retention time is over."""
 
     evaluation: str

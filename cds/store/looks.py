@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
 from sqlalchemy import Connection, insert, select
 
 from cds.store.tables import look
@@ -21,8 +21,7 @@ class Way(StrEnum):
     """At the machine itself, where no client is registered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """Somebody was shown something; `evaluation` is None for a list of several patients."""
 
     at: datetime

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 
 from cds.store.cipher import Cipher, CipherError
@@ -18,8 +18,7 @@ from cds.store.jsontext import decode, encode
 from cds.store.tables import launch, web_session
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """A sign-in that was begun in one browser at one client's EHR."""
 
     client: str
@@ -29,8 +28,7 @@ class Launch:
     secrets: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """What a browser may see: of one client, and there one patient, or one evaluation, or all."""
 
     client: str

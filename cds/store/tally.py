@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -43,8 +43,7 @@ class Kind(StrEnum):
     """Something could not be read; the item is the problem's code, the detail its impact."""
 
 
-@dataclass(frozen=True, slots=True)
-class PanelRule:
+class PanelRule(Struct, frozen=True):
     """A rule that was asked."""
 
     rule: str
@@ -52,8 +51,7 @@ class PanelRule:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """The rules that were asked in a decision, named by their digest."""
 
     name: str
@@ -67,8 +65,7 @@ class Panel:
         return cls(hashlib.sha256(written).hexdigest(), asked)
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """One thing to count in a decision."""
 
     kind: Kind
@@ -79,8 +76,7 @@ class Count:
     """Whether something in the decision could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """All that is counted of one decision, beside its cards."""
 
     panel: Panel | None = None

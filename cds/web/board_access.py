@@ -6,7 +6,7 @@ are free text in which users may have named one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cds.web.errors import Refusal, refuse
 from cds.web.signin import Doorkeeper, Visitor
@@ -17,8 +17,7 @@ _NOT_ALL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class BoardReader:
+class BoardReader(Struct, frozen=True):
     """What one reader may see."""
 
     name: str

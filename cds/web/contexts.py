@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds.clinical.setting import Occasion
 
 _PRESCRIBERS = ("Practitioner", "PractitionerRole")
 
 
-@dataclass(frozen=True, slots=True)
-class ContextShape:
+class ContextShape(Struct, frozen=True):
     """The fields of one hook's context. `orders` names the field that holds the order(s)."""
 
     users: tuple[str, ...]

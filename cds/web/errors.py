@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response
 from gunicorn.http.errors import NoMoreData, ParseException
+from msgspec import Struct
 from werkzeug.exceptions import HTTPException
 
 from cds.store import ConstraintError, DatabaseError
@@ -15,8 +15,7 @@ from cds.store.jsontext import encode
 from cds.telemetry import Metrics, error_fields, log
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True):
     """One thing that is wrong. `code` is a FHIR issue type; `field` a path into the request."""
 
     code: str

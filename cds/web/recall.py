@@ -10,8 +10,9 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.assess import Assessment
 from cds.services import Services
@@ -34,8 +35,7 @@ class NotRecalled(Exception):  # noqa: N818 - an answer, not a defect
         self.gone = gone
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Struct, frozen=True):
     """An evaluation as it was made, with everything needed to ask further."""
 
     stored: StoredDecision

@@ -15,6 +15,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from flask import Response, g, request
+from msgspec import Struct
 
 from cds.services import Services
 from cds.settings import ClientSettings, Limits
@@ -41,8 +42,7 @@ _NO_SIGN_IN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(Struct, frozen=True):
     """Somebody who looks at pages. `client` is None for whoever sits at this machine."""
 
     client: str | None

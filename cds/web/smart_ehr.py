@@ -23,6 +23,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import jwt
+from msgspec import Struct
 
 from cds.fhir.bounded import BodyError, bounded_body
 from cds.fhir.client import FetchError, FetchLimits, FhirClient, same_origin
@@ -58,8 +59,7 @@ class SignInFailed(Exception):  # noqa: N818 - an answer to the browser, not a d
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoints:
+class Endpoints(Struct, frozen=True):
     """What the EHR says of itself."""
 
     issuer: str
@@ -68,8 +68,7 @@ class Endpoints:
     keys: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(Struct, frozen=True):
     """Who signed in, and what the EHR had opened."""
 
     user: str

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, redirect, request
+from msgspec import Struct
 
 from cds.services import Services
 from cds.services.worklist import (
@@ -44,8 +44,7 @@ _DONE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One alert as the page shows it."""
 
     key: str

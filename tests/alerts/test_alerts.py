@@ -326,7 +326,7 @@ def test_the_ledger_keeps_the_decision_of_the_alert(site: Site) -> None:
 
 
 def test_the_next_hook_shows_the_same_card(site: Site) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from cds.clinical.setting import Occasion
     from cds.services.decide import EvaluationInput, decide

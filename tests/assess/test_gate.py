@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from cds.assess.assessment import Gate, GatedLevel
 from cds.assess.course import read_therapy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import pk
 from cds.assess import Assessment, assess
@@ -61,7 +61,7 @@ def test_the_same_question_minutes_later_and_on_another_occasion_is_not_worked_o
 
     for name in ("fit", "propose", "infer_adherence"):
         monkeypatch.setattr(pk, name, None)  # would fail if it were called
-    signing = dataclasses.replace(US, occasion=Occasion.ORDER_SIGN)
+    signing = replace(US, occasion=Occasion.ORDER_SIGN)
     assert ask(patient(), memory, later=7 * MINUTE) == 0
     assert ask(patient(), memory, later=9 * MINUTE, setting=signing) == 0
 
@@ -99,9 +99,7 @@ def test_another_policy_is_another_question_about_doses_alone(ask: Any) -> None:
     memory = Remembered()
     ask(patient(), memory)
 
-    assert (
-        ask(patient(), memory, setting=dataclasses.replace(US, jurisdiction=Jurisdiction.EU)) == 1
-    )
+    assert ask(patient(), memory, setting=replace(US, jurisdiction=Jurisdiction.EU)) == 1
 
 
 def test_an_edited_model_is_asked_itself(ask: Any, models: Models) -> None:
@@ -127,15 +125,13 @@ OTHERWISE: Mapping[str, tuple[Any, ...]] = {
 
 
 def test_every_part_of_a_case_counts() -> None:
-    assert set(OTHERWISE) == {part.name for part in dataclasses.fields(pk.Case) if part.init}
+    assert set(OTHERWISE) == set(pk.Case.__struct_fields__)
     others = [
-        dataclasses.replace(CASE, **{name: value})
-        for name, values in OTHERWISE.items()
-        for value in values
+        replace(CASE, **{name: value}) for name, values in OTHERWISE.items() for value in values
     ]
 
     assert len({written(case) for case in (CASE, *others)}) == 1 + len(others)
-    assert written(dataclasses.replace(CASE)) == written(CASE)
+    assert written(replace(CASE)) == written(CASE)
 
 
 def test_memories_of_two_processes_have_nothing_in_common(models: Models) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from cds.cards.quiet import (
     Answer,
@@ -61,7 +61,7 @@ def test_without_an_answer_nothing_rests_however_often_it_was_shown() -> None:
 
 def test_among_limits_of_a_dose_the_organs_of_this_patient_lead() -> None:
     general = said("dosing.a-label-maximum", Severity.WARNING)
-    clearance = Matched("lab", fact("lab", key="crcl", recent=True), frozenset({"recent"}))
+    clearance = Matched.of("lab", fact("lab", key="crcl", recent=True), frozenset({"recent"}))
     own = replace(said("dosing.b-kidney", Severity.WARNING), facts=(clearance,))
     graver = said("dosing.c-too-much", Severity.CRITICAL)
 

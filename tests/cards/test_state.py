@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cds.cards.state import _CALENDAR, card_uuid, state_digest, suggestion_uuid
 from cds.cards.trace import Matched
@@ -29,7 +29,7 @@ def order(**changes: object) -> Matched:
 
 
 def everything(fact: Fact) -> Matched:
-    return Matched(fact.kind, fact, frozenset(fact.values))
+    return Matched.of(fact.kind, fact, frozenset(fact.values))
 
 
 def digest(*matched: Matched) -> str:
@@ -82,10 +82,8 @@ def test_a_refit_that_moves_the_trough_by_3_ng_ml_is_no_news_but_100_are() -> No
 
 
 def test_a_corrected_value_is_news_even_if_the_rule_looks_only_at_what_was_made_of_it() -> None:
-    first, amended = (
-        Matched("level", fact("level", value_ng_ml=v, percentile=71.3), frozenset({"percentile"}))
-        for v in (720.0, 724.0)
-    )
+    levels = (fact("level", value_ng_ml=v, percentile=71.3) for v in (720.0, 724.0))
+    first, amended = (Matched.of("level", level, frozenset({"percentile"})) for level in levels)
     assert digest(first) != digest(amended)
 
 
@@ -108,7 +106,7 @@ def test_what_a_rule_does_not_look_at_is_no_part_of_its_state() -> None:
     one = fact("adherence", percent_all_taken=80.0, asked_days_ago=3.0)
     other = fact("adherence", percent_all_taken=20.0, asked_days_ago=3.0)
 
-    assert digest(Matched("a", one, frozenset())) == digest(Matched("a", other, frozenset()))
+    assert digest(Matched.of("a", one, frozenset())) == digest(Matched.of("a", other, frozenset()))
 
 
 def test_the_same_patient_in_the_same_state_keeps_the_card() -> None:

@@ -17,7 +17,7 @@ def said(kind: str, name: str, value: float, limit: float | None = None) -> str:
     """One attribute of a fact, beside an upper limit it may be held to."""
     fact = Fact(kind, {**_ALWAYS.get(kind, {}), name: value})
     limits = (Limit(name, Word.AT_MOST, limit),) if limit is not None else ()
-    (words,) = fact_words(Matched(kind, fact, frozenset({name})), limits)[1]
+    (words,) = fact_words(Matched.of(kind, fact, frozenset({name})), limits)[1]
     return words
 
 
@@ -41,7 +41,7 @@ LEVEL = Fact(
 
 def spoken(rule: str, *facts: Fact, looks_at: set[str]) -> Spoken:
     """A finding of a rule that looks at some values of facts."""
-    matched = (Matched(fact.kind, fact, frozenset(looks_at)) for fact in facts)
+    matched = (Matched.of(fact.kind, fact, frozenset(looks_at)) for fact in facts)
     return Spoken(low_trough(rule_id=rule, revision=1), "digest", tuple(matched))
 
 
@@ -118,7 +118,7 @@ def test_what_was_counted_may_be_all_of_it() -> None:
 )
 def test_a_result_stands_with_its_unit(value: float, unit: str, words: str) -> None:
     result = {"key": "crcl", "name": "Result", "value": value, "unit": unit, "recent": True}
-    matched = Matched("lab", Fact("lab", result), frozenset({"key", "value"}))
+    matched = Matched.of("lab", Fact("lab", result), frozenset({"key", "value"}))
     assert words in fact_words(matched, ())[1]
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from cds.clinical.codes import Code
 from cds.clinical.terminology import Drug, LabDefinition, LevelCode, Product, Terminology
+from cds.fhir.validate import Reading
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 LOINC = "http://loinc.org"
@@ -157,3 +158,8 @@ PATIENT: dict[str, Any] = {
     "gender": "female",
     "birthDate": "1970-03-04",
 }
+
+
+def judged(reading: Reading) -> tuple[object, object]:
+    """What was read and said, whether or not the form was known before."""
+    return reading.resource, reading.problems

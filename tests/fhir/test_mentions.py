@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cds.fhir.mentions import mentions
 from tests.fhir.factories import DRUG, RXNORM, coded, lab, level, request

@@ -11,7 +11,7 @@ from cds.fhir import validate
 from cds.fhir.form import form, written
 from cds.fhir.passed import Passed
 from cds.fhir.validate import read_resource, read_resources
-from tests.fhir.factories import lab, level, request
+from tests.fhir.factories import judged, lab, level, request
 
 
 @pytest.fixture
@@ -157,8 +157,11 @@ def test_a_record_with_something_to_repair_or_refuse_is_judged_each_time(
 ) -> None:
     memory, record = Passed(), [request(), request("o", **fields)]
     read_resources([request(), request("o")], memory)
-    first, *others = (read_resources(record, memory) for _ in range(3))
-    assert others == [first, first] == [[read_resource(each, Passed()) for each in record]] * 2
+    first, *others = (
+        [judged(reading) for reading in read_resources(record, memory)] for _ in range(3)
+    )
+    alone = [judged(read_resource(each, Passed())) for each in record]
+    assert others == [first, first] == [alone] * 2
 
 
 def test_two_processes_do_not_give_comparable_digests() -> None:

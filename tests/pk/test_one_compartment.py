@@ -1,13 +1,13 @@
 """One compartment with a fixed input: the short way to a fit equals the general one."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.optimize
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import pk
 from pk.changing import changing

@@ -1,11 +1,10 @@
 """Laws that hold whatever the numbers: linearity, superposition, order, origin, weight of prior."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import pk
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient
+from msgspec.structs import replace
 
 from cds.assess import Assessment
 from cds.assess.assessment import ExposureState

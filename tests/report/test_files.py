@@ -6,10 +6,10 @@ import base64
 import csv
 import io
 import json
-from dataclasses import replace
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
+from msgspec.structs import replace
 
 from cds.report import level_report
 from cds.report.diagnostic_report import diagnostic_report

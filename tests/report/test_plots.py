@@ -8,12 +8,12 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from matplotlib.dates import num2date
+from msgspec.structs import replace
 
 from cds.assess import Assessment
 from cds.report import Shape, curves, picture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 
 import pytest
+from msgspec.structs import replace
 
 from cds.clinical.finding import Matter, Severity
 from cds.clinical.setting import Jurisdiction, Occasion, Setting
@@ -24,7 +24,7 @@ from tests.rulebook.build import (
     scene,
 )
 
-EU = dataclasses.replace(SETTING, jurisdiction=Jurisdiction.EU)
+EU = replace(SETTING, jurisdiction=Jurisdiction.EU)
 
 
 def outcome(*given: dict[str, object], rule: str = "trough.low") -> Outcome:

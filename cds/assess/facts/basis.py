@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cds.assess.assessment import Exposure, GatedLevel
 from cds.assess.course import Therapy
@@ -21,8 +22,7 @@ Value = bool | int | float | str
 DAYS_PER_MONTH = 365.25 / 12.0
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(Struct, frozen=True):
     """Everything known before the rules run."""
 
     record: PatientRecord

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from cds.assess.facts.basis import DAYS_PER_MONTH, Basis, fact
 from cds.assess.policy import Table

@@ -6,8 +6,9 @@ Imported CTCAE grades are not used: versions 5 and 6 grade the same count differ
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cds.assess.facts.basis import Basis, fact
 from cds.assess.indication import possible_indications
@@ -20,8 +21,7 @@ from cds.rulebook import Fact
 _COUNTS = ("anc", "platelets", "hemoglobin", "wbc")
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
+class _Counts(Struct, frozen=True):
     """Neutrophils and platelets as last measured."""
 
     anc: Lab | None

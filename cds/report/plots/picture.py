@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cds.assess.assessment import Assessment, DoseOption
 from cds.report.plots import canvas, course, interval, labs, level
@@ -24,8 +25,7 @@ class Shape(StrEnum):
 SIZES = {Shape.WIDE: (7.6, 3.7), Shape.NARROW: (3.7, 4.3)}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is to be drawn."""
 
     assessment: Assessment
@@ -39,8 +39,7 @@ class Request:
         return self.shape is Shape.NARROW
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """One kind of picture."""
 
     title: str

@@ -8,12 +8,12 @@ was rejected is counted, never told.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 from jwt.exceptions import PyJWTError
+from msgspec import Struct
 
 from cds.settings import ClientSettings
 from cds.web.auth.keys import KeySource
@@ -37,8 +37,7 @@ class RejectedToken(Exception):  # noqa: N818 - an answer to a stranger, not a d
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredClient:
+class RegisteredClient(Struct, frozen=True):
     """A client of the settings with its keys."""
 
     settings: ClientSettings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from cds.services.call import Deviation
 from cds.web.errors import Issue, Refusal
@@ -29,8 +30,7 @@ _OLDER_FHIR = frozenset(
 """Order types of DSTU2 and STU3 that do not exist in R4."""
 
 
-@dataclass
-class Reader:
+class Reader(Struct):
     lenient: bool
     issues: list[Issue] = field(default_factory=list)
     deviations: list[Deviation] = field(default_factory=list)
