@@ -129,10 +129,12 @@ class Posterior(Struct, frozen=True, eq=False, dict=True):  # cached_property ne
         """The posterior as weighted parameter sets."""
         if self.n_levels == 0:
             return self.prior_nodes
-        hessian = self._hessian
-        if np.linalg.eigvalsh(hessian)[0] <= 0.0:
-            hessian = self.objective.expand(self.z[None])[2][0]
-        return posterior_nodes(self.objective.value, self.z, hessian, 0.0, draws=self.options.draws)
+        value, draws = self.objective.value, self.options.draws
+        try:
+            return posterior_nodes(value, self.z, self._hessian, 0.0, draws=draws)
+        except np.linalg.LinAlgError:  # not positive definite: the Fisher information always is
+            fisher = self.objective.expand(self.z[None]).fisher[0]
+            return posterior_nodes(value, self.z, fisher, 0.0, draws=draws)
 
     @cached_property
     def prior_nodes(self) -> Nodes:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
+from cds.store.jsontext import encode
 from cds.store.trouble import trouble_of
 
 SCHEMA_HEAD = "0005"
@@ -120,12 +121,22 @@ class Database:
 
     def _engine(self) -> Engine:
         if self.url.get_backend_name() != "sqlite":
-            return create_engine(self.url, pool_pre_ping=True, pool_size=8, pool_timeout=1.0)
+            return create_engine(
+                self.url,
+                pool_pre_ping=True,
+                pool_size=8,
+                pool_timeout=1.0,
+                json_serializer=_as_json,
+            )
         if self.url.database and self.url.database != ":memory:":
             _make_directory(Path(self.url.database).parent)
-        engine = create_engine(self.url)
+        engine = create_engine(self.url, json_serializer=_as_json)
         event.listen(engine, "connect", _sqlite_pragmas)
         return engine
+
+
+def _as_json(value: Any) -> str:
+    return encode(value).decode()
 
 
 def _make_directory(directory: Path) -> None:

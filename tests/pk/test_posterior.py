@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import pk
 from pk.nodes import Distribution, posterior_nodes, prior_nodes, weighted_quantiles
@@ -47,6 +48,16 @@ def test_the_evidence_of_a_gaussian_is_exact():
         assert nodes.log_evidence == pytest.approx(exact, abs=5e-3)
         assert nodes.mean(nodes.z) == pytest.approx(centre, abs=0.01)
         assert nodes.effective > 500 or q == 1
+
+
+def test_where_the_hessian_is_not_positive_the_fisher_information_lays_out_the_nodes(model):
+    posterior = pk.fit(pk.Case(ADULT, daily(30), [pk.Level(719.0, 280.0)]), model)
+    saddle = replace(posterior.minimum, hessian=-posterior.minimum.hessian)
+    other = replace(posterior, minimum=saddle)
+    probs = [0.05, 0.5, 0.95]
+    got = other.parameter_quantiles("CL", probs)
+    assert got == pytest.approx(posterior.parameter_quantiles("CL", probs), rel=1e-3)
+    assert other.log_evidence == pytest.approx(posterior.log_evidence, abs=1e-5)
 
 
 def test_importance_sampling_agrees_with_quadrature_on_a_skewed_posterior(model):
