@@ -21,11 +21,12 @@ from scipy.special import betaln
 
 from pk.case import Case, Regimen
 from pk.covariates import MODELS
+from pk.distribution import weighted_quantiles
 from pk.doubtful import LARGEST_WINDOW, Window, blocks, windows
 from pk.errors import CaseError, NotSupportedError
 from pk.estimation import fit
 from pk.model import PopulationModel
-from pk.nodes import Nodes, posterior_nodes, weighted_quantiles
+from pk.nodes import Nodes, posterior_nodes
 from pk.posterior import FitOptions, Posterior
 from pk.predict import INTERVAL, trough_per_mg
 
@@ -101,7 +102,7 @@ class Adherence(Struct, frozen=True, eq=False):
 
     def _trough(self, regimen: Regimen, weight: Array) -> tuple[float, tuple[float, float]]:
         unit = trough_per_mg(self.posterior, self.nodes.z, regimen.interval_h)
-        low, median, high = _middle_and_interval(regimen.amount_mg * unit, weight)
+        low, median, high = _middle_and_interval(regimen.amount_mg * unit, weight, self.nodes)
         return median, (low, high)
 
 
@@ -154,7 +155,7 @@ def _summary(
     def reading(w: Array) -> Reading | None:
         if w.sum() < _IMPOSSIBLE:
             return None
-        low, median, high = _middle_and_interval(clearance, w / w.sum())
+        low, median, high = _middle_and_interval(clearance, w / w.sum(), nodes)
         return Reading(float(w.sum()), median, (low, high))
 
     overall = reading(nodes.weight)
@@ -247,7 +248,9 @@ def _shares(x: Array) -> tuple[Array, Array]:
     return x, log_sum
 
 
-def _middle_and_interval(values: Array, weight: Array) -> tuple[float, float, float]:
+def _middle_and_interval(values: Array, weight: Array, nodes: Nodes) -> tuple[float, float, float]:
+    """Of a number by its values (M,) at the nodes, under weights (M,) of a part of the patterns."""
     probs = np.array([0.5 - 0.5 * INTERVAL, 0.5, 0.5 + 0.5 * INTERVAL])
-    low, median, high = weighted_quantiles(values, weight, probs).tolist()
+    found = weighted_quantiles(values, weight, probs, nodes.step, nodes.weight)
+    low, median, high = found.tolist()
     return low, median, high

@@ -14,10 +14,10 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Case, Regimen
+from pk.distribution import Pooled
 from pk.errors import LevelNotUsedError, MissingCovariateError, OutOfDomainError, PkError
 from pk.estimation import fit
 from pk.model import PopulationModel
-from pk.nodes import Distribution, weighted_quantiles
 from pk.posterior import FitOptions, Posterior
 from pk.predict import TAILS, measured_quantiles
 
@@ -105,8 +105,11 @@ class Average(Struct, frozen=True, eq=False, dict=True):  # cached_property need
             parts.append((f, weight * w, posterior.residual()))
         if residual:
             return measured_quantiles(parts, wanted)
-        values, weights = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-        return weighted_quantiles(values, weights, wanted)
+        columns = [
+            self._pooled([f[:, t] for f, _, _ in parts]).quantiles(wanted)
+            for t in range(parts[0][0].shape[1])
+        ]
+        return np.stack(columns, axis=1)
 
     def steady_state(self, regimen: Regimen, clearance_factor: float = 1.0) -> AveragePrediction:
         """Predict `regimen` in steady state; the point value is the median over all members."""
@@ -121,33 +124,36 @@ class Average(Struct, frozen=True, eq=False, dict=True):  # cached_property need
             {p.model.id: p.trough_at_map(regimen, clearance_factor) for p, _ in self.active},
         )
 
-    def trough(self, interval_h: float, clearance_factor: float = 1.0) -> Distribution:
+    def trough(self, interval_h: float, clearance_factor: float = 1.0) -> Pooled:
         """Steady-state trough per mg (ng/mL) over all members."""
         key = ("trough", interval_h, clearance_factor)
         if key not in self._known:
-            parts = [p.trough_nodes(interval_h, clearance_factor) for p, _ in self.active]
-            self._known[key] = self._pooled(parts)
+            self._known[key] = self._pooled(
+                [p.trough_nodes(interval_h, clearance_factor)[0] for p, _ in self.active]
+            )
         return self._known[key]
 
-    def auc24(self, clearance_factor: float = 1.0) -> Distribution:
+    def auc24(self, clearance_factor: float = 1.0) -> Pooled:
         """AUC over 24 h (mg h/L) per mg a day over all members."""
         key = ("auc24", 24.0, clearance_factor)
         if key not in self._known:
             self._known[key] = self._pooled(
-                [p.auc24_nodes(clearance_factor) for p, _ in self.active]
+                [p.auc24_nodes(clearance_factor)[0] for p, _ in self.active]
             )
         return self._known[key]
 
     @cached_property
-    def _known(self) -> dict[tuple[str, float, float], Distribution]:
+    def _known(self) -> dict[tuple[str, float, float], Pooled]:
         """What was asked for before: every regimen scales the same distribution."""
         return {}
 
-    def _pooled(self, parts: list[tuple[Array, Array]]) -> Distribution:
-        shares = [w for _, w in self.active]
-        return Distribution.of(
-            np.concatenate([values for values, _ in parts]),
-            np.concatenate([s * w for s, (_, w) in zip(shares, parts, strict=True)]),
+    def _pooled(self, values: Sequence[Array]) -> Pooled:
+        """A number by its values (M,) at the nodes of each active member."""
+        return Pooled(
+            [
+                (weight, posterior.nodes.distribution(own))
+                for (posterior, weight), own in zip(self.active, values, strict=True)
+            ]
         )
 
 

@@ -6,7 +6,7 @@ lead to. If no candidate within the limits is acceptable, that is the answer, no
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -16,8 +16,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pk.case import Regimen
+from pk.distribution import Spread
 from pk.errors import CaseError, NotReliableError
-from pk.nodes import Distribution
 from pk.predict import TAILS
 
 Array = NDArray[np.float64]
@@ -31,11 +31,11 @@ class Exposure(Protocol):
         """Why no dose may be proposed; empty if one may."""
         ...
 
-    def trough(self, interval_h: float, clearance_factor: float) -> Distribution:
+    def trough(self, interval_h: float, clearance_factor: float) -> Spread:
         """Steady-state trough per mg, ng/mL: doses only scale it."""
         ...
 
-    def auc24(self, clearance_factor: float) -> Distribution:
+    def auc24(self, clearance_factor: float) -> Spread:
         """AUC over 24 h (mg h/L) per mg a day."""
         ...
 
@@ -117,17 +117,15 @@ class Proposal(Struct, frozen=True):
     why_not: tuple[str, ...]
 
 
-class _PerMg(NamedTuple):
-    """Troughs of an interval per mg, which doses only scale: asked for their interval once."""
+class _Outlook(NamedTuple):
+    """What a regimen leads to in steady state: trough in ng/mL, and the sides of the target."""
 
-    trough: Distribution
+    regimen: Regimen
     low: float
     median: float
     high: float
-
-    @classmethod
-    def of(cls, trough: Distribution) -> "_PerMg":
-        return cls(trough, *trough.quantiles(TAILS).tolist())
+    p_below: float
+    p_above: float
 
 
 def propose(exposure: Exposure, target: Target, options: DoseOptions) -> list[Proposal]:
@@ -140,9 +138,11 @@ def propose(exposure: Exposure, target: Target, options: DoseOptions) -> list[Pr
     factor = options.clearance_factor
     daily_auc = float(exposure.auc24(factor).quantiles(np.array([0.5]))[0])
     regimens = _regimens(options)
-    intervals = dict.fromkeys(regimen.interval_h for regimen in regimens)
-    per_mg = {hours: _PerMg.of(exposure.trough(hours, factor)) for hours in intervals}
-    rows = [_judge(r, per_mg[r.interval_h], daily_auc, target, options) for r in regimens]
+    rows: list[Proposal] = []
+    for hours in dict.fromkeys(regimen.interval_h for regimen in regimens):
+        some = [regimen for regimen in regimens if regimen.interval_h == hours]
+        outlooks = _outlooks(exposure.trough(hours, factor), some, target)
+        rows += [_judge(outlook, daily_auc, target, options) for outlook in outlooks]
     return sorted(rows, key=lambda p: _rank(p, target))
 
 
@@ -226,23 +226,24 @@ def _fewest(amount_mg: float, pieces: tuple[tuple[float, float], ...]) -> Mappin
     return MappingProxyType(dict(sorted(made.items(), reverse=True)))
 
 
-def _judge(
-    regimen: Regimen,
-    per_mg: _PerMg,
-    daily_auc: float,
-    target: Target,
-    options: DoseOptions,
-) -> Proposal:
-    below = per_mg.trough.p_below(target.low_ng_ml / regimen.amount_mg)
-    above = per_mg.trough.p_above(target.high_ng_ml / regimen.amount_mg)
-    median = regimen.amount_mg * per_mg.median
+def _outlooks(trough: Spread, regimens: Sequence[Regimen], target: Target) -> list[_Outlook]:
+    """Regimens of one interval: a dose only scales the trough per mg, so it is asked for once."""
+    mg = np.array([regimen.amount_mg for regimen in regimens])
+    low, median, high = trough.quantiles(TAILS)
+    below, above = trough.below(target.low_ng_ml / mg), trough.above(target.high_ng_ml / mg)
+    found = np.stack([low * mg, median * mg, high * mg, below, above], axis=1).tolist()
+    return [_Outlook(regimen, *row) for regimen, row in zip(regimens, found, strict=True)]
+
+
+def _judge(outlook: _Outlook, daily_auc: float, target: Target, options: DoseOptions) -> Proposal:
+    regimen, low, median, high, below, above = outlook
     tablets = tablets_for(regimen.amount_mg, options)
     why_not = _objections(regimen, tablets, median, above, target, options)
     return Proposal(
         regimen=regimen,
         tablets=tablets,
         trough_ng_ml=median,
-        trough_interval=(regimen.amount_mg * per_mg.low, regimen.amount_mg * per_mg.high),
+        trough_interval=(low, high),
         p_below=below,
         p_in=max(1.0 - below - above, 0.0),
         p_above=above,

@@ -8,7 +8,7 @@ effective sample size. Both are deterministic.
 
 import math
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache
 from typing import Final, Literal
 
 import numpy as np
@@ -16,12 +16,15 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, gammaln, ndtri
 
+from pk.distribution import Distribution, weighted_quantiles
+
 Array = NDArray[np.float64]
 
-#: Fibonacci lattices of the plane, number of points and generator: to find the posterior, and to
-#: integrate over it.
+#: Fibonacci lattices of the plane, number of points and generator: to find the posterior, to
+#: integrate a value that is expensive, and to integrate over the posterior.
+_ROUGH: Final = (377, 233)
 _COARSE: Final = (610, 377)
-_FINE: Final = (2584, 1597)
+_FINE: Final = (987, 610)
 _RADIUS: Final = 5.0  # standard deviations; 4e-6 of a normal density lies outside
 _LINE: Final = 301
 #: Draws of importance sampling unless the caller asks for more or fewer.
@@ -35,8 +38,9 @@ class Nodes(Struct, frozen=True, eq=False):
     """Points z (M, q) with weights (M,) that sum to one, and the log marginal likelihood.
 
     `effective` is the number of equally weighted draws worth the same (importance sampling), or the
-    number of nodes (quadrature). `kept` says which of the points that were weighed last these are;
-    the others carry nothing.
+    number of nodes (quadrature). `step` is the side of the cell that a node of a lattice stands
+    for, in standard deviations of the posterior; zero for draws. `kept` says which of the points
+    that were weighed last these are; the others carry nothing.
     """
 
     z: Array
@@ -44,12 +48,21 @@ class Nodes(Struct, frozen=True, eq=False):
     log_evidence: float
     method: Literal["quadrature", "importance"]
     effective: float
+    step: float
     kept: NDArray[np.bool_]
 
     def mean(self, values: Array) -> Array:
         """Weighted mean over the nodes (first axis)."""
         flat = values.reshape(len(values), -1)
         return np.asarray(self.weight @ flat).reshape(values.shape[1:])
+
+    def distribution(self, values: Array) -> Distribution:
+        """The distribution of a number by its values (M,) at the nodes."""
+        return Distribution.of(values, self.weight, self.step)
+
+    def quantiles(self, values: Array, probs: Array) -> Array:
+        """Quantiles (len(probs), ...) of numbers by their values (M, ...) at the nodes."""
+        return weighted_quantiles(values, self.weight, probs, self.step)
 
 
 @cache
@@ -104,7 +117,7 @@ def posterior_nodes(
     if q > 2:
         return _importance(value, centre, scale, constant, draws)
     # the first pass finds mean and spread of a skewed posterior, the second fits the lattice to it
-    rough = _lattice(value, centre, scale, constant, _COARSE)
+    rough = _lattice(value, centre, scale, constant, _ROUGH)
     mean = rough.mean(rough.z)
     spread = rough.z - mean
     covariance = (rough.weight[:, None] * spread).T @ spread
@@ -121,14 +134,15 @@ def _lattice(
 ) -> Nodes:
     if len(centre) == 1:
         points = np.linspace(-_RADIUS, _RADIUS, _LINE)[:, None]
-        cell = 2.0 * _RADIUS / (_LINE - 1)
+        cell = step = 2.0 * _RADIUS / (_LINE - 1)
     else:
         points = _plane(*lattice)
         cell = (2.0 * _RADIUS) ** 2 / lattice[0]
+        step = math.sqrt(cell)
     z = centre + points @ scale.T
     log_density = -value(z)
     volume = math.log(cell) + math.log(abs(float(scale.diagonal().prod())))  # it is triangular
-    return _weighted(z, log_density, volume + constant, "quadrature")
+    return _weighted(z, log_density, volume + constant, "quadrature", step)
 
 
 def _importance(
@@ -148,11 +162,15 @@ def _importance(
         - np.linalg.slogdet(_WIDEN * scale)[1]
     )
     log_ratio = -value(z) - log_proposal
-    return _weighted(z, log_ratio, constant - math.log(len(z)), "importance")
+    return _weighted(z, log_ratio, constant - math.log(len(z)), "importance", 0.0)
 
 
 def _weighted(
-    z: Array, log_weight: Array, constant: float, method: Literal["quadrature", "importance"]
+    z: Array,
+    log_weight: Array,
+    constant: float,
+    method: Literal["quadrature", "importance"],
+    step: float,
 ) -> Nodes:
     log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
     top = float(log_weight.max())
@@ -165,43 +183,4 @@ def _weighted(
     kept = weight.compress(keep)
     kept /= kept.sum()
     evidence = top + math.log(total) + constant
-    return Nodes(z.compress(keep, axis=0), kept, evidence, method, effective, keep)
-
-
-class Distribution(Struct, frozen=True, eq=False, dict=True):  # cached_property needs a __dict__
-    """A number over weighted nodes: its values (M,) in order, and the weight up to each (M + 1,).
-
-    Sorted once, it answers every question about quantiles and limits by looking up a place.
-    """
-
-    ordered: Array
-    reached: Array
-
-    @classmethod
-    def of(cls, values: Array, weight: Array) -> "Distribution":
-        order = np.argsort(values)
-        reached = np.zeros(len(values) + 1)
-        np.cumsum(weight[order], out=reached[1:])
-        return cls(values[order], reached)
-
-    def quantiles(self, probs: Array) -> Array:
-        """Quantiles (len(probs),), interpolated between the middles of the nodes' steps."""
-        return np.asarray(np.interp(probs, self._middle, self.ordered))
-
-    @cached_property
-    def _middle(self) -> Array:
-        return np.asarray(0.5 * (self.reached[1:] + self.reached[:-1]))
-
-    def p_below(self, limit: float) -> float:
-        return float(self.reached[np.searchsorted(self.ordered, limit, side="left")])
-
-    def p_above(self, limit: float) -> float:
-        up_to = self.reached[np.searchsorted(self.ordered, limit, side="right")]
-        return float(self.reached[-1] - up_to)
-
-
-def weighted_quantiles(values: Array, weight: Array, probs: Array) -> Array:
-    """Quantiles (len(probs), ...) of values (M, ...) with weights (M,)."""
-    columns = values.reshape(len(values), -1).T
-    found = [Distribution.of(column, weight).quantiles(probs) for column in columns]
-    return np.stack(found, axis=1).reshape(len(probs), *values.shape[1:])
+    return Nodes(z.compress(keep, axis=0), kept, evidence, method, effective, step, keep)

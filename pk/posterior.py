@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from pk.case import Case, Regimen
 from pk.covariates import CovariateValue
 from pk.curve import Curve, curve
+from pk.distribution import Distribution
 from pk.errors import OptionsError
 from pk.health import Criteria, FitHealth, assess_fit
 from pk.individual import DomainCheck, Individual
 from pk.minimise import Minimum
 from pk.model import PopulationModel
-from pk.nodes import DRAWS, Distribution, Nodes, posterior_nodes, prior_nodes, weighted_quantiles
+from pk.nodes import DRAWS, Nodes, posterior_nodes, prior_nodes
 from pk.objective import Objective, objective
 from pk.predict import (
     Prediction,
@@ -190,7 +191,7 @@ class Posterior(Struct, frozen=True, eq=False, dict=True):  # cached_property ne
         wanted = np.asarray(probs, dtype=float)
         if residual:
             return measured_quantiles([(f, weight, self.residual(analyte))], wanted)
-        return weighted_quantiles(f, weight, wanted)
+        return self.nodes.quantiles(f, wanted)
 
     def concentration_nodes(
         self,
@@ -207,7 +208,7 @@ class Posterior(Struct, frozen=True, eq=False, dict=True):  # cached_property ne
         """Quantiles of one structural parameter."""
         column = self.model.structure.parameters.index(name)
         values = self.theta(self.nodes.z)[:, column]
-        return weighted_quantiles(values, self.nodes.weight, np.asarray(probs, dtype=float))
+        return self.nodes.quantiles(values, np.asarray(probs, dtype=float))
 
     def steady_state(self, regimen: Regimen, clearance_factor: float = 1.0) -> Prediction:
         """What `regimen` leads to once in steady state.
@@ -236,7 +237,7 @@ class Posterior(Struct, frozen=True, eq=False, dict=True):  # cached_property ne
     def trough(self, interval_h: float, clearance_factor: float = 1.0) -> Distribution:
         """Distribution of the steady-state trough per mg, ng/mL."""
         key = (interval_h, clearance_factor)
-        return _once(self._sorted, key, lambda: Distribution.of(*self.trough_nodes(*key)))
+        return _once(self._sorted, key, lambda: self.nodes.distribution(self.trough_nodes(*key)[0]))
 
     @cached_property
     def _troughs(self) -> dict[tuple[float, float], Array]:
@@ -254,7 +255,7 @@ class Posterior(Struct, frozen=True, eq=False, dict=True):  # cached_property ne
 
     def auc24(self, clearance_factor: float = 1.0) -> Distribution:
         """Distribution of the AUC over 24 h (mg h/L) per mg a day."""
-        return Distribution.of(*self.auc24_nodes(clearance_factor))
+        return self.nodes.distribution(self.auc24_nodes(clearance_factor)[0])
 
     def residual(self, analyte: str = PARENT) -> Residual:
         return residual_of(self.model, self.options, analyte)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from pk.case import Level, Regimen
+from pk.distribution import weighted_quantiles
 from pk.errors import CaseError, NotSupportedError
 from pk.few_doses import one_mg_for_ever
-from pk.nodes import weighted_quantiles
 from pk.one_compartment import describes, ratios
 from pk.response import steady_state_unit
 from pk.structure import PARENT

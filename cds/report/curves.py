@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 import pk
 from pk.curve import curve
 from pk.individual import treatment_start_h
-from pk.nodes import weighted_quantiles
 from pk.response import steady_state_unit
 from pk.structure import PARENT
 
@@ -53,7 +52,7 @@ def over_time(posterior: pk.Posterior, hours: Array) -> Ribbon:
     root = posterior.effects.root
     eta = np.vstack([posterior.z, nodes.z]) @ root.T
     values = curve(person, posterior.effects, hours, PARENT).at(eta)
-    return Ribbon(hours, values[0], weighted_quantiles(values[1:], nodes.weight, np.array(PROBS)))
+    return Ribbon(hours, values[0], nodes.quantiles(values[1:], np.array(PROBS)))
 
 
 def over_interval(posterior: pk.Posterior, regimen: pk.Regimen, hours: Array) -> Ribbon:
@@ -63,7 +62,7 @@ def over_interval(posterior: pk.Posterior, regimen: pk.Regimen, hours: Array) ->
     ages = np.clip(hours, 1e-6, regimen.interval_h)
     unit = steady_state_unit(posterior.model.structure, theta, regimen.interval_h, ages)
     values = regimen.amount_mg * unit
-    quantiles = weighted_quantiles(values, nodes.weight, np.array(PROBS))
+    quantiles = nodes.quantiles(values, np.array(PROBS))
     return Ribbon(hours, quantiles[_MEDIAN], quantiles)
 
 

@@ -5,7 +5,8 @@ import pytest
 from msgspec.structs import replace
 
 import pk
-from pk.nodes import Distribution, posterior_nodes, prior_nodes, weighted_quantiles
+from pk.distribution import Distribution, weighted_quantiles
+from pk.nodes import posterior_nodes, prior_nodes
 
 from .cases import ADULT, DAILY_400, daily, subject
 
@@ -226,9 +227,9 @@ def test_quantiles_of_a_measurement_invert_its_distribution_function(name):
 def test_a_distribution_answers_limits_as_a_count_of_its_nodes_would():
     values, weight = np.array([3.0, 1.0, 2.0, 2.0]), np.array([0.4, 0.1, 0.2, 0.3])
     found = Distribution.of(values, weight)
-    for limit in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0):
-        assert found.p_below(limit) == pytest.approx(weight[values < limit].sum())
-        assert found.p_above(limit) == pytest.approx(weight[values > limit].sum())
+    limits = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0])
+    assert found.below(limits) == pytest.approx([weight[values < x].sum() for x in limits])
+    assert found.above(limits) == pytest.approx([weight[values > x].sum() for x in limits])
 
 
 @pytest.mark.parametrize("name", ["widmer-2006", "gotta-2014", "judson-2005"])
