@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import Enum
 from functools import cache
@@ -38,7 +37,7 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         "levels": [plain(level) for level in assessment.levels],
         "exposure": {
             name: plain(value)
-            for name in _names(type(assessment.exposure))
+            for name in assessment.exposure.__struct_fields__
             if name not in _FOLLOWS_FROM_THE_INPUT
             and (value := getattr(assessment.exposure, name)) is not None
         },
@@ -67,8 +66,8 @@ def _writer(kind: type) -> Callable[[Any], Any]:
         return lambda value: value.name.lower() if isinstance(value.value, int) else value.value
     if issubclass(kind, date):
         return lambda value: value.isoformat()
-    if issubclass(kind, Struct) or is_dataclass(kind):
-        names = _names(kind)
+    if issubclass(kind, Struct):
+        names = kind.__struct_fields__
         return lambda value: {
             name: item if type(item) in _AS_THEY_ARE else plain(item)
             for name in names
@@ -87,13 +86,6 @@ def _writer(kind: type) -> Callable[[Any], Any]:
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    if issubclass(kind, Struct):
-        return kind.__struct_fields__
-    return tuple(item.name for item in fields(kind))
 
 
 def _fact(fact: Fact) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from cds.rulebook import Outcome, RuleTrace
 from cds.rulebook.rule import Status
@@ -30,14 +30,12 @@ class _Word(StrEnum):
     BELOW = "below"
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     name: str
     share: float | None = None
 
 
-@dataclass(frozen=True)
-class _Whole:
+class _Whole(Struct, frozen=True):
     parts: tuple[_Part, ...]
     words: frozenset[str]
     notes: Mapping[object, Any]
