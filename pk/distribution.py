@@ -2,9 +2,10 @@
 
 A node of a lattice stands for its cell, not for a point. Counting nodes below a limit would be off
 by the weight of a whole row of them wherever rows lie along the limit; so the logarithm of the
-number is spread evenly over what it varies within a cell. The rows then join without gaps, and
-probabilities come out some ten times as exact as by counting. Spreading widens a distribution by
-the variance of a cell, so the nodes are first drawn together by as much: mean and variance stay.
+number is spread over what it varies within a cell to either side, most in the middle (a triangle).
+The rows then join without gaps whatever their distance, and probabilities come out many times as
+exact as by counting. Spreading widens a distribution by the variance of the triangle, so the nodes
+are first drawn together by as much: mean and variance stay.
 """
 
 import math
@@ -46,12 +47,12 @@ class Distribution(Struct, frozen=True, eq=False, dict=True):  # cached_property
     """Sorted once, it answers every question about quantiles and limits by looking up a place.
 
     at (M,): the number at the nodes in order, and reached (M + 1,) the weight up to each. Where
-    nodes stand for cells, `at` are logarithms and `half` is half of what they vary in a cell.
+    nodes stand for cells, `at` are logarithms and `cell` is what they vary within one.
     """
 
     at: Array
     reached: Array
-    half: float
+    cell: float
 
     @classmethod
     def of(
@@ -70,9 +71,9 @@ class Distribution(Struct, frozen=True, eq=False, dict=True):  # cached_property
         cell = step * (spread if over is None else _moments(logs, over)[1])
         if not spread > _NONE:
             return cls._stepped(values, weight)
-        drawn_together = math.sqrt(max(1.0 - (cell / spread) ** 2 / 12.0, 0.0))
+        drawn_together = math.sqrt(max(1.0 - (cell / spread) ** 2 / 6.0, 0.0))
         stepped = cls._stepped(mean + drawn_together * (logs - mean), weight)
-        return cls(stepped.at, stepped.reached, 0.5 * cell)
+        return cls(stepped.at, stepped.reached, cell)
 
     @classmethod
     def _stepped(cls, values: Array, weight: Array) -> "Distribution":
@@ -82,19 +83,19 @@ class Distribution(Struct, frozen=True, eq=False, dict=True):  # cached_property
         return cls(values[order], reached, 0.0)
 
     def quantiles(self, probs: Array) -> Array:
-        if not self.half:  # between the middles of the steps
+        if not self.cell:  # between the middles of the steps
             middle = 0.5 * (self.reached[1:] + self.reached[:-1])
             return np.asarray(np.interp(probs, middle, self.at))
-        places = np.linspace(self.at[0] - self.half, self.at[-1] + self.half, _PLACES)
+        places = np.linspace(self.at[0] - self.cell, self.at[-1] + self.cell, _PLACES)
         return np.exp(np.interp(probs, self._reached_at(places), places))
 
     def below(self, limits: Array) -> Array:
-        if not self.half:
+        if not self.cell:
             return self.reached[np.searchsorted(self.at, limits, side="left")]
         return self._reached_at(np.log(np.maximum(limits, _LEAST)))
 
     def above(self, limits: Array) -> Array:
-        if self.half:
+        if self.cell:
             return np.asarray(self.reached[-1] - self.below(limits))
         return np.asarray(
             self.reached[-1] - self.reached[np.searchsorted(self.at, limits, side="right")]
@@ -104,27 +105,32 @@ class Distribution(Struct, frozen=True, eq=False, dict=True):  # cached_property
     def ends(self) -> tuple[float, float]:
         """The least and the greatest number."""
         first, last = float(self.at[0]), float(self.at[-1])
-        if not self.half:
+        if not self.cell:
             return first, last
-        return math.exp(first - self.half), math.exp(last + self.half)
+        return math.exp(first - self.cell), math.exp(last + self.cell)
 
     def _reached_at(self, at: Array) -> Array:
-        """Weight up to each logarithm: the mean of the steps over a cell around it."""
-        half, whole = self.half, self.reached[-1]
-        found = (self._area(at + half) - self._area(at - half)) / (2.0 * half)
+        """Weight up to each logarithm, by the steps averaged under a triangle around it."""
+        cell, whole = self.cell, self.reached[-1]
+        before, here, after = (self._twice(at + move) for move in (-cell, 0.0, cell))
+        found = np.clip((before - 2.0 * here + after) / (cell * cell), 0.0, whole)
         # beyond the last node nothing but rounding would be left of the difference
-        return np.where(at - half >= self.at[-1], whole, np.clip(found, 0.0, whole))
+        return np.where(at - cell >= self.at[-1], whole, found)
 
-    def _area(self, at: Array) -> Array:
-        """Area under the steps up to each place."""
-        beyond = np.maximum(at - self.at[-1], 0.0) * self.reached[-1]
-        return np.asarray(np.interp(at, self.at, self._areas) + beyond)
+    def _twice(self, at: Array) -> Array:
+        """The steps integrated twice, up to each place: between nodes a parabola."""
+        places, area, twice = self._integrals
+        node = np.searchsorted(self.at, at)
+        off = at - places[node]
+        return np.asarray(twice[node] + off * (area[node] + 0.5 * off * self.reached[node]))
 
     @cached_property
-    def _areas(self) -> Array:
-        found = np.zeros(len(self.at))
-        np.cumsum(self.reached[1:-1] * np.diff(self.at), out=found[1:])
-        return found
+    def _integrals(self) -> tuple[Array, Array, Array]:
+        """Where each step begins (M + 1,), and its integrals up to there."""
+        places = np.append(self.at[0], self.at)
+        off, step = np.diff(places), self.reached[:-1]
+        area = np.append(0.0, np.cumsum(step * off))
+        return places, area, np.append(0.0, np.cumsum(off * (area[:-1] + 0.5 * off * step)))
 
 
 class Pooled(Struct, frozen=True, eq=False):
